@@ -1,0 +1,366 @@
+"""Database tables (SQLModel), nothing else. Only ``models.store`` may import this; rules live elsewhere.
+
+Times are aware UTC (``UtcDateTime``). Secrets that we only compare (codes, tokens) are stored as SHA-256 hex.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Index, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in Python on every database; refuses naive times."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime refused; use aware UTC")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# -- LTI -------------------------------------------------------------------------------------------------------
+
+
+class PlatformRow(SQLModel, table=True):
+    """One registration: an issuer may have many client ids (Sakai: one a tool)."""
+
+    __tablename__ = "platform"
+    __table_args__ = (UniqueConstraint("issuer", "client_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    issuer: str = Field(index=True)
+    client_id: str
+    name: str = ""
+    auth_login_url: str
+    auth_token_url: str
+    jwks_url: str
+    app: str = "room"
+    """Which product tool this registration is for: room | gallery | mymedia | selector."""
+    accept_new_deployments: bool = True
+    jwks_cache: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    jwks_fetched_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DeploymentRow(SQLModel, table=True):
+    __tablename__ = "deployment"
+    __table_args__ = (UniqueConstraint("platform_id", "deployment_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    platform_id: int = Field(foreign_key="platform.id")
+    deployment_id: str
+    approved: bool = True
+
+
+class ToolKeyRow(SQLModel, table=True):
+    """Our signing keys; the newest active one signs, all unexpired ones stand in our JWKS."""
+
+    __tablename__ = "tool_key"
+    kid: str = Field(primary_key=True)
+    private_pem: str
+    public_jwk: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    retired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class LtiStateRow(SQLModel, table=True):
+    """One OIDC login under way: state and one-use nonce bound to each other and to the client."""
+
+    __tablename__ = "lti_state"
+    state_hash: str = Field(primary_key=True)
+    nonce_hash: str = Field(unique=True)
+    platform_id: int = Field(foreign_key="platform.id")
+    target_link_uri: str
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class PersonRow(SQLModel, table=True):
+    """A person is (issuer, sub), across courses and client ids."""
+
+    __tablename__ = "person"
+    __table_args__ = (UniqueConstraint("issuer", "sub"),)
+    id: str = Field(primary_key=True)
+    issuer: str
+    sub: str
+    name: str = ""
+    email: str = ""
+    locale: str = ""
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class CourseRow(SQLModel, table=True):
+    __tablename__ = "course"
+    __table_args__ = (UniqueConstraint("issuer", "context_id"),)
+    id: str = Field(primary_key=True)
+    issuer: str
+    context_id: str
+    title: str = ""
+    label: str = ""
+    nrps_url: str = ""
+    platform_id: int | None = Field(default=None, foreign_key="platform.id")
+    settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class MembershipRow(SQLModel, table=True):
+    """A person's role in a course as last proven by a launch or the roster."""
+
+    __tablename__ = "membership"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    role: str
+    lms_roles: list[str] = Field(default_factory=list, sa_type=JSON)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class HandoffCodeRow(SQLModel, table=True):
+    __tablename__ = "handoff_code"
+    code_hash: str = Field(primary_key=True)
+    person_id: str
+    course_id: str
+    room_key: str
+    room_title: str
+    role: str
+    name: str
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class TokenRow(SQLModel, table=True):
+    """Bearer tokens of pages. ``kind``: page | room."""
+
+    __tablename__ = "token"
+    token_hash: str = Field(primary_key=True)
+    kind: str
+    person_id: str
+    course_id: str
+    room_key: str = ""
+    room_title: str = ""
+    role: str
+    name: str
+    session_id: str = ""
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+# -- sessions and their events ---------------------------------------------------------------------------------
+
+
+class SessionRow(SQLModel, table=True):
+    """A class meeting. ``live_key`` is ``course_id/room_key`` while open and null after: one open session a room."""
+
+    __tablename__ = "session"
+    id: str = Field(primary_key=True)
+    course_id: str = Field(index=True)
+    room_key: str = ""
+    live_key: str | None = Field(default=None, unique=True)
+    title: str = ""
+    status: str = "open"
+    seq: int = 0
+    opened_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class EventRow(SQLModel, table=True):
+    """The log: append only. (session_id, seq) unique is the optimistic lock; ``id`` orders the tail of all sessions."""
+
+    __tablename__ = "event"
+    __table_args__ = (UniqueConstraint("session_id", "seq"),)
+    id: int | None = Field(default=None, primary_key=True)
+    session_id: str = Field(index=True)
+    seq: int
+    at: datetime = Field(sa_type=UtcDateTime)
+    command_id: str
+    actor: dict[str, Any] = Field(sa_type=JSON)
+    type: str
+    data: dict[str, Any] = Field(sa_type=JSON)
+
+
+class CommandRow(SQLModel, table=True):
+    """Answered commands: a repeated id gets the first answer (events first_seq…last_seq; last < first: none)."""
+
+    __tablename__ = "command"
+    command_id: str = Field(primary_key=True)
+    session_id: str
+    first_seq: int
+    last_seq: int
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+# -- recordings and the library --------------------------------------------------------------------------------
+
+
+class RecordingRow(SQLModel, table=True):
+    """One recording of one room. Status and times follow the session's events (written in the same transaction)."""
+
+    __tablename__ = "recording"
+    id: str = Field(primary_key=True)
+    session_id: str = Field(index=True)
+    course_id: str = Field(index=True)
+    room_id: str
+    room_name: str
+    is_breakout: bool = False
+    parent_id: str | None = Field(default=None, index=True)
+    started_by: str | None = None
+    status: str = Field(index=True)
+    desired: str = "recording"
+    invoked_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    stopped_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    duration_s: float | None = None
+    size_bytes: int | None = None
+    file_name: str = ""
+    journal_path: str = ""
+    error: str | None = None
+    progress: float = 0.0
+    lease_owner: str = ""
+    """Who composes it now; a lease past ``lease_until`` may be taken by another worker."""
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    attempts: int = 0
+
+
+class MediaEntryRow(SQLModel, table=True):
+    """One item of the library. Owner sees it in My Media; the course sees it in its channel when published;
+    moderators see it in the breakout recordings folder when ``folder`` is set."""
+
+    __tablename__ = "media_entry"
+    __table_args__ = (Index("ix_media_entry_course_recorded", "course_id", "recorded_at"),)
+    id: str = Field(primary_key=True)
+    course_id: str = Field(index=True)
+    owner_id: str | None = Field(default=None, index=True)
+    recording_id: str | None = Field(default=None, unique=True)
+    title: str
+    room_name: str = ""
+    folder: str = ""
+    """``breakout`` for the breakout recordings folder."""
+    published: bool = True
+    status: str = "processing"
+    path: str = ""
+    """Folder of the entry's files, relative to the library root."""
+    file_name: str = ""
+    mime: str = "video/mp4"
+    size_bytes: int = 0
+    duration_s: float = 0.0
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+    quality: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+# -- Slack -----------------------------------------------------------------------------------------------------
+
+
+class SlackLinkRow(SQLModel, table=True):
+    """A Slack user of a workspace ↔ a person."""
+
+    __tablename__ = "slack_link"
+    team_id: str = Field(primary_key=True)
+    user_id: str = Field(primary_key=True)
+    person_id: str = Field(index=True)
+    suspended: bool = False
+    linked_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SlackCodeRow(SQLModel, table=True):
+    """One-use linking codes shown in the LMS page."""
+
+    __tablename__ = "slack_code"
+    code_hash: str = Field(primary_key=True)
+    person_id: str
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SlackTryRow(SQLModel, table=True):
+    """Wrong linking codes of a Slack user: at most 5 in 10 minutes."""
+
+    __tablename__ = "slack_try"
+    id: int | None = Field(default=None, primary_key=True)
+    team_id: str
+    user_id: str = Field(index=True)
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class SlackChannelRow(SQLModel, table=True):
+    """A Slack channel ↔ a course's room. ``role``: moderators | class."""
+
+    __tablename__ = "slack_channel"
+    team_id: str = Field(primary_key=True)
+    channel_id: str = Field(primary_key=True)
+    course_id: str = Field(index=True)
+    room_key: str = ""
+    room_title: str = ""
+    role: str = "moderators"
+    linked_by: str
+    suspended: bool = False
+    reason: str = ""
+    linked_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SlackMessageRow(SQLModel, table=True):
+    """Messages of ours that we keep up to date: key like ``card:SID``, ``call:HID``, ``rec:RID``."""
+
+    __tablename__ = "slack_message"
+    team_id: str = Field(primary_key=True)
+    channel_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    ts: str = ""
+    rev: int = 0
+
+
+class SlackInboxRow(SQLModel, table=True):
+    """Requests already taken: written before the ack, so that repeats change nothing."""
+
+    __tablename__ = "slack_inbox"
+    key: str = Field(primary_key=True)
+    kind: str
+    received_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    state: str = "new"
+
+
+class SlackOutboxRow(SQLModel, table=True):
+    """Slack calls to make. One row a ``coalesce_key``: only the newest revision survives."""
+
+    __tablename__ = "slack_outbox"
+    id: int | None = Field(default=None, primary_key=True)
+    team_id: str
+    channel_id: str
+    method: str
+    coalesce_key: str | None = Field(default=None, index=True)
+    payload: dict[str, Any] = Field(sa_type=JSON)
+    rev: int = 0
+    priority: int = 5
+    not_before: datetime = Field(sa_type=UtcDateTime, index=True)
+    attempts: int = 0
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AuditRow(SQLModel, table=True):
+    """Who did what through which door (Slack actions, role changes, deletions)."""
+
+    __tablename__ = "audit"
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    door: str
+    person_id: str | None = None
+    external_id: str = ""
+    action: str
+    target: str = ""
+    result: str = "ok"

@@ -1,0 +1,285 @@
+"""What can be asked of a session: one frozen dataclass a command, imperative names. Pure values, no behaviour.
+
+A command travels in an ``Envelope`` that says who asks and carries the unique ``command_id`` (a repeated id gets the
+first answer). The wire name of a command is its class name in snake_case (``StartBreakout`` → ``start_breakout``);
+``rooms.wire`` turns JSON into these and refuses unknown or mistyped fields with ``bad_command``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.values import Actor, AssignMode, CallId, CommandId, PersonId, RecordingId, Role, RoomId, SessionId
+
+MAX_ROOMS = 100
+MAX_MESSAGE_CHARS = 1000
+MAX_ROOM_NAME_CHARS = 60
+MAX_TIME_LIMIT_S = 24 * 3600
+MIN_TIME_LIMIT_S = 30
+MAX_COUNTDOWN_S = 120
+DEFAULT_COUNTDOWN_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Base of all commands."""
+
+
+# -- the session and who is in it (submitted by doors and alarms) ----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession(Command):
+    """First command of every session (system)."""
+
+    course_id: str
+    course_title: str
+    room_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession(Command):
+    """Moderator (“end for everyone”) or alarm (empty for long). Stops recordings, closes the breakout."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnterSession(Command):
+    """The actor came in, or came back after a reload or a dropped connection: same room as before."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveSession(Command):
+    """The person's last connection is gone (system, after a grace time) or they pressed Leave."""
+
+    person_id: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveParticipant(Command):
+    """Moderator: send somebody out of this session; they cannot re-enter it."""
+
+    person_id: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class SetMedia(Command):
+    """What the actor publishes now; draws mute marks and feeds the recording's timeline. None = unchanged."""
+
+    mic: bool | None = None
+    camera: bool | None = None
+    screen: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MuteParticipant(Command):
+    """Moderator: switch somebody's microphone off (``person_id``), or everybody's but moderators' (None)."""
+
+    person_id: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetHand(Command):
+    """Raise or lower a hand; a moderator may lower somebody else's."""
+
+    raised: bool
+    person_id: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendChat(Command):
+    """A chat line to everybody in the actor's present room."""
+
+    text: str
+
+
+# -- breakouts -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRooms(Command):
+    """Create new rooms in place of any earlier ones (refused while a breakout runs). 1…100 rooms.
+
+    ``names`` may be shorter than ``count``; the rest are called “Room N”. AUTO assigns all present participants
+    evenly (moderators stay in the main room).
+    """
+
+    count: int
+    assign: AssignMode = AssignMode.AUTO
+    names: tuple[str, ...] = ()
+    time_limit_s: int | None = 600
+    countdown_s: int = DEFAULT_COUNTDOWN_S
+    may_return: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRooms(Command):
+    """“Keep existing rooms”: use the rooms and assignments of the earlier breakout again; optional new settings."""
+
+    time_limit_s: int | None = None
+    countdown_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRoom(Command):
+    room_id: RoomId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssignParticipant(Command):
+    """Before the start: choose a person's room. While running use MoveParticipant. None = unassigned."""
+
+    person_id: PersonId
+    room_id: RoomId | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartBreakout(Command):
+    """Start with the configured rooms; assigned people move after the countdown. ``record`` = record every room."""
+
+    record: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastMessage(Command):
+    """Text to all breakout rooms, or to some (``room_ids``). Text only."""
+
+    text: str
+    room_ids: tuple[RoomId, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddTime(Command):
+    """Add (or with a negative number take) time; the end never lies less than 10 s ahead."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRoom(Command):
+    """The actor goes to a room at once. Moderators: any room. Participants: their assigned room, any room in SELF
+    mode, the main room if ``may_return``."""
+
+    room_id: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class CallModerator(Command):
+    """A participant in a breakout room asks for help. One open call a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCall(Command):
+    """The caller takes the call back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCall(Command):
+    """A moderator answers: the first claim wins (others get ``already_claimed``) and joins the caller's room."""
+
+    call_id: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class DismissCall(Command):
+    call_id: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class MoveParticipant(Command):
+    """Move somebody (or oneself) after the countdown. Before the start it assigns."""
+
+    person_id: PersonId
+    room_id: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleParticipants(Command):
+    """Assign everybody who is in a breakout room (or assigned to one) at random and evenly; ``seed`` decides."""
+
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoveToNextRoom(Command):
+    """Round robin: everybody in room N goes to room N+1, from the last to the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatherEveryone(Command):
+    """Everybody back to the main room after the countdown, without ending the breakout."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndBreakout(Command):
+    """End with countdown; everybody returns to the main room; rooms are kept for next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteTransition(Command):
+    """Alarm only: the countdown of ``transition_id`` (start, moves, gather, end) is over; apply what it planned."""
+
+    transition_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeIsUp(Command):
+    """Alarm only: the breakout's time limit is reached; ``ends_at`` guards against an alarm from before AddTime."""
+
+    ends_at: str
+
+
+# -- recording -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording(Command):
+    """Record a room (None: the room the actor is in), or every breakout room (``all_rooms``)."""
+
+    room_id: RoomId | None = None
+    all_rooms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecording(Command):
+    """None: every live recording of the session that is RECORDING."""
+
+    recording_id: RecordingId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRecording(Command):
+    recording_id: RecordingId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording(Command):
+    recording_id: RecordingId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRecording(Command):
+    """System only: the recorder or the job worker tells what became of a recording.
+
+    ``status``: RECORDING (first frame written, or resumed), PAUSED, UPLOADING (capture closed, composing),
+    UPLOADED (in the library), ERRORED. A report that the state machine does not allow is refused as ``stale_report``.
+    """
+
+    recording_id: RecordingId
+    status: str
+    error: str | None = None
+    duration_s: float | None = None
+    entry_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One command on its way: unique id, the session, who asks."""
+
+    command_id: CommandId
+    session_id: SessionId
+    actor: Actor
+    command: Command

@@ -1,0 +1,60 @@
+"""Errors a person can do something about: each has a stable code, a sentence for people and facts for programs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CODES: Final[dict[str, tuple[int, str]]] = {
+    # code: (HTTP status, default sentence: what happened and what to do)
+    "bad_command": (
+        400,
+        "This request was not understood. Reload the page; if it happens again, tell your administrator.",
+    ),
+    "bad_value": (422, "A value is out of range."),
+    "not_moderator": (403, "Only moderators can do this."),
+    "not_allowed": (403, "You are not allowed to do this here."),
+    "other_course": (403, "You do not belong to this course. Open the room from your own course page."),
+    "not_in_session": (409, "You are not in this room any more. Open it again from the course page."),
+    "removed": (403, "A moderator removed you from this session."),
+    "no_session": (404, "There is no live session here. Open the room from the course page first."),
+    "session_ended": (409, "This session has ended. Open the room again to start a new one."),
+    "already_open": (409, "This session is already open."),
+    "no_rooms": (409, "There are no breakout rooms yet. Create rooms first."),
+    "already_running": (409, "A breakout is already running. End it first."),
+    "not_running": (409, "No breakout is running. Start one first."),
+    "closing": (409, "The breakout is ending; wait for the countdown."),
+    "no_time_limit": (409, "This breakout has no time limit."),
+    "room_unknown": (404, "There is no such room."),
+    "person_unknown": (404, "There is no such person in this session."),
+    "call_unknown": (404, "There is no such help call."),
+    "already_called": (409, "You have already called a moderator."),
+    "already_claimed": (409, "Another moderator is already on the way."),
+    "call_closed": (409, "This help call is already closed."),
+    "already_recording": (409, "This room is already being recorded."),
+    "nothing_recording": (409, "Nothing is being recorded."),
+    "recording_unknown": (404, "There is no such recording."),
+    "not_paused": (409, "The recording is not paused."),
+    "already_paused": (409, "The recording is already paused."),
+    "stale_report": (409, "This report is out of date."),
+    "stale_alarm": (409, "This alarm is out of date."),
+    "conflict": (409, "Somebody else changed this at the same moment. Please try again."),
+    "rate_limited": (429, "Too many requests. Wait a moment and try again."),
+    "unauthenticated": (401, "Please open the room from the course page again."),
+    "media_unavailable": (503, "Audio and video are starting again; you will be connected in a few seconds."),
+    "internal": (500, "Something went wrong on our side. Please try again."),
+}
+"""The one table from code to HTTP status and sentence. docs/protocol.md lists every code (checked by a test)."""
+
+
+class DomainError(Exception):
+    """A refusal. ``code`` is a key of ``CODES``; ``facts`` are JSON values that help a program."""
+
+    def __init__(self, code: str, message: str | None = None, **facts: object) -> None:
+        self.code = code
+        self.message = message or CODES[code][1]
+        self.facts = facts
+        super().__init__(f"{code}: {self.message}")
+
+    @property
+    def http_status(self) -> int:
+        return CODES[self.code][0]

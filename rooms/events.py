@@ -1,0 +1,248 @@
+"""What happened in a session: frozen payloads, past tense. Stored with seq and time; pure values, no behaviour.
+
+Wire name = class name in snake_case (``BreakoutStarted`` → ``breakout_started``); ``rooms.wire`` turns them to JSON and
+back for the event log, the browsers, webhooks and Slack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.values import (
+    Actor,
+    AssignMode,
+    CallId,
+    CommandId,
+    PersonId,
+    RecordingId,
+    RecordingStatus,
+    Role,
+    RoomId,
+    SessionId,
+)
+from rooms.state import Desired, Room
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all event payloads."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened(Event):
+    course_id: str
+    course_title: str
+    room_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(Event):
+    reason: str
+    """``moderator`` or ``empty``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantEntered(Event):
+    """Came in or came back. ``room_id`` is where they are now; ``returned`` when they had been here before."""
+
+    person_id: PersonId
+    name: str
+    role: Role
+    room_id: RoomId
+    returned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft(Event):
+    person_id: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantRemoved(Event):
+    person_id: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class MediaChanged(Event):
+    person_id: PersonId
+    mic: bool
+    camera: bool
+    screen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantMuted(Event):
+    """A moderator switched these microphones off; the clients and the media plane obey."""
+
+    person_ids: tuple[PersonId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandChanged(Event):
+    person_id: PersonId
+    raised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSent(Event):
+    person_id: PersonId
+    name: str
+    room_id: RoomId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsCreated(Event):
+    """New breakout rooms replace all earlier ones; ``assignments`` is the first plan."""
+
+    rooms: tuple[Room, ...]
+    assign: AssignMode
+    time_limit_s: int | None
+    countdown_s: int
+    may_return: bool
+    assignments: Mapping[PersonId, RoomId]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsKept(Event):
+    time_limit_s: int | None
+    countdown_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRenamed(Event):
+    room_id: RoomId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantsAssigned(Event):
+    """Plan changed before the start (or a late arrival was placed by rule). None = unassigned."""
+
+    assignments: Mapping[PersonId, RoomId | None]
+
+
+@dataclass(frozen=True, slots=True)
+class BreakoutStarting(Event):
+    """The countdown to the breakout runs; its moves apply at ``effective_at``."""
+
+    transition_id: str
+    effective_at: datetime
+    moves: Mapping[PersonId, RoomId]
+    record: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BreakoutStarted(Event):
+    run: int
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBroadcast(Event):
+    person_id: PersonId | None
+    name: str
+    text: str
+    room_ids: tuple[RoomId, ...]
+    people: int
+    """How many people are in those rooms now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAdded(Event):
+    seconds: int
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MovesPlanned(Event):
+    """A countdown before moves: ``kind`` is ``moves`` or ``gather``."""
+
+    transition_id: str
+    kind: str
+    effective_at: datetime
+    moves: Mapping[PersonId, RoomId]
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantsMoved(Event):
+    """These people are in these rooms from now on. ``transition_id`` None: the person went by themself, at once."""
+
+    moves: Mapping[PersonId, RoomId]
+    transition_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakoutClosing(Event):
+    transition_id: str
+    effective_at: datetime
+    moves: Mapping[PersonId, RoomId]
+    reason: str
+    """``moderator`` or ``time``."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakoutEnded(Event):
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRaised(Event):
+    call_id: CallId
+    person_id: PersonId
+    room_id: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class CallClaimed(Event):
+    call_id: CallId
+    by: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class CallClosed(Event):
+    """``status`` is ``dismissed`` (by a moderator) or ``done`` (caller took it back, left, or help is over)."""
+
+    call_id: CallId
+    status: str
+    by: PersonId | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingInvoked(Event):
+    recording_id: RecordingId
+    room_id: RoomId
+    room_name: str
+    started_by: PersonId | None
+    parent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRequested(Event):
+    """Somebody asked to pause, resume or stop; the recorder obeys and reports."""
+
+    recording_id: RecordingId
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStatusChanged(Event):
+    recording_id: RecordingId
+    status: RecordingStatus
+    error: str | None = None
+    duration_s: float | None = None
+    entry_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as committed: its place in the session's log, when, and who asked."""
+
+    session_id: SessionId
+    seq: int
+    at: datetime
+    actor: Actor
+    command_id: CommandId
+    event: Event
