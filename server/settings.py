@@ -1,0 +1,201 @@
+"""Every setting, from the environment (``SIDEROOM_*``). docs/configuration.md lists the same keys (checked by a test).
+
+Secrets may also be given as ``SIDEROOM_<KEY>_FILE``. All mistakes are reported at once, one line each.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+from hmac import new as hmac_new
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; ``problems`` holds one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def _setting(default: object, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"doc": doc, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One value a key; the environment's name is ``SIDEROOM_`` + the upper-case field name."""
+
+    data_dir: Path = _setting(
+        Path("var"), "Folder for database, recordings, library, logs. Must be writable."
+    )
+    database_url: str = _setting(
+        "", "SQLAlchemy URL; empty: SQLite in the data folder. PostgreSQL: postgresql+psycopg://…"
+    )
+    base_url: str = _setting(
+        "http://127.0.0.1:8080", "Public address of this server as browsers and the LMS see it."
+    )
+    host: str = _setting("127.0.0.1", "Address the web server listens on.")
+    port: int = _setting(8080, "TCP port the web server listens on.")
+    media_host: str = _setting("127.0.0.1", "Address the media worker's UDP port is bound to.")
+    media_port: int = _setting(40000, "The one UDP port of the media worker.")
+    media_advertise_ip: str = _setting("127.0.0.1", "IP address of the media worker as browsers reach it.")
+    control_port: int = _setting(
+        40001, "Loopback TCP port on which the media worker takes the server's orders."
+    )
+    tap_port: int = _setting(40002, "Loopback TCP port on which the media worker feeds the recorder.")
+    secret: str = _setting(
+        "", "Site secret (32 or more characters); empty: made once and kept in the data folder.", secret=True
+    )
+    web_dist: Path = _setting(Path("web/dist"), "Folder of the built web client.")
+    turn_urls: str = _setting("", "TURN servers for clients, comma separated (turn:host:3478?transport=udp).")
+    turn_secret: str = _setting("", "coturn's static-auth-secret for time-limited credentials.", secret=True)
+    slack_signing_secret: str = _setting(
+        "", "Signing secret of the Slack app; empty: Slack is off.", secret=True
+    )
+    slack_bot_token: str = _setting("", "Bot token (xoxb-…) of the Slack app.", secret=True)
+    slack_team_id: str = _setting("", "Workspace that may use the bot (T…); empty: the token's own.")
+    slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
+    retention_days: int = _setting(0, "Days a recording is kept in the library; 0: for ever.")
+    empty_session_s: int = _setting(900, "Seconds after which a session with nobody in it ends.")
+    grace_s: int = _setting(30, "Seconds a dropped connection keeps its place and its media.")
+    composers: int = _setting(1, "How many recordings are composed at the same time.")
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+
+    @property
+    def db_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'sideroom.db'}"
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def slack_enabled(self) -> bool:
+        return bool(self.slack_signing_secret and self.slack_bot_token)
+
+    @property
+    def recordings_dir(self) -> Path:
+        return self.data_dir.resolve() / "recordings"
+
+    @property
+    def library_dir(self) -> Path:
+        return self.data_dir.resolve() / "library"
+
+    def key(self, purpose: str) -> str:
+        """A key derived from the site secret for one purpose (hex, 64 characters)."""
+        return hmac_new(self.secret.encode(), purpose.encode(), sha256).hexdigest()
+
+
+def env_name(field_name: str) -> str:
+    return f"SIDEROOM_{field_name.upper()}"
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment. Raises SettingsError with every problem found."""
+    environ = os.environ if environ is None else environ
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for spec in fields(Settings):
+        raw = _raw(environ, spec.name, bool(spec.metadata["secret"]), problems)
+        if raw is None:
+            continue
+        try:
+            values[spec.name] = _convert(raw, spec.default)
+        except ValueError:
+            problems.append(f"{env_name(spec.name)}: “{raw}” is not a number.")
+    known = {env_name(spec.name) for spec in fields(Settings)}
+    for name in environ:
+        if name.startswith("SIDEROOM_") and name not in known and name.removesuffix("_FILE") not in known:
+            problems.append(f"{name}: there is no such setting; see docs/configuration.md.")
+    settings = Settings(**values) if not problems else None
+    if settings is not None:
+        problems += _check(settings)
+    if settings is None or problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _raw(environ: Mapping[str, str], name: str, secret: bool, problems: list[str]) -> str | None:
+    key = env_name(name)
+    path = environ.get(f"{key}_FILE") if secret else None
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            problems.append(f"{key}_FILE: {path} cannot be read ({error.strerror}).")
+            return None
+    return environ.get(key)
+
+
+def _convert(raw: str, default: object) -> object:
+    if isinstance(default, bool):
+        return raw.lower() in ("1", "true", "yes", "on")
+    if isinstance(default, int):
+        return int(raw)
+    if isinstance(default, Path):
+        return Path(raw)
+    return raw
+
+
+def _check(settings: Settings) -> list[str]:
+    problems = []
+    parts = urlsplit(settings.base_url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+        problems.append("SIDEROOM_BASE_URL: give scheme and host only, such as https://rooms.example.edu")
+    for name in ("port", "media_port", "control_port", "tap_port"):
+        if not 0 < getattr(settings, name) < 65536:
+            problems.append(f"{env_name(name)}: a port is a number from 1 to 65535.")
+    if settings.secret and len(settings.secret) < 32:
+        problems.append("SIDEROOM_SECRET: use at least 32 characters.")
+    if bool(settings.slack_signing_secret) != bool(settings.slack_bot_token):
+        problems.append("Slack needs both SIDEROOM_SLACK_SIGNING_SECRET and SIDEROOM_SLACK_BOT_TOKEN.")
+    if bool(settings.turn_urls) != bool(settings.turn_secret):
+        problems.append("TURN needs both SIDEROOM_TURN_URLS and SIDEROOM_TURN_SECRET.")
+    if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        problems.append("SIDEROOM_LOG_LEVEL: use DEBUG, INFO, WARNING or ERROR.")
+    if settings.retention_days < 0 or settings.composers < 1:
+        problems.append("SIDEROOM_RETENTION_DAYS must be 0 or more, SIDEROOM_COMPOSERS 1 or more.")
+    return problems
+
+
+def prepare(settings: Settings) -> Settings:
+    """Make the data folder and the site secret. Raises SettingsError when the folder cannot be written."""
+    folder = settings.data_dir
+    try:
+        for path in (folder, settings.recordings_dir, settings.library_dir, folder / "logs"):
+            path.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+        secret = settings.secret or _site_secret(folder / "secret")
+    except OSError as error:
+        raise SettingsError(
+            [f"The data folder {folder} cannot be written ({error.strerror}). Set SIDEROOM_DATA_DIR."]
+        ) from error
+    return Settings(
+        **{spec.name: getattr(settings, spec.name) for spec in fields(Settings)} | {"secret": secret}
+    )
+
+
+def _site_secret(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="utf-8").strip()
+    secret = secrets.token_hex(32)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(secret)
+    return secret
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables, for child processes."""
+    return {env_name(spec.name): str(getattr(settings, spec.name)) for spec in fields(Settings)}
