@@ -1,0 +1,45 @@
+"""Settings: every key round-trips, all mistakes are told at once, the documentation lists each key."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from server.settings import Settings, SettingsError, env_name, environment, load
+
+pytestmark = pytest.mark.unit
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_key_round_trips_through_the_environment() -> None:
+    changed = {
+        spec.name: (spec.default + 1 if isinstance(spec.default, int) else spec.default)
+        for spec in fields(Settings)
+    }
+    changed |= {"data_dir": Path("/tmp/x"), "secret": "s" * 40, "base_url": "https://rooms.example.edu"}
+    settings = Settings(**changed)  # type: ignore[arg-type]
+    assert load(environment(settings)) == settings
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"SIDEROOM_PORT": "many", "SIDEROOM_PROT": "1"})
+    assert len(error.value.problems) == 2
+    assert "SIDEROOM_PROT" in str(error.value)
+    with pytest.raises(SettingsError) as error:
+        load({"SIDEROOM_PORT": "70000", "SIDEROOM_BASE_URL": "rooms", "SIDEROOM_SECRET": "short"})
+    assert len(error.value.problems) == 3
+
+
+def test_slack_needs_both_of_its_secrets() -> None:
+    with pytest.raises(SettingsError, match="Slack needs both"):
+        load({"SIDEROOM_SLACK_BOT_TOKEN": "xoxb-1"})
+
+
+def test_configuration_page_lists_each_key_with_its_meaning() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for spec in fields(Settings):
+        assert f"`{env_name(spec.name)}`" in page
+        assert spec.metadata["doc"] in page
