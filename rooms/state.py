@@ -25,6 +25,7 @@ from models.values import (
 )
 
 Desired = Literal["recording", "paused", "stopped"]
+NO_COURSE = CourseId("")
 TransitionKind = Literal["start", "moves", "gather", "end"]
 
 
@@ -119,7 +120,7 @@ class SessionState:
     """Everything the rules need. ``seq`` is the number of the last event applied (0: none yet)."""
 
     session_id: SessionId
-    course_id: CourseId = CourseId("")
+    course_id: CourseId = NO_COURSE
     course_title: str = ""
     room_title: str = ""
     status: SessionStatus = SessionStatus.OPEN

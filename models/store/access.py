@@ -15,6 +15,7 @@ from models.store.database import Database
 from models.tables import HandoffCodeRow, TokenRow
 from models.values import Actor, ActorKind, CourseId, PersonId, Role, SessionId
 
+NO_SESSION = SessionId("")
 TOKEN_LIFE = timedelta(hours=8)
 HANDOFF_LIFE = timedelta(seconds=60)
 
@@ -30,7 +31,7 @@ class Access:
     name: str
     room_key: str = ""
     room_title: str = ""
-    session_id: SessionId = SessionId("")
+    session_id: SessionId = NO_SESSION
 
     @property
     def actor(self) -> Actor:

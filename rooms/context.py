@@ -1,0 +1,88 @@
+"""What every decision starts from: state, who asks, when; and small checks that many share. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.values import Actor, BreakoutStatus, PersonId, RoomId
+from rooms.commands import MAX_COUNTDOWN_S, Envelope
+from rooms.errors import DomainError
+from rooms.state import Participant, Room, SessionState
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """State before the command, the envelope, and the time at which it is decided (aware UTC)."""
+
+    state: SessionState
+    envelope: Envelope
+    now: datetime
+
+    @property
+    def actor(self) -> Actor:
+        return self.envelope.actor
+
+    @property
+    def me(self) -> Participant:
+        """The actor as a participant. Raises ``not_in_session``."""
+        person = self.state.people.get(self.actor.person_id) if self.actor.person_id else None
+        if person is None:
+            raise DomainError("not_in_session")
+        return person
+
+    def new_id(self, prefix: str, number: int = 0) -> str:
+        """An id that follows from the command's id: deciding twice gives the same."""
+        digest = hashlib.sha256(f"{self.envelope.command_id}/{prefix}/{number}".encode()).hexdigest()
+        return f"{prefix}{digest[:16]}"
+
+    def person(self, person_id: PersonId) -> Participant:
+        person = self.state.people.get(person_id)
+        if person is None:
+            raise DomainError("person_unknown")
+        return person
+
+    def room(self, room_id: RoomId) -> Room:
+        room = self.state.rooms.get(room_id)
+        if room is None:
+            raise DomainError("room_unknown")
+        return room
+
+    def after(self, seconds: float) -> datetime:
+        return self.now + timedelta(seconds=seconds)
+
+    @property
+    def breakout_status(self) -> BreakoutStatus:
+        return self.state.breakout.status
+
+    def require_running(self) -> None:
+        """Raises ``not_running`` or ``closing`` unless the breakout runs."""
+        if self.breakout_status is BreakoutStatus.CLOSING:
+            raise DomainError("closing")
+        if self.breakout_status is not BreakoutStatus.RUNNING:
+            raise DomainError("not_running")
+
+
+def clean_text(text: str, most: int, what: str) -> str:
+    """Trimmed text of 1…``most`` characters without control characters (line breaks are fine). Raises ``bad_value``."""
+    text = text.strip()
+    if not 0 < len(text) <= most:
+        raise DomainError("bad_value", f"{what} must have 1 to {most} characters.", field=what, most=most)
+    if any(unicodedata.category(ch) in ("Cc", "Cs") and ch not in "\n\t" for ch in text):
+        raise DomainError("bad_value", f"{what} has characters that cannot be shown.", field=what)
+    return text
+
+
+def check_range(value: int, least: int, most: int, what: str) -> int:
+    """Raises ``bad_value`` outside ``least``…``most``."""
+    if not least <= value <= most:
+        raise DomainError(
+            "bad_value", f"{what} must be from {least} to {most}.", field=what, least=least, most=most
+        )
+    return value
+
+
+def check_countdown(value: int) -> int:
+    return check_range(value, 0, MAX_COUNTDOWN_S, "The countdown (seconds)")

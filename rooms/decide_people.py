@@ -1,0 +1,137 @@
+"""Decisions about the session itself and the people in it. Pure."""
+
+from __future__ import annotations
+
+from models.values import MAIN_ROOM, AssignMode, BreakoutStatus, CallStatus, PersonId, Role, RoomId
+from rooms import commands as c
+from rooms import events as e
+from rooms.commands import MAX_MESSAGE_CHARS
+from rooms.context import Context, clean_text
+from rooms.decide_recording import stop_all
+from rooms.errors import DomainError
+from rooms.events import Event
+from rooms.state import SessionState
+
+Events = tuple[Event, ...]
+
+
+def open_session(ctx: Context, x: c.OpenSession) -> Events:
+    if ctx.state.seq > 0:
+        raise DomainError("already_open")
+    return (e.SessionOpened(x.course_id, x.course_title, x.room_title),)
+
+
+def end_session(ctx: Context, _x: c.EndSession) -> Events:
+    reason = "empty" if ctx.actor.person_id is None else "moderator"
+    back: dict[PersonId, RoomId] = {
+        p.person_id: MAIN_ROOM for p in ctx.state.people.values() if p.room_id != MAIN_ROOM
+    }
+    events: list[Event] = list(stop_all(ctx.state))
+    if back:
+        events.append(e.ParticipantsMoved(back))
+    if ctx.breakout_status in (BreakoutStatus.STARTING, BreakoutStatus.RUNNING, BreakoutStatus.CLOSING):
+        events.append(e.BreakoutEnded(ctx.state.breakout.run))
+    return (*events, e.SessionEnded(reason))
+
+
+def enter_session(ctx: Context, x: c.EnterSession) -> Events:
+    person_id = ctx.actor.person_id
+    assert person_id is not None  # policy
+    name = clean_text(x.name, 200, "The name") if x.name.strip() else "Guest"
+    known = ctx.state.people.get(person_id)
+    if known is not None:
+        if known.online and known.name == name and known.role is x.role:
+            return ()
+        room_id = known.room_id if known.room_id in ctx.state.rooms else MAIN_ROOM
+        return (e.ParticipantEntered(person_id, name, x.role, room_id, True),)
+    entered = e.ParticipantEntered(person_id, name, x.role, MAIN_ROOM, False)
+    return (entered, *_place_late(ctx, person_id, x.role))
+
+
+def _place_late(ctx: Context, person_id: PersonId, role: Role) -> Events:
+    """Somebody new while an automatic breakout runs: the smallest room, with the usual countdown."""
+    breakout = ctx.state.breakout
+    running = breakout.status in (BreakoutStatus.STARTING, BreakoutStatus.RUNNING)
+    if not running or breakout.assign is not AssignMode.AUTO or role is Role.MODERATOR:
+        return ()
+    room_id = smallest_room(ctx.state)
+    if breakout.status is BreakoutStatus.STARTING:
+        return (e.ParticipantsAssigned({person_id: room_id}),)
+    if breakout.countdown_s == 0:
+        return (e.ParticipantsAssigned({person_id: room_id}), e.ParticipantsMoved({person_id: room_id}))
+    effective_at = ctx.after(breakout.countdown_s)
+    return (e.MovesPlanned(ctx.new_id("t"), "moves", effective_at, {person_id: room_id}),)
+
+
+def smallest_room(state: SessionState) -> RoomId:
+    """The breakout room with the fewest people (assigned or inside), the lowest number among equals."""
+    sizes = {room.room_id: 0 for room in state.breakout_rooms}
+    for person in state.people.values():
+        room_id = person.assigned_room_id or person.room_id
+        if room_id in sizes and person.role is not Role.MODERATOR:
+            sizes[room_id] += 1
+    return min(state.breakout_rooms, key=lambda room: (sizes[room.room_id], room.number)).room_id
+
+
+def leave_session(ctx: Context, x: c.LeaveSession) -> Events:
+    person = ctx.person(x.person_id)
+    if not person.online:
+        return ()
+    return (e.ParticipantLeft(x.person_id), *calls_done(ctx, {x.person_id}, leaving=True))
+
+
+def calls_done(ctx: Context, people: set[PersonId], *, leaving: bool = False) -> Events:
+    """Help calls that are over because these people left or changed rooms: their own calls, and those they answered."""
+    done: list[Event] = []
+    for call in ctx.state.calls.values():
+        if call.status not in (CallStatus.RAISED, CallStatus.CLAIMED):
+            continue
+        own = call.person_id in people
+        helping = call.status is CallStatus.CLAIMED and call.handled_by in people
+        if own or helping:
+            done.append(
+                e.CallClosed(call.call_id, CallStatus.DONE.value, None if leaving else call.handled_by)
+            )
+    return tuple(done)
+
+
+def remove_participant(ctx: Context, x: c.RemoveParticipant) -> Events:
+    ctx.person(x.person_id)
+    if x.person_id == ctx.actor.person_id:
+        raise DomainError("not_allowed", "You cannot remove yourself; use Leave.")
+    return (*calls_done(ctx, {x.person_id}, leaving=True), e.ParticipantRemoved(x.person_id))
+
+
+def set_media(ctx: Context, x: c.SetMedia) -> Events:
+    me = ctx.me
+    mic = me.mic if x.mic is None else x.mic
+    camera = me.camera if x.camera is None else x.camera
+    screen = me.screen if x.screen is None else x.screen
+    if (mic, camera, screen) == (me.mic, me.camera, me.screen):
+        return ()
+    return (e.MediaChanged(me.person_id, mic, camera, screen),)
+
+
+def mute_participant(ctx: Context, x: c.MuteParticipant) -> Events:
+    if x.person_id is not None:
+        person = ctx.person(x.person_id)
+        return (e.ParticipantMuted((person.person_id,)),) if person.mic else ()
+    loud = tuple(
+        p.person_id
+        for p in ctx.state.people.values()
+        if p.mic and p.role is not Role.MODERATOR and p.person_id != ctx.actor.person_id
+    )
+    return (e.ParticipantMuted(loud),) if loud else ()
+
+
+def set_hand(ctx: Context, x: c.SetHand) -> Events:
+    person = ctx.me if x.person_id is None else ctx.person(x.person_id)
+    if (person.hand_raised_at is not None) == x.raised:
+        return ()
+    return (e.HandChanged(person.person_id, x.raised),)
+
+
+def send_chat(ctx: Context, x: c.SendChat) -> Events:
+    me = ctx.me
+    text = clean_text(x.text, MAX_MESSAGE_CHARS, "The message")
+    return (e.ChatSent(me.person_id, me.name, me.room_id, text),)

@@ -1,0 +1,373 @@
+"""What a viewer may see: the view of a session's state, the patch between two views, and the data of events. Pure.
+
+docs/protocol.md §3–4 is the contract. Viewers of one class (moderators; participants of one room) share a view but for
+their own bits, so ``Viewer`` works a commit out once a class and not once a browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from models.values import MAIN_ROOM, CallStatus, PersonId, Role, RoomId
+from rooms import events as e
+from rooms.events import Event, Recorded
+from rooms.state import HelpCall, Participant, Recording, Room, SessionState, Transition
+
+View = dict[str, Any]
+COLLECTIONS = ("people", "rooms", "transitions", "calls", "recordings")
+"""Members of a view that are patched entity by entity."""
+
+
+def view(state: SessionState, person_id: PersonId, role: Role) -> View:
+    """The whole view of one person, as docs/protocol.md §4 shows it."""
+    room_id = _room_of(state, person_id)
+    shared = _moderators_view(state) if role is Role.MODERATOR else _participants_view(state, room_id)
+    return {**shared, **_own(state, person_id, role)}
+
+
+def _room_of(state: SessionState, person_id: PersonId) -> RoomId:
+    person = state.people.get(person_id)
+    return person.room_id if person is not None else MAIN_ROOM
+
+
+# -- entities --------------------------------------------------------------------------------------------------
+
+
+def _time(at: datetime | None) -> str | None:
+    return (
+        None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+
+
+def _session(state: SessionState) -> View:
+    return {
+        "session_id": state.session_id,
+        "course_title": state.course_title,
+        "room_title": state.room_title,
+        "status": state.status.value,
+        "opened_at": _time(state.opened_at),
+    }
+
+
+def _person(p: Participant, near: bool) -> View:
+    """Near: in the viewer's room, or the viewer is a moderator. Far people have a name and a room only."""
+    return {
+        "person_id": p.person_id,
+        "name": p.name,
+        "role": p.role.value,
+        "room_id": p.room_id,
+        "assigned_room_id": p.assigned_room_id,
+        "online": p.online,
+        "mic": p.mic and near,
+        "camera": p.camera and near,
+        "screen": p.screen and near,
+        "hand_raised_at": _time(p.hand_raised_at) if near else None,
+    }
+
+
+def _room(room: Room) -> View:
+    return {"room_id": room.room_id, "name": room.name, "number": room.number}
+
+
+def _breakout(state: SessionState) -> View:
+    b = state.breakout
+    return {
+        "status": b.status.value,
+        "run": b.run,
+        "assign": b.assign.value,
+        "time_limit_s": b.time_limit_s,
+        "countdown_s": b.countdown_s,
+        "may_return": b.may_return,
+        "record": b.record,
+        "started_at": _time(b.started_at),
+        "ends_at": _time(b.ends_at),
+    }
+
+
+def _transition(t: Transition, moves: Mapping[PersonId, RoomId]) -> View:
+    return {
+        "transition_id": t.transition_id,
+        "kind": t.kind,
+        "effective_at": _time(t.effective_at),
+        "moves": dict(moves),
+    }
+
+
+def _call(call: HelpCall) -> View:
+    return {
+        "call_id": call.call_id,
+        "person_id": call.person_id,
+        "room_id": call.room_id,
+        "raised_at": _time(call.raised_at),
+        "status": call.status.value,
+        "handled_by": call.handled_by,
+    }
+
+
+def _recording(r: Recording) -> View:
+    return {
+        "recording_id": r.recording_id,
+        "room_id": r.room_id,
+        "room_name": r.room_name,
+        "status": r.status.value,
+        "desired": r.desired,
+        "since": _time(r.since),
+        "recorded_s": r.recorded_s,
+        "started_at": _time(r.started_at),
+        "started_by": r.started_by,
+        "error": r.error,
+        "entry_id": r.entry_id,
+    }
+
+
+def _recording_mark(r: Recording) -> View:
+    return {
+        "recording_id": r.recording_id,
+        "room_id": r.room_id,
+        "status": r.status.value,
+        "desired": r.desired,
+    }
+
+
+def _is_open(call: HelpCall) -> bool:
+    return call.status in (CallStatus.RAISED, CallStatus.CLAIMED)
+
+
+# -- views of a class ------------------------------------------------------------------------------------------
+
+
+def _moderators_view(state: SessionState) -> View:
+    return {
+        "session": _session(state),
+        "people": {k: _person(p, True) for k, p in state.people.items()},
+        "rooms": {k: _room(r) for k, r in state.rooms.items()},
+        "breakout": _breakout(state),
+        "transitions": {k: _transition(t, t.moves) for k, t in state.transitions.items()},
+        "calls": {k: _call(call) for k, call in state.calls.items() if _is_open(call)},
+        "recordings": {k: _recording(r) for k, r in state.recordings.items()},
+    }
+
+
+def _participants_view(state: SessionState, room_id: RoomId) -> View:
+    return {
+        "session": _session(state),
+        "people": {k: _person(p, p.room_id == room_id) for k, p in state.people.items()},
+        "rooms": {k: _room(r) for k, r in state.rooms.items()},
+        "breakout": _breakout(state),
+        "recordings": {k: _recording_mark(r) for k, r in state.recordings.items() if r.room_id == room_id},
+    }
+
+
+def _own(state: SessionState, person_id: PersonId, role: Role) -> View:
+    """The bits of one person alone; participants' transitions and calls are theirs only."""
+    me = state.people.get(person_id)
+    own: View = {
+        "you": {
+            "person_id": person_id,
+            "room_id": me.room_id if me is not None else MAIN_ROOM,
+            "assigned_room_id": me.assigned_room_id if me is not None else None,
+            "role": role.value,
+        }
+    }
+    if role is not Role.MODERATOR:
+        own["transitions"] = {
+            k: _transition(t, {person_id: t.moves[person_id]} if person_id in t.moves else {})
+            for k, t in state.transitions.items()
+            if person_id in t.moves or t.kind in ("start", "end")
+        }
+        own["calls"] = {
+            k: _call(x) for k, x in state.calls.items() if _is_open(x) and x.person_id == person_id
+        }
+    return own
+
+
+# -- patches ---------------------------------------------------------------------------------------------------
+
+
+def patch(before: View, after: View) -> View | None:
+    """What must be merged into ``before`` to get ``after``; None when they are equal."""
+    changes: View = {}
+    for key, new in after.items():
+        old = before.get(key)
+        if old == new:
+            continue
+        if key not in COLLECTIONS or old is None:
+            changes[key] = new
+            continue
+        entities: View = {k: v for k, v in new.items() if old.get(k) != v}
+        entities |= {k: None for k in old if k not in new}
+        changes[key] = entities
+    return changes or None
+
+
+class Viewer:
+    """One commit seen by many: give it the states before and after, ask it for each viewer's patch."""
+
+    def __init__(self, before: SessionState, after: SessionState) -> None:
+        self._before = before
+        self._after = after
+        self._shared: dict[tuple[object, ...], View | None] = {}
+
+    def patch(self, person_id: PersonId, role: Role) -> View | None:
+        """The patch of this viewer's view; the shared part is worked out once a class. Do not change the result."""
+        shared = self._shared_patch(person_id, role)
+        own = patch(_own(self._before, person_id, role), _own(self._after, person_id, role))
+        if own is None:
+            return shared
+        return {**(shared or {}), **own}
+
+    def _shared_patch(self, person_id: PersonId, role: Role) -> View | None:
+        if role is Role.MODERATOR:
+            key: tuple[object, ...] = ("moderators",)
+            if key not in self._shared:
+                self._shared[key] = patch(_moderators_view(self._before), _moderators_view(self._after))
+            return self._shared[key]
+        rooms = (_room_of(self._before, person_id), _room_of(self._after, person_id))
+        if rooms not in self._shared:
+            self._shared[rooms] = patch(
+                _participants_view(self._before, rooms[0]), _participants_view(self._after, rooms[1])
+            )
+        return self._shared[rooms]
+
+
+# -- announcements ---------------------------------------------------------------------------------------------
+
+_Announcer = Callable[[SessionState, Any, PersonId, bool], dict[str, Any] | None]
+
+
+def announcement(
+    recorded: Recorded, state: SessionState, person_id: PersonId, role: Role
+) -> dict[str, Any] | None:
+    """The ``data`` of an event for this viewer, None when they may not know of it. ``state`` is the one after it."""
+    announcer = _ANNOUNCERS.get(type(recorded.event))
+    if announcer is None:
+        return None
+    return announcer(state, recorded.event, person_id, role is Role.MODERATOR)
+
+
+def _chat(state: SessionState, x: e.ChatSent, viewer: PersonId, _m: bool) -> dict[str, Any] | None:
+    if _room_of(state, viewer) != x.room_id:
+        return None
+    return {"person_id": x.person_id, "name": x.name, "room_id": x.room_id, "text": x.text}
+
+
+def _broadcast(
+    state: SessionState, x: e.MessageBroadcast, viewer: PersonId, moderator: bool
+) -> dict[str, Any] | None:
+    if not moderator and _room_of(state, viewer) not in x.room_ids:
+        return None
+    return {
+        "person_id": x.person_id,
+        "name": x.name,
+        "text": x.text,
+        "room_ids": list(x.room_ids),
+        "people": x.people,
+    }
+
+
+def _muted(
+    _s: SessionState, x: e.ParticipantMuted, viewer: PersonId, moderator: bool
+) -> dict[str, Any] | None:
+    if moderator:
+        return {"person_ids": list(x.person_ids)}
+    return {"person_ids": [viewer]} if viewer in x.person_ids else None
+
+
+def _to_person(
+    _s: SessionState, x: e.ParticipantRemoved, viewer: PersonId, moderator: bool
+) -> dict[str, Any] | None:
+    return {"person_id": x.person_id} if moderator or viewer == x.person_id else None
+
+
+def _everybody() -> _Announcer:
+    def announce(_s: SessionState, _x: Event, _v: PersonId, _m: bool) -> dict[str, Any]:
+        return {}
+
+    return announce
+
+
+def _starting(_s: SessionState, x: e.BreakoutStarting, viewer: PersonId, _m: bool) -> dict[str, Any]:
+    return {"effective_at": _time(x.effective_at), "room_id": x.moves.get(viewer)}
+
+
+def _planned(_s: SessionState, x: e.MovesPlanned, viewer: PersonId, moderator: bool) -> dict[str, Any] | None:
+    if viewer in x.moves:
+        return {"effective_at": _time(x.effective_at), "room_id": x.moves[viewer], "kind": x.kind}
+    return (
+        {"effective_at": _time(x.effective_at), "kind": x.kind, "people": len(x.moves)} if moderator else None
+    )
+
+
+def _moved(
+    _s: SessionState, x: e.ParticipantsMoved, viewer: PersonId, moderator: bool
+) -> dict[str, Any] | None:
+    if viewer in x.moves:
+        return {"room_id": x.moves[viewer]}
+    return {"people": len(x.moves)} if moderator else None
+
+
+def _closing(_s: SessionState, x: e.BreakoutClosing, _v: PersonId, _m: bool) -> dict[str, Any]:
+    return {"effective_at": _time(x.effective_at), "reason": x.reason}
+
+
+def _time_added(_s: SessionState, x: e.TimeAdded, _v: PersonId, _m: bool) -> dict[str, Any]:
+    return {"seconds": x.seconds, "ends_at": _time(x.ends_at)}
+
+
+def _call_of(
+    state: SessionState, x: e.CallRaised | e.CallClaimed | e.CallClosed, viewer: PersonId, moderator: bool
+) -> dict[str, Any] | None:
+    call = state.calls.get(x.call_id)
+    if call is None or not (moderator or call.person_id == viewer):
+        return None
+    return {
+        "call_id": call.call_id,
+        "person_id": call.person_id,
+        "room_id": call.room_id,
+        "status": call.status.value,
+        "handled_by": call.handled_by,
+    }
+
+
+def _recording_of(
+    state: SessionState,
+    x: e.RecordingInvoked | e.RecordingRequested | e.RecordingStatusChanged,
+    viewer: PersonId,
+    moderator: bool,
+) -> dict[str, Any] | None:
+    recording = state.recordings.get(x.recording_id)
+    if recording is None:
+        return None
+    if moderator:
+        return _recording(recording)
+    return _recording_mark(recording) if recording.room_id == _room_of(state, viewer) else None
+
+
+def _session_ended(_s: SessionState, x: e.SessionEnded, _v: PersonId, _m: bool) -> dict[str, Any]:
+    return {"reason": x.reason}
+
+
+_ANNOUNCERS: dict[type[Event], _Announcer] = {
+    e.SessionEnded: _session_ended,
+    e.ChatSent: _chat,
+    e.MessageBroadcast: _broadcast,
+    e.ParticipantMuted: _muted,
+    e.ParticipantRemoved: _to_person,
+    e.RoomsCreated: _everybody(),
+    e.BreakoutStarting: _starting,
+    e.BreakoutStarted: _everybody(),
+    e.MovesPlanned: _planned,
+    e.ParticipantsMoved: _moved,
+    e.BreakoutClosing: _closing,
+    e.BreakoutEnded: _everybody(),
+    e.TimeAdded: _time_added,
+    e.CallRaised: _call_of,
+    e.CallClaimed: _call_of,
+    e.CallClosed: _call_of,
+    e.RecordingInvoked: _recording_of,
+    e.RecordingRequested: _recording_of,
+    e.RecordingStatusChanged: _recording_of,
+}
+"""Events that are announced; all others reach the browser only as patches."""
