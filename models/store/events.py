@@ -1,0 +1,181 @@
+"""The event log and what is written with it: events, sessions, answered commands, recording rows. One transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from models.store.database import Database
+from models.tables import CommandRow, EventRow, RecordingRow, SessionRow
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One row of the log. ``id`` orders the tail of all sessions."""
+
+    id: int
+    session_id: str
+    seq: int
+    at: datetime
+    command_id: str
+    actor: dict[str, Any]
+    type: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFacts:
+    """What a commit says about one recording: written to its row in the same transaction."""
+
+    id: str
+    session_id: str
+    course_id: str
+    room_id: str
+    room_name: str
+    is_breakout: bool
+    parent_id: str | None
+    started_by: str | None
+    status: str
+    desired: str
+    invoked_at: datetime
+    started_at: datetime | None
+    stopped_at: datetime | None
+    duration_s: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that one accepted command writes."""
+
+    session_id: str
+    command_id: str
+    at: datetime
+    first_seq: int
+    events: Sequence[tuple[str, dict[str, Any]]]
+    actor: dict[str, Any]
+    ended: bool = False
+    recordings: Sequence[RecordingFacts] = ()
+
+
+def append(db: Database, commit: Commit) -> None:
+    """Write a commit. Raises sqlalchemy's IntegrityError when its seq or its command_id is taken."""
+    last_seq = commit.first_seq + len(commit.events) - 1
+    with db.write() as session:
+        session.add(
+            CommandRow(
+                command_id=commit.command_id,
+                session_id=commit.session_id,
+                first_seq=commit.first_seq,
+                last_seq=last_seq,
+                at=commit.at,
+            )
+        )
+        for number, (kind, data) in enumerate(commit.events):
+            session.add(
+                EventRow(
+                    session_id=commit.session_id,
+                    seq=commit.first_seq + number,
+                    at=commit.at,
+                    command_id=commit.command_id,
+                    actor=commit.actor,
+                    type=kind,
+                    data=data,
+                )
+            )
+        row = session.get(SessionRow, commit.session_id)
+        if row is not None and commit.events:
+            row.seq = last_seq
+            if commit.ended:
+                row.status, row.live_key, row.ended_at = "ended", None, commit.at
+        for facts in commit.recordings:
+            _write_recording(session.get(RecordingRow, facts.id), facts, session)
+
+
+def _write_recording(row: RecordingRow | None, facts: RecordingFacts, session: Any) -> None:
+    if row is None:
+        row = RecordingRow(
+            id=facts.id,
+            session_id=facts.session_id,
+            course_id=facts.course_id,
+            room_id=facts.room_id,
+            room_name=facts.room_name,
+            is_breakout=facts.is_breakout,
+            parent_id=facts.parent_id,
+            started_by=facts.started_by,
+            status=facts.status,
+            invoked_at=facts.invoked_at,
+        )
+        session.add(row)
+    row.status, row.desired, row.error = facts.status, facts.desired, facts.error
+    row.started_at, row.stopped_at, row.duration_s = facts.started_at, facts.stopped_at, facts.duration_s
+
+
+def answered(db: Database, command_id: str) -> tuple[str, int, int] | None:
+    """(session_id, first_seq, last_seq) of a command that was answered before."""
+    with db.read() as session:
+        row = session.get(CommandRow, command_id)
+        return None if row is None else (row.session_id, row.first_seq, row.last_seq)
+
+
+def events_after(db: Database, session_id: str, seq: int) -> list[StoredEvent]:
+    """The session's events with a higher seq, in order."""
+    with db.read() as session:
+        rows = session.exec(
+            select(EventRow)
+            .where(EventRow.session_id == session_id, EventRow.seq > seq)
+            .order_by(col(EventRow.seq))
+        ).all()
+    return [_stored(row) for row in rows]
+
+
+def sessions_changed(db: Database, known: dict[str, int], after_id: int) -> tuple[dict[str, int], int]:
+    """Sessions with events that are not ``known`` (session → seq) among rows after ``after_id``, and the newest id.
+
+    Per-session seq decides, not the row id: on PostgreSQL ids may become visible out of order.
+    """
+    with db.read() as session:
+        rows = session.exec(
+            select(EventRow.session_id, func.max(EventRow.seq), func.max(EventRow.id))
+            .where(col(EventRow.id) > after_id)
+            .group_by(EventRow.session_id)
+        ).all()
+    newest = max((int(row[2]) for row in rows), default=after_id)
+    return {row[0]: int(row[1]) for row in rows if int(row[1]) > known.get(row[0], 0)}, newest
+
+
+def newest_id(db: Database) -> int:
+    """The id of the newest event of all sessions; 0 for none."""
+    with db.read() as session:
+        return int(session.exec(select(func.max(EventRow.id))).one() or 0)
+
+
+def _stored(row: EventRow) -> StoredEvent:
+    assert row.id is not None
+    return StoredEvent(row.id, row.session_id, row.seq, row.at, row.command_id, row.actor, row.type, row.data)
+
+
+CHANNEL = "sideroom_events"
+
+
+def notify(db: Database) -> None:
+    """Wake the other processes that follow the log (PostgreSQL only)."""
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+        connection.commit()
+
+
+def notifications(db: Database, stopped: Callable[[], bool]) -> Iterator[None]:
+    """One item for each wake-up from ``notify``, until ``stopped`` (looked at each second). PostgreSQL only."""
+    url = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"LISTEN {CHANNEL}")
+        while not stopped():
+            for _ in connection.notifies(timeout=1.0):
+                yield None

@@ -1,0 +1,28 @@
+"""Bring a database to this version (Alembic, with the migrations that stand in ``models.migrations``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlmodel import SQLModel
+
+from models import tables  # noqa: F401 - fills the metadata
+from models.store.database import Database
+
+FOLDER = Path(__file__).parents[1] / "migrations"
+metadata = SQLModel.metadata
+
+
+def upgrade(db_url: str) -> None:
+    """Run the migrations that are missing. Safe to repeat, and when two processes do it at once."""
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    db = Database(db_url)
+    try:
+        with db.write() as session:
+            config.attributes["connection"] = session.connection()
+            command.upgrade(config, "head")
+    finally:
+        db.close()
