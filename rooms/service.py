@@ -235,8 +235,8 @@ class RoomsService:
                 self._stopping.wait(1.0)
 
     def _look(self) -> None:
-        known = {session_id: state.seq for session_id, state in self._states.items()}
-        changed, newest = log_store.sessions_changed(self._db, dict(known), self._tail_id)
+        known = {str(session_id): state.seq for session_id, state in self._states.items()}
+        changed, newest = log_store.sessions_changed(self._db, known, self._tail_id)
         for session_id in changed:
             with self._lock(SessionId(session_id)):
                 self._catch_up(SessionId(session_id))

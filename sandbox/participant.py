@@ -226,7 +226,8 @@ class Participant:
             self._published.set_result(message["sdp"])
 
     async def _on_media_reset(self, _message: dict[str, Any]) -> None:
-        self._sinks.append(asyncio.create_task(self.publish()))
+        if self._media:
+            self._sinks.append(asyncio.create_task(self.publish()))
 
     # -- media -------------------------------------------------------------------------------------------------
 

@@ -94,8 +94,8 @@ class Endpoint:
             raise _Bye(4400, "bad_message", "The first message must be hello.")
         access = await asyncio.to_thread(check_token, self._db, message.token)
         if access is None or access.kind != "room" or not access.session_id:
-            error = DomainError("unauthenticated")
-            raise _Bye(4401, error.code, error.message)
+            refused = DomainError("unauthenticated")
+            raise _Bye(4401, refused.code, refused.message)
         try:
             return await self._hub.enter(access, socket, message.resume)
         except DomainError as error:

@@ -6,7 +6,7 @@ Every refusal is a ``BadMessage`` with a stable code; the caller decides whether
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -138,13 +138,17 @@ def _ping(data: Mapping[str, Any]) -> Ping:
     return Ping(t if isinstance(t, int | float) and not isinstance(t, bool) else 0)
 
 
-_PARSERS = {
+def _leave(_data: Mapping[str, Any]) -> Leave:
+    return Leave()
+
+
+_PARSERS: dict[str, Callable[[Mapping[str, Any]], Message]] = {
     "hello": _hello,
     "command": _command,
     "publish": _publish,
     "subscribed": _subscribed,
     "ping": _ping,
-    "leave": lambda _data: Leave(),
+    "leave": _leave,
 }
 CLIENT_TYPES = tuple(_PARSERS)
 

@@ -146,7 +146,7 @@ def sessions_changed(db: Database, known: dict[str, int], after_id: int) -> tupl
             .where(col(EventRow.id) > after_id)
             .group_by(EventRow.session_id)
         ).all()
-    newest = max((int(row[2]) for row in rows), default=after_id)
+    newest = max((int(row[2] or 0) for row in rows), default=after_id)
     return {row[0]: int(row[1]) for row in rows if int(row[1]) > known.get(row[0], 0)}, newest
 
 

@@ -1,0 +1,65 @@
+"""Fakes of our own ports, for tests that are about something else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from models.values import MediaSource, PersonId, RoomId, SessionId
+from rooms.ports import MediaError, MediaEvent
+
+
+class FakeClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, at: datetime | None = None) -> None:
+        self.at = at or datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def forward(self, seconds: float) -> datetime:
+        self.at += timedelta(seconds=seconds)
+        return self.at
+
+
+class FakeMedia:
+    """A media plane that only remembers: where each peer is, what was muted, what was published."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, tuple[SessionId, RoomId, PersonId]] = {}
+        self.muted: set[tuple[str, MediaSource]] = set()
+        self.answers: list[tuple[str, str, int]] = []
+        self.emit: Callable[[MediaEvent], Awaitable[None]] | None = None
+
+    async def start(self, on_event: Callable[[MediaEvent], Awaitable[None]]) -> None:
+        self.emit = on_event
+
+    async def stop(self) -> None:
+        self.places.clear()
+
+    async def join(self, peer_id: str, session_id: SessionId, room_id: RoomId, person_id: PersonId) -> None:
+        self.places[peer_id] = (session_id, room_id, person_id)
+
+    async def publish(self, peer_id: str, sdp: str, sources: Mapping[str, MediaSource]) -> str:
+        if not sdp.startswith("v=0"):
+            raise MediaError("bad_sdp", "This is not a session description.")
+        return "v=0 answer"
+
+    async def subscribe_answer(self, peer_id: str, sdp: str, version: int) -> None:
+        self.answers.append((peer_id, sdp, version))
+
+    async def move(self, peer_id: str, room_id: RoomId) -> None:
+        session_id, _, person_id = self.places[peer_id]
+        self.places[peer_id] = (session_id, room_id, person_id)
+
+    async def mute(self, peer_id: str, source: MediaSource, muted: bool) -> None:
+        (self.muted.add if muted else self.muted.discard)((peer_id, source))
+
+    async def leave(self, peer_id: str) -> None:
+        self.places.pop(peer_id, None)
+
+    def room_of(self, person_id: str) -> str | None:
+        """The room of a person's newest peer."""
+        rooms = [room for _, room, person in self.places.values() if person == person_id]
+        return rooms[-1] if rooms else None

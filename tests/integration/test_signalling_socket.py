@@ -1,0 +1,294 @@
+"""The WebSocket door over a real socket: welcome, patches, moves, resume, and everything that must be refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from models.store.access import Access, issue_token
+from models.store.database import Database
+from models.store.migrate import upgrade
+from models.values import Actor, MediaSource, SessionId
+from rooms.commands import CreateRooms
+from rooms.ports import MediaReset
+from rooms.service import RoomsService
+from sandbox.participant import CommandRefused, Participant
+from signalling.app import Endpoint
+from signalling.hub import Hub
+from signalling.settings import SignallingSettings
+from tests.fakes import FakeMedia
+from tests.people import ALICE, BEA, BOB, CHARLIE, COURSE, ask
+
+pytestmark = pytest.mark.integration
+SETTINGS = SignallingSettings(grace_s=1.5, silence_timeout_s=20)
+
+
+class Server:
+    """A WebSocket door on a free port, with a real rooms service and a fake media plane."""
+
+    def __init__(self, folder: Path, settings: SignallingSettings = SETTINGS) -> None:
+        url = f"sqlite:///{folder / 'test.db'}"
+        upgrade(url)
+        self.db = Database(url)
+        self.rooms = RoomsService(self.db)
+        self.media = FakeMedia()
+        self.settings = settings
+        self.hub = Hub(self.rooms, self.media, settings)
+        self.session_id = self.rooms.open_session(COURSE, "BIO 101", "Room")
+        self.url = ""
+
+    def token(self, actor: Actor, session_id: SessionId | None = None) -> str:
+        assert actor.person_id and actor.role and actor.course_id
+        access = Access("room", actor.person_id, actor.course_id, actor.role, actor.name)
+        return issue_token(self.db, replace(access, session_id=session_id or self.session_id))
+
+    def join(self, actor: Actor) -> Participant:
+        return Participant(self.url, self.token(actor), media=False)
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    made = Server(tmp_path)
+    made.rooms.start()
+    await made.hub.start()
+    endpoint = Endpoint(made.hub, made.db, made.settings)
+
+    async def websocket(socket: WebSocket) -> None:
+        await endpoint(socket)
+
+    app = Starlette(routes=[WebSocketRoute("/ws", websocket)])
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio")
+    runner = uvicorn.Server(config)
+    task = asyncio.create_task(runner.serve())
+    while not runner.started:
+        await asyncio.sleep(0.01)
+    made.url = f"ws://127.0.0.1:{runner.servers[0].sockets[0].getsockname()[1]}/ws"
+    yield made
+    await made.hub.stop()
+    runner.should_exit = True
+    await task
+    await asyncio.to_thread(made.rooms.close)
+    made.db.close()
+
+
+async def test_people_see_each_other_and_follow_a_breakout(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob, server.join(BEA) as bea:
+        await alice.wait(lambda: len(alice.state["people"]) == 3)
+        await alice.command("create_rooms", count=2, assign="auto", countdown_s=0)
+        await alice.command("start_breakout")
+        await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
+        await bea.wait(lambda: bea.state["you"]["room_id"] != "main")
+        assert bob.state["you"]["room_id"] != bea.state["you"]["room_id"]
+        assert server.media.room_of("bob") == bob.state["you"]["room_id"]
+        await bob.command("call_moderator")
+        await alice.wait(lambda: len(alice.state["calls"]) == 1)
+        assert bea.state["calls"] == {}
+        await alice.command("broadcast_message", text="Five minutes")
+        await bob.wait(lambda: any(e["event"] == "message_broadcast" for e in bob.events))
+        await alice.command("end_breakout")
+        await bob.wait(lambda: bob.state["you"]["room_id"] == "main")
+        assert server.media.room_of("bob") == "main"
+
+
+async def test_chat_stays_in_its_room(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob, server.join(BEA) as bea:
+        await alice.wait(lambda: len(alice.state["people"]) == 3)
+        await alice.command("create_rooms", count=2, assign="auto", countdown_s=0)
+        await alice.command("start_breakout")
+        await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
+        await bob.command("send_chat", text="only us")
+        await bob.wait(lambda: any(e["event"] == "chat_sent" for e in bob.events))
+        await bea.command("set_hand", raised=True)
+        await bea.wait(lambda: bea.state["people"]["bea"]["hand_raised_at"] is not None)
+        assert not any(e["event"] == "chat_sent" for e in bea.events)
+        await alice.command("join_room", room_id=bob.state["you"]["room_id"])
+        await alice.wait(lambda: [line["text"] for line in alice.chat] == ["only us"])
+
+
+async def test_patches_give_the_same_view_as_a_fresh_welcome(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await alice.command("create_rooms", count=3, assign="auto", countdown_s=0)
+        await alice.command("start_breakout", record=True)
+        await bob.command("set_hand", raised=True)
+        last = await bob.command("set_media", mic=True)
+        for person, actor in ((alice, ALICE), (bob, BOB)):
+            await person.wait(lambda p=person: p.seq >= last)  # type: ignore[misc]
+            async with server.join(actor) as fresh:
+                assert fresh.state == person.state
+
+
+async def test_a_dropped_connection_comes_back_to_its_place(server: Server) -> None:
+    async with server.join(ALICE) as alice:
+        bob = server.join(BOB)
+        await bob.connect()
+        first = bob.connection_id
+        await alice.command("create_rooms", count=1, countdown_s=0)
+        await alice.command("start_breakout")
+        await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
+        room = bob.state["you"]["room_id"]
+        await bob.drop()
+        bob.state = {}
+        await bob.connect(resume=first)
+        assert bob.connection_id == first
+        assert bob.state["you"]["room_id"] == room
+        assert alice.state["people"]["bob"]["online"]
+        await bob.drop()
+        await alice.wait(lambda: not alice.state["people"]["bob"]["online"])
+        assert first not in server.media.places
+        bob.state = {}
+        await bob.connect(resume=first)
+        assert bob.connection_id != first
+        assert bob.state["you"]["room_id"] == room
+        await bob.close()
+
+
+async def test_a_repeated_command_id_has_one_effect(server: Server) -> None:
+    async with server.join(BOB) as bob:
+        first = await bob.command("send_chat", command_id="same", text="once")
+        again = await bob.command("send_chat", command_id="same", text="once")
+        assert again == first
+        await bob.wait(lambda: bob.seq >= first)
+        assert sum(e["event"] == "chat_sent" for e in bob.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("create_rooms", {"count": 2}),
+        ("start_breakout", {}),
+        ("broadcast_message", {"text": "x"}),
+        ("start_recording", {}),
+        ("remove_participant", {"person_id": "alice"}),
+        ("end_session", {}),
+    ],
+)
+async def test_a_student_is_refused_what_moderators_may(
+    server: Server, name: str, args: dict[str, Any]
+) -> None:
+    async with server.join(BOB) as bob:
+        with pytest.raises(CommandRefused) as refused:
+            await bob.command(name, **args)
+        assert refused.value.code == "not_moderator"
+
+
+@pytest.mark.parametrize("name", ["open_session", "enter_session", "report_recording", "complete_transition"])
+async def test_commands_of_our_own_processes_are_not_for_clients(server: Server, name: str) -> None:
+    async with server.join(ALICE) as alice:
+        with pytest.raises(CommandRefused) as refused:
+            await alice.command(name)
+        assert refused.value.code == "not_allowed"
+
+
+async def test_somebody_from_another_course_does_not_get_in(server: Server) -> None:
+    with pytest.raises(ConnectionError, match="other_course"):
+        await server.join(CHARLIE).connect()
+    assert server.rooms.state(server.session_id).people == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "close_code"),
+    [
+        ("not json", 4400),
+        ('{"type":"ping"}', 4400),
+        ('{"type":"hello","version":1,"token":"wrong"}', 4401),
+        ("[" + "1," * 200_000 + "1]", 4413),
+    ],
+)
+async def test_a_bad_first_message_closes_with_its_code(server: Server, first: str, close_code: int) -> None:
+    async with connect(server.url) as socket:
+        await socket.send(first)
+        bye = json.loads(await socket.recv())
+        assert bye["type"] == "bye"
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == close_code
+
+
+async def test_malformed_messages_are_answered_and_the_room_goes_on(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        for text in (
+            '{"type":"dance"}',
+            '{"type":"publish","sdp":"nonsense","sources":{}}',
+            '{"type":"command","id":"1"}',
+        ):
+            await bob.send_raw(text)
+        await bob.wait(lambda: len(bob.errors) == 3)
+        assert {e["code"] for e in bob.errors} == {"bad_message", "bad_sdp"}
+        with pytest.raises(CommandRefused) as refused:
+            await bob.command("set_hand", raised="perhaps")
+        assert refused.value.code == "bad_command"
+        with pytest.raises(CommandRefused) as refused:
+            await bob.command("set_hand", raised=True, colour="red")
+        assert refused.value.code == "bad_command"
+        await bob.command("set_hand", raised=True)
+        await alice.wait(lambda: alice.state["people"]["bob"]["hand_raised_at"] is not None)
+
+
+async def test_a_removed_person_is_shown_out_and_stays_out(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await alice.command("remove_participant", person_id="bob")
+        await bob.wait(lambda: bob.bye is not None)
+        assert bob.bye_code == "removed"
+        with pytest.raises(ConnectionError, match="removed"):
+            await server.join(BOB).connect()
+
+
+async def test_mute_is_enforced_in_the_media_plane_until_the_person_unmutes(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await bob.command("set_media", mic=True)
+        await alice.wait(lambda: alice.state["people"]["bob"]["mic"])
+        await alice.command("mute_participant", person_id="bob")
+        await bob.wait(lambda: any(e["event"] == "participant_muted" for e in bob.events))
+        await bob.wait(lambda: (bob.connection_id, MediaSource.MIC) in server.media.muted)
+        await bob.command("set_media", mic=True)
+        await bob.wait(lambda: (bob.connection_id, MediaSource.MIC) not in server.media.muted)
+
+
+async def test_the_end_for_everyone_reaches_everyone(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await alice.command("end_session")
+        await bob.wait(lambda: bob.bye is not None)
+        assert bob.bye_code == "session_ended"
+        with pytest.raises(ConnectionError, match="session_ended"):
+            await server.join(BOB).connect()
+
+
+async def test_a_restarted_media_worker_asks_every_browser_to_publish_again(server: Server) -> None:
+    async with server.join(BOB) as bob:
+        server.media.places.clear()
+        assert server.media.emit is not None
+        await server.media.emit(MediaReset())
+        await bob.wait(lambda: bob.connection_id in server.media.places)
+
+
+async def test_commits_of_another_process_reach_the_browsers(server: Server) -> None:
+    other_db = Database(server.db.url)
+    other = RoomsService(other_db)
+    async with server.join(BOB) as bob:
+        await asyncio.to_thread(other.submit, ask(ALICE, CreateRooms(count=4), server.session_id))
+        await bob.wait(lambda: len(bob.state["rooms"]) == 5)
+    other_db.close()
+
+
+async def test_a_slow_browser_gets_a_fresh_state_instead_of_endless_messages(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        connection = server.hub._connections[bob.connection_id]
+        for number in range(SETTINGS.queue_size + 50):
+            connection.outbox.put({"type": "pong", "t": number, "server_time": ""})
+        bob.state["people"].clear()
+        await alice.command("set_hand", raised=True)
+        await bob.wait(lambda: set(bob.state["people"]) == {"alice", "bob"})
+        assert bob.state["people"]["alice"]["hand_raised_at"] is not None
