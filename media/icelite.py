@@ -1,0 +1,205 @@
+"""ICE-lite on one UDP socket for everybody: answers STUN binding requests and hands datagrams to their connection.
+
+A connection is found by the first half of USERNAME in its STUN requests and, from then on, by the address these came
+from. Nothing is ever sent to an address that has not proved to know the connection's password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import string
+import struct
+from typing import Any, Final, Protocol
+
+from aioice import stun
+
+from media.ortc import DATAGRAM_SIZE, Datagram
+
+log = logging.getLogger("sideroom.media.ice")
+BATCH: Final = 128
+"""Datagrams read in one wake-up before other tasks get their turn."""
+STUN_MAX: Final = 600
+ADDRESSES_PER_ENDPOINT: Final = 4
+CONSENT_S: Final = 18.0
+"""Without a STUN request for so long the peer is gone (browsers send one every 2.5-5 s)."""
+_ALPHABET: Final = string.ascii_letters + string.digits
+_COOKIE: Final = struct.pack("!L", stun.COOKIE)
+
+Address = tuple[Any, ...]
+
+
+class DatagramUser(Protocol):
+    """Who gets an endpoint's datagrams (a connection)."""
+
+    def handle_media(self, size: int) -> None:
+        """SRTP or SRTCP of ``size`` bytes lies in the socket's ``incoming``."""
+        ...
+
+    def handle_dtls(self, data: bytes) -> None: ...
+
+
+class IceEndpoint:
+    """One connection's end: credentials and the addresses that proved to know them."""
+
+    __slots__ = ("_socket", "address", "addresses", "created", "last_request", "password", "ufrag", "user")
+
+    def __init__(self, ice: IceSocket, user: DatagramUser, now: float) -> None:
+        self._socket = ice
+        self.user = user
+        self.ufrag = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+        self.password = "".join(secrets.choice(_ALPHABET) for _ in range(24))
+        self.address: Address | None = None
+        """Where we send to: the newest address nominated by the peer."""
+        self.addresses: list[Address] = []
+        self.created = now
+        self.last_request: float | None = None
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Put one datagram on the wire; lost when there is no address yet or the socket is full."""
+        if self.address is not None:
+            self._socket.send(data, self.address)
+
+    def is_lost(self, now: float) -> bool:
+        """True when consent has run out."""
+        return self.last_request is not None and now - self.last_request > CONSENT_S
+
+    def close(self) -> None:
+        self._socket.remove(self)
+
+
+class IceSocket:
+    """The worker's UDP socket. ``start`` must run on the loop that serves it."""
+
+    def __init__(self, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self.socket.setblocking(False)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                with contextlib.suppress(OSError):
+                    self.socket.setsockopt(socket.SOL_SOCKET, option, 4 * 1024 * 1024)
+            self.socket.bind((host, port))
+        except OSError:
+            self.socket.close()
+            raise
+        self.port: int = self.socket.getsockname()[1]
+        self.incoming = Datagram()
+        self.outgoing = Datagram()
+        self.dropped = 0
+        self.faults = 0
+        self._by_ufrag: dict[str, IceEndpoint] = {}
+        self._by_address: dict[Address, IceEndpoint] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self.socket.fileno(), self._readable)
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self.socket.fileno())
+        self.socket.close()
+
+    def endpoint(self, user: DatagramUser, now: float) -> IceEndpoint:
+        """A new endpoint with fresh credentials."""
+        endpoint = IceEndpoint(self, user, now)
+        self._by_ufrag[endpoint.ufrag] = endpoint
+        return endpoint
+
+    def remove(self, endpoint: IceEndpoint) -> None:
+        self._by_ufrag.pop(endpoint.ufrag, None)
+        for address in endpoint.addresses:
+            if self._by_address.get(address) is endpoint:
+                del self._by_address[address]
+        endpoint.addresses.clear()
+        endpoint.address = None
+
+    def send(self, data: bytes | memoryview, address: Address) -> None:
+        try:
+            self.socket.sendto(data, address)
+        except OSError:  # full, or the network says no: media is lost, DTLS and NACK send again
+            self.dropped += 1
+
+    def _readable(self) -> None:
+        receive = self.socket.recvfrom_into
+        data = self.incoming.data
+        by_address = self._by_address
+        for _ in range(BATCH):
+            try:
+                size, address = receive(data)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error of an earlier send
+                continue
+            if size < 4 or size >= DATAGRAM_SIZE:
+                continue
+            first = data[0]
+            try:
+                if 127 < first < 192:
+                    endpoint = by_address.get(address)
+                    if endpoint is not None:
+                        endpoint.user.handle_media(size)
+                elif 19 < first < 64:
+                    endpoint = by_address.get(address)
+                    if endpoint is not None:
+                        endpoint.user.handle_dtls(bytes(data[:size]))
+                elif first < 4 and 28 <= size <= STUN_MAX and data[4:8] == _COOKIE:
+                    self._handle_stun(bytes(data[:size]), address)
+            except Exception:
+                # One peer's datagram must never stop the others' media.
+                self.faults += 1
+                if self.faults <= 10 or self.faults % 1000 == 0:
+                    log.exception("ice.datagram_failed count=%d", self.faults)
+
+    def _handle_stun(self, data: bytes, address: Address) -> None:
+        assert self._loop is not None
+        answer = self.answer(data, address, self._loop.time())
+        if answer is not None:
+            self.send(answer, address)
+
+    def answer(self, data: bytes, address: Address, now: float) -> bytes | None:
+        """The answer to a STUN datagram, None to stay silent. Learns the address when the request is good."""
+        if data[0:2] != b"\x00\x01":  # binding requests only; a lite end asks nothing itself
+            return None
+        try:
+            request = stun.parse_message(data)
+        except (ValueError, struct.error):
+            return None
+        attributes = request.attributes
+        username = attributes.get("USERNAME", "")
+        endpoint = self._by_ufrag.get(username.partition(":")[0])
+        if (
+            endpoint is None
+            or "FINGERPRINT" not in attributes
+            or not request.check_message_integrity(endpoint.password.encode())
+        ):
+            return None
+        key = endpoint.password.encode()
+        if "ICE-CONTROLLED" in attributes:  # a lite end is always the controlled one
+            return self._reply(request, key, stun.Class.ERROR, {"ERROR-CODE": (487, "Role Conflict")})
+        endpoint.last_request = now
+        self._learn(endpoint, address, nominated="USE-CANDIDATE" in attributes)
+        return self._reply(request, key, stun.Class.RESPONSE, {"XOR-MAPPED-ADDRESS": address[:2]})
+
+    def _reply(
+        self, request: stun.Message, key: bytes, kind: stun.Class, attributes: dict[str, Any]
+    ) -> bytes:
+        message = stun.Message(stun.Method.BINDING, kind, request.transaction_id, attributes)
+        message.add_message_integrity(key)
+        return bytes(message)
+
+    def _learn(self, endpoint: IceEndpoint, address: Address, *, nominated: bool) -> None:
+        if address not in endpoint.addresses:
+            endpoint.addresses.append(address)
+            if len(endpoint.addresses) > ADDRESSES_PER_ENDPOINT:
+                oldest = next(a for a in endpoint.addresses if a != endpoint.address)
+                endpoint.addresses.remove(oldest)
+                if self._by_address.get(oldest) is endpoint:
+                    del self._by_address[oldest]
+        self._by_address[address] = endpoint
+        if nominated or endpoint.address is None:
+            endpoint.address = address
