@@ -122,7 +122,9 @@ class Tab:
         found = await self.page.evaluate("decoded()")
         return found.get(mid, {}) if mid is not None else {}
 
-    async def wait_for(self, person: str, source: MediaSource, key: str, more_than: float) -> dict[str, float]:
+    async def wait_for(
+        self, person: str, source: MediaSource, key: str, more_than: float
+    ) -> dict[str, float]:
         async with asyncio.timeout(40):
             while True:
                 stats = await self.stats(person, source)
@@ -158,7 +160,9 @@ async def test_pages_see_each_other_and_a_move_brings_a_keyframe(blank_page: str
             before = await bob.stats("alice", MediaSource.CAMERA)
             moved_at = await bob.page.evaluate("performance.now()")
             await here.plane.move(bob.peer_id, RoomId("r1"))
-            await until(lambda: bob.line_of("charlie", MediaSource.CAMERA) is not None, "Bob is shown Charlie")
+            await until(
+                lambda: bob.line_of("charlie", MediaSource.CAMERA) is not None, "Bob is shown Charlie"
+            )
             assert bob.line_of("charlie", MediaSource.CAMERA) == line, "the line is re-used"
             after = await bob.wait_for("charlie", MediaSource.CAMERA, "keys", before["keys"])
             print(f"move: new keyframe seen after {after['at'] - moved_at:.0f} ms, lost {after['lost']}")
