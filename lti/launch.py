@@ -1,0 +1,392 @@
+"""Login and launch on top of pylti1p3, with its gaps closed (ADR 0004). Must not know of pages.
+
+Closed here: state and nonce are one-use rows bound to each other and to the registration (no cookie needed); exp, iat
+and sub are required with 60 s leeway; a token older than 10 minutes is refused; aud and azp are checked whole; the
+target must be ours; an unknown key id fetches the keyset anew, rate limited; new deployments by policy.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import jwt
+import requests
+from jwt.types import Options
+from pylti1p3.exception import LtiException
+from pylti1p3.message_launch import MessageLaunch
+from pylti1p3.registration import Registration
+
+from lti import claims
+from lti.roles import is_workspace, map_role, role_list
+from models.store import lti as store
+from models.store.access import hash_secret
+from models.store.database import Database
+from models.store.lti import Platform
+from models.values import Role
+
+LEEWAY_S = 60
+MAX_AGE_S = 600
+FETCH_TIMEOUT_S = 5
+RESOURCE_LINK = "LtiResourceLinkRequest"
+DEEP_LINKING = "LtiDeepLinkingRequest"
+MAX_TEXT = 300
+
+
+class LaunchRefused(Exception):
+    """A launch or login that is not accepted. ``code`` names the case; ``hint`` is for the administrator.
+
+    Neither holds anything out of the token.
+    """
+
+    def __init__(self, code: str, what: str, hint: str) -> None:
+        self.code = code
+        self.what = what
+        self.hint = hint
+        super().__init__(f"{code}: {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What we take from a valid launch."""
+
+    platform: Platform
+    sub: str
+    name: str
+    email: str
+    locale: str
+    context_id: str
+    context_title: str
+    resource_link_id: str
+    resource_title: str
+    role: Role
+    lms_roles: list[str]
+    nrps_url: str
+    message_type: str
+    return_url: str
+
+
+# -- login -----------------------------------------------------------------------------------------------------
+
+
+def begin(db: Database, params: Mapping[str, str], base_url: str) -> tuple[str, str]:
+    """OIDC third-party login: returns the address to go to (the platform's) and the new state. Raises LaunchRefused."""
+    issuer = params.get("iss", "")
+    hint = params.get("login_hint", "")
+    if not issuer or not hint:
+        raise LaunchRefused(
+            "login_incomplete", "The course page did not send what is needed.", "iss or login_hint is missing"
+        )
+    platform = _platform_for_login(db, issuer, params.get("client_id", ""))
+    target = params.get("target_link_uri", "") or f"{base_url}/lti/launch"
+    if not _is_ours(target, base_url):
+        raise LaunchRefused(
+            "wrong_target", "The tool's address in the LMS is not ours.", "target_link_uri is on another host"
+        )
+    state, nonce = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    store.begin_login(db, platform.id, state, nonce, target)
+    query = {
+        "scope": "openid",
+        "response_type": "id_token",
+        "response_mode": "form_post",
+        "prompt": "none",
+        "client_id": platform.client_id,
+        "redirect_uri": f"{base_url}/lti/launch",
+        "state": state,
+        "nonce": nonce,
+        "login_hint": hint,
+    }
+    if params.get("lti_message_hint"):
+        query["lti_message_hint"] = params["lti_message_hint"]
+    join = "&" if urlsplit(platform.auth_login_url).query else "?"
+    return f"{platform.auth_login_url}{join}{urlencode(query)}", state
+
+
+def _platform_for_login(db: Database, issuer: str, client_id: str) -> Platform:
+    platforms = store.find_platforms(db, issuer)
+    if client_id:
+        platforms = [p for p in platforms if p.client_id == client_id]
+    if not platforms:
+        raise LaunchRefused(
+            "unknown_platform",
+            "This LMS is not registered here.",
+            "register issuer and client id: sideroom lti add",
+        )
+    if len(platforms) > 1:
+        raise LaunchRefused(
+            "client_missing",
+            "The LMS did not say which tool this is.",
+            "several registrations, login without client_id",
+        )
+    return platforms[0]
+
+
+def _is_ours(url: str, base_url: str) -> bool:
+    theirs, ours = urlsplit(url), urlsplit(base_url)
+    return (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc) and theirs.path.startswith("/lti/")
+
+
+# -- launch ----------------------------------------------------------------------------------------------------
+
+
+class _Request:
+    """pylti1p3 reads the form through this."""
+
+    def __init__(self, form: Mapping[str, str]) -> None:
+        self._form = form
+
+    def get_param(self, key: str) -> str | None:
+        return self._form.get(key)
+
+
+class _Unused:
+    """State lives in the database: the library's session and cookie services are not used."""
+
+
+class _Launch(MessageLaunch):  # type: ignore[type-arg]
+    """pylti1p3's launch with our checks in place of the weak ones."""
+
+    def __init__(self, db: Database, form: Mapping[str, str], base_url: str) -> None:
+        super().__init__(_Request(form), _Unused(), _Unused(), _Unused())
+        self._db = db
+        self._base_url = base_url
+        self.platform: Platform | None = None
+        self._login: store.Login | None = None
+        self._jwt_verify_options: Options = {"verify_aud": False}
+
+    def _get_request_param(self, key: str) -> str:
+        return self._request.get_param(key) or ""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return dict(self._get_jwt_body())
+
+    def validate_state(self) -> _Launch:
+        state = self._get_request_param("state")
+        self._login = store.use_login(self._db, state) if state and len(state) <= 200 else None
+        if self._login is None:
+            raise LaunchRefused(
+                "state",
+                "This page was opened twice or waited too long.",
+                "state unknown, used before or older than 15 minutes",
+            )
+        return self
+
+    def validate_nonce(self) -> _Launch:
+        nonce = self.body.get("nonce")
+        assert self._login is not None
+        if not isinstance(nonce, str) or not hmac.compare_digest(hash_secret(nonce), self._login.nonce_hash):
+            raise LaunchRefused(
+                "nonce",
+                "This page was opened twice or waited too long.",
+                "the nonce is not that of the login",
+            )
+        return self
+
+    def validate_registration(self) -> _Launch:
+        body = self.body
+        audience = body.get("aud")
+        clients = audience if isinstance(audience, list) else [audience]
+        known = [
+            p for p in store.find_platforms(self._db, str(body.get("iss", ""))) if p.client_id in clients
+        ]
+        if not known:
+            raise LaunchRefused(
+                "unknown_platform", "This LMS is not registered here.", "no registration for iss and aud"
+            )
+        azp = body.get("azp")
+        if len(clients) > 1 and azp is None:
+            raise LaunchRefused(
+                "azp", "The LMS sent a token for somebody else.", "several audiences without azp"
+            )
+        if azp is not None and azp not in {p.client_id for p in known}:
+            raise LaunchRefused("azp", "The LMS sent a token for somebody else.", "azp is another client")
+        platform = known[0] if azp is None else next(p for p in known if p.client_id == azp)
+        if self._login is None or platform.id != self._login.platform_id:
+            raise LaunchRefused(
+                "wrong_client", "The LMS sent a token for another tool.", "login and launch differ in client"
+            )
+        self.platform = platform
+        self._registration = Registration()
+        self._registration.set_issuer(platform.issuer).set_client_id(platform.client_id)
+        return self
+
+    def validate_jwt_signature(self) -> _Launch:
+        if self._jwt.get("header", {}).get("alg") != "RS256":
+            raise LaunchRefused(
+                "algorithm", "The LMS signed in a way that is not accepted.", "alg must be RS256"
+            )
+        key = self._key()
+        options: Options = {"verify_aud": False, "require": ["exp", "iat", "sub", "iss", "nonce"]}
+        try:
+            data = jwt.decode(
+                self._get_id_token(), key, algorithms=["RS256"], options=options, leeway=LEEWAY_S
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise LaunchRefused(
+                "expired", "This page waited too long.", "the token has expired; compare both clocks"
+            ) from error
+        except jwt.InvalidSignatureError as error:
+            raise LaunchRefused(
+                "signature", "The LMS's signature is wrong.", "signature does not match its keyset"
+            ) from error
+        except jwt.InvalidTokenError as error:
+            raise LaunchRefused(
+                "token", "The LMS sent an unusable token.", f"{type(error).__name__}"
+            ) from error
+        if (
+            not isinstance(data.get("iat"), int | float)
+            or data["exp"] - data["iat"] < 0
+            or _age(data) > MAX_AGE_S
+        ):
+            raise LaunchRefused(
+                "too_old",
+                "This page waited too long.",
+                "the token is older than 10 minutes; compare both clocks",
+            )
+        return self
+
+    def _key(self) -> Any:
+        assert self.platform is not None
+        kid = self._jwt.get("header", {}).get("kid")
+        if not kid:
+            raise LaunchRefused(
+                "kid", "The LMS signed in a way that is not accepted.", "the token names no key (kid)"
+            )
+        found = _find_key(self.platform.jwks, kid)
+        if found is None and self.platform.may_fetch_keys:
+            keyset = _fetch_keyset(self.platform.jwks_url)
+            store.save_keyset(self._db, self.platform.id, keyset)
+            found = _find_key(keyset, kid)
+        if found is None:
+            raise LaunchRefused(
+                "key_unknown",
+                "The LMS's signature could not be checked.",
+                "its keyset has no key with this kid",
+            )
+        return found
+
+    def validate_deployment(self) -> _Launch:
+        deployment_id = self.body.get(claims.DEPLOYMENT_ID)
+        assert self.platform is not None
+        if not isinstance(deployment_id, str) or not deployment_id or len(deployment_id) > 255:
+            raise LaunchRefused(
+                "deployment", "The LMS did not say where this tool stands.", "deployment_id is missing"
+            )
+        if not store.accept_deployment(self._db, self.platform, deployment_id):
+            raise LaunchRefused(
+                "deployment", "This tool is not enabled here yet.", "deployment_id is not allowed; add it"
+            )
+        return self
+
+    def validate_message(self) -> _Launch:
+        body = self.body
+        if body.get(claims.VERSION) != "1.3.0":
+            raise LaunchRefused("version", "The LMS speaks another LTI version.", "version must be 1.3.0")
+        if not isinstance(body.get(claims.ROLES), list | str):
+            raise LaunchRefused(
+                "roles", "The LMS did not say who you are here.", "the roles claim is missing"
+            )
+        if not isinstance(body.get("sub"), str) or not body["sub"]:
+            raise LaunchRefused("sub", "The LMS did not say who you are.", "sub is missing")
+        target = body.get(claims.TARGET_LINK_URI)
+        if body.get(claims.MESSAGE_TYPE) == RESOURCE_LINK and not (
+            isinstance(target, str) and _is_ours(target, self._base_url)
+        ):
+            raise LaunchRefused(
+                "wrong_target", "The tool's address in the LMS is not ours.", "target_link_uri is not ours"
+            )
+        if isinstance(body[claims.ROLES], str):
+            # The library's validators insist on a list; some platforms send one string.
+            self._jwt["body"][claims.ROLES] = role_list(body[claims.ROLES])
+        try:
+            super().validate_message()
+        except LtiException as error:
+            raise LaunchRefused(
+                "message", "The LMS sent a message we cannot use.", str(error)[:MAX_TEXT]
+            ) from error
+        return self
+
+
+def _age(data: Mapping[str, Any]) -> float:
+    return time.time() - float(data["iat"])
+
+
+def _find_key(keyset: Mapping[str, Any] | None, kid: str) -> Any:
+    for key in (keyset or {}).get("keys", []):
+        if isinstance(key, dict) and key.get("kid") == kid and key.get("kty") == "RSA":
+            try:
+                return jwt.PyJWK(key, algorithm="RS256").key
+            except jwt.PyJWTError:
+                return None
+    return None
+
+
+def _fetch_keyset(url: str) -> dict[str, Any]:
+    try:
+        answer = requests.get(url, timeout=FETCH_TIMEOUT_S)
+        answer.raise_for_status()
+        keyset = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise LaunchRefused(
+            "keyset", "The LMS's keys could not be fetched.", f"{type(error).__name__} at its JWKS URL"
+        ) from error
+    if not isinstance(keyset, dict) or not isinstance(keyset.get("keys"), list):
+        raise LaunchRefused(
+            "keyset", "The LMS's keys could not be read.", "its JWKS URL does not answer with a keyset"
+        )
+    return keyset
+
+
+def finish(db: Database, form: Mapping[str, str], base_url: str) -> Launch:
+    """Check a launch (the POST with ``id_token`` and ``state``) and read it. Raises LaunchRefused."""
+    if len(form.get("id_token", "")) > 100_000:
+        raise LaunchRefused("token", "The LMS sent an unusable token.", "id_token over 100,000 characters")
+    launch = _Launch(db, form, base_url)
+    try:
+        launch.validate()
+    except LtiException as error:
+        raise LaunchRefused("token", "The LMS sent an unusable token.", str(error)[:MAX_TEXT]) from error
+    assert launch.platform is not None
+    return _read(launch.platform, launch.body)
+
+
+def _read(platform: Platform, body: Mapping[str, Any]) -> Launch:
+    context = _object(body, claims.CONTEXT)
+    link = _object(body, claims.RESOURCE_LINK)
+    roles = role_list(body.get(claims.ROLES))
+    context_id = _text(context, "id") or f"no-context/{_text(link, 'id')}"
+    name = _text(body, "name") or " ".join(
+        filter(None, (_text(body, "given_name"), _text(body, "family_name")))
+    )
+    return Launch(
+        platform=platform,
+        sub=str(body["sub"])[:MAX_TEXT],
+        name=name,
+        email=_text(body, "email"),
+        locale=_text(body, "locale").replace("_", "-"),
+        context_id=context_id,
+        context_title=_text(context, "title") or _text(context, "label") or "Course",
+        resource_link_id="" if is_workspace(context_id) else _text(link, "id"),
+        resource_title=_text(link, "title"),
+        role=map_role(roles, context_id, _object(body, claims.SAKAI)),
+        lms_roles=roles[:20],
+        nrps_url=_text(_object(body, claims.NRPS), "context_memberships_url"),
+        message_type=_text(body, claims.MESSAGE_TYPE),
+        return_url=_text(_object(body, claims.PRESENTATION), "return_url"),
+    )
+
+
+def _object(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = body.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""

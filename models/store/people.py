@@ -1,0 +1,144 @@
+"""People, courses and who has which role where, as proven by launches and rosters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from models.store.database import Database
+from models.tables import CourseRow, MembershipRow, PersonRow
+from models.values import CourseId, PersonId, Role
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    person_id: PersonId
+    issuer: str
+    sub: str
+    name: str
+    locale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    course_id: CourseId
+    issuer: str
+    context_id: str
+    title: str
+
+
+def upsert_person(
+    db: Database, issuer: str, sub: str, name: str = "", email: str = "", locale: str = ""
+) -> PersonId:
+    """The person (issuer, sub), made when new; empty values keep what is known."""
+
+    def write() -> PersonId:
+        now = datetime.now(UTC)
+        with db.write() as session:
+            row = session.exec(
+                select(PersonRow).where(PersonRow.issuer == issuer, PersonRow.sub == sub)
+            ).first()
+            if row is None:
+                row = PersonRow(
+                    id="p" + uuid4().hex[:20], issuer=issuer, sub=sub, created_at=now, seen_at=now
+                )
+                session.add(row)
+            row.name, row.email, row.locale = name or row.name, email or row.email, locale or row.locale
+            row.seen_at = now
+            return PersonId(row.id)
+
+    return _twice(write)
+
+
+def upsert_course(
+    db: Database,
+    issuer: str,
+    context_id: str,
+    title: str = "",
+    nrps_url: str = "",
+    platform_id: int | None = None,
+) -> CourseId:
+    """The course (issuer, context_id), made when new; empty values keep what is known."""
+
+    def write() -> CourseId:
+        with db.write() as session:
+            where = (CourseRow.issuer == issuer, CourseRow.context_id == context_id)
+            row = session.exec(select(CourseRow).where(*where)).first()
+            if row is None:
+                row = CourseRow(
+                    id="c" + uuid4().hex[:20],
+                    issuer=issuer,
+                    context_id=context_id,
+                    created_at=datetime.now(UTC),
+                )
+                session.add(row)
+            row.title, row.nrps_url = title or row.title, nrps_url or row.nrps_url
+            row.platform_id = platform_id or row.platform_id
+            return CourseId(row.id)
+
+    return _twice(write)
+
+
+def upsert_membership(
+    db: Database, course_id: CourseId, person_id: PersonId, role: Role, lms_roles: list[str]
+) -> None:
+    """Remember the role that the platform has just proven."""
+
+    def write() -> None:
+        with db.write() as session:
+            row = session.get(MembershipRow, (course_id, person_id))
+            if row is None:
+                row = MembershipRow(
+                    course_id=course_id, person_id=person_id, role=role.value, seen_at=datetime.now(UTC)
+                )
+                session.add(row)
+            row.role, row.lms_roles, row.seen_at = role.value, lms_roles, datetime.now(UTC)
+
+    _twice(write)
+
+
+def _twice(write: Callable[[], T]) -> T:
+    """Two launches may insert the same row at once: the loser finds it at the second try."""
+    try:
+        return write()
+    except IntegrityError:
+        return write()
+
+
+def get_person(db: Database, person_id: str) -> Person | None:
+    with db.read() as session:
+        row = session.get(PersonRow, person_id)
+    return None if row is None else Person(PersonId(row.id), row.issuer, row.sub, row.name, row.locale)
+
+
+def get_course(db: Database, course_id: str) -> Course | None:
+    with db.read() as session:
+        row = session.get(CourseRow, course_id)
+    return None if row is None else Course(CourseId(row.id), row.issuer, row.context_id, row.title)
+
+
+def membership_role(db: Database, course_id: str, person_id: str) -> Role | None:
+    """The person's role in a course, None for somebody who does not belong to it."""
+    with db.read() as session:
+        row = session.get(MembershipRow, (course_id, person_id))
+    return None if row is None else Role(row.role)
+
+
+def courses_of(db: Database, person_id: str) -> list[Course]:
+    """Courses a person belongs to, last seen first."""
+    with db.read() as session:
+        rows = session.exec(
+            select(CourseRow)
+            .join(MembershipRow, col(MembershipRow.course_id) == col(CourseRow.id))
+            .where(MembershipRow.person_id == person_id)
+            .order_by(col(MembershipRow.seen_at).desc())
+        ).all()
+    return [Course(CourseId(r.id), r.issuer, r.context_id, r.title) for r in rows]
