@@ -1,0 +1,140 @@
+"""Recordings as work: which ones still run, which wait to be composed, and the lease of who composes one now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, update
+from sqlmodel import col, select
+
+from models.store.database import Database
+from models.tables import CourseRow, RecordingRow, SessionRow
+from models.values import CourseId, PersonId, RecordingId, RecordingStatus, RoomId, SessionId
+
+LIVE = (RecordingStatus.INVOKED, RecordingStatus.RECORDING, RecordingStatus.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingInfo:
+    """What the library needs to know of a recording. ``title`` is the room's or session's name as people know it."""
+
+    recording_id: RecordingId
+    session_id: SessionId
+    course_id: CourseId
+    course_title: str
+    session_title: str
+    room_id: RoomId
+    room_name: str
+    is_breakout: bool
+    started_by: PersonId | None
+    invoked_at: datetime
+    started_at: datetime | None
+    stopped_at: datetime | None
+    attempts: int
+
+
+def live_sessions(db: Database) -> list[SessionId]:
+    """Sessions, open or ended, with a recording that the recorder must still look after."""
+    with db.read() as session:
+        rows = session.exec(
+            select(RecordingRow.session_id)
+            .where(col(RecordingRow.status).in_([s.value for s in LIVE]))
+            .distinct()
+        ).all()
+    return [SessionId(row) for row in rows]
+
+
+def waiting(db: Database, now: datetime) -> list[RecordingId]:
+    """Recordings that wait for composition and are leased by nobody, oldest first."""
+    with db.read() as session:
+        rows = session.exec(
+            select(RecordingRow.id)
+            .where(
+                RecordingRow.status == RecordingStatus.UPLOADING.value,
+                or_(col(RecordingRow.lease_until).is_(None), col(RecordingRow.lease_until) < now),
+            )
+            .order_by(col(RecordingRow.invoked_at))
+        ).all()
+    return [RecordingId(row) for row in rows]
+
+
+def lease(db: Database, recording_id: RecordingId, owner: str, now: datetime, life: timedelta) -> bool:
+    """Take a waiting recording for ``owner``; False when somebody else was faster. Counts the attempt."""
+    with db.write() as session:
+        result = session.execute(
+            update(RecordingRow)
+            .where(
+                col(RecordingRow.id) == recording_id,
+                col(RecordingRow.status) == RecordingStatus.UPLOADING.value,
+                or_(col(RecordingRow.lease_until).is_(None), col(RecordingRow.lease_until) < now),
+            )
+            .values(
+                lease_owner=owner, lease_until=now + life, attempts=RecordingRow.attempts + 1, progress=0.0
+            )
+            .execution_options(synchronize_session=False)
+        )
+    return bool(result.rowcount == 1)  # type: ignore[attr-defined]
+
+
+def renew(
+    db: Database, recording_id: RecordingId, owner: str, now: datetime, life: timedelta, progress: float
+) -> bool:
+    """Prolong the lease and store the progress (0…1). False: the lease belongs to another by now, stop working."""
+    with db.write() as session:
+        result = session.execute(
+            update(RecordingRow)
+            .where(col(RecordingRow.id) == recording_id, col(RecordingRow.lease_owner) == owner)
+            .values(lease_until=now + life, progress=progress)
+            .execution_options(synchronize_session=False)
+        )
+    return bool(result.rowcount == 1)  # type: ignore[attr-defined]
+
+
+def release(db: Database, recording_id: RecordingId, owner: str, not_before: datetime | None = None) -> None:
+    """Give the lease back; with ``not_before`` nobody takes it earlier (a pause after a failure)."""
+    with db.write() as session:
+        session.execute(
+            update(RecordingRow)
+            .where(col(RecordingRow.id) == recording_id, col(RecordingRow.lease_owner) == owner)
+            .values(lease_owner="", lease_until=not_before)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def write_facts(
+    db: Database, recording_id: RecordingId, *, size_bytes: int, file_name: str, journal_path: str
+) -> None:
+    """What the composition made; written before the UPLOADED report."""
+    with db.write() as session:
+        session.execute(
+            update(RecordingRow)
+            .where(col(RecordingRow.id) == recording_id)
+            .values(size_bytes=size_bytes, file_name=file_name, journal_path=journal_path, progress=1.0)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def recording_info(db: Database, recording_id: RecordingId) -> RecordingInfo | None:
+    """The recording with its session's and course's names."""
+    with db.read() as session:
+        row = session.get(RecordingRow, recording_id)
+        if row is None:
+            return None
+        place = session.get(SessionRow, row.session_id)
+        course = session.get(CourseRow, row.course_id)
+    return RecordingInfo(
+        recording_id=RecordingId(row.id),
+        session_id=SessionId(row.session_id),
+        course_id=CourseId(row.course_id),
+        course_title=course.title if course is not None else "",
+        session_title=place.title if place is not None else "",
+        room_id=RoomId(row.room_id),
+        room_name=row.room_name,
+        is_breakout=row.is_breakout,
+        started_by=PersonId(row.started_by) if row.started_by else None,
+        invoked_at=row.invoked_at,
+        started_at=row.started_at,
+        stopped_at=row.stopped_at,
+        attempts=row.attempts,
+    )

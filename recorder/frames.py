@@ -1,0 +1,293 @@
+"""RTP packets → whole encoded frames: header parsing, 64-bit timestamps, a small reorder buffer, depacketisers. Pure.
+
+VP8 (RFC 7741), H.264 (RFC 6184, to Annex B) and Opus (RFC 7587). Nothing is decoded.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+_HEADER = struct.Struct("!BBHLL")
+REORDER_US: Final = 400_000
+"""How long a missing packet is waited for: a retransmission takes one round trip, twice that is generous."""
+REORDER_PACKETS: Final = 512
+START_CODE: Final = b"\x00\x00\x00\x01"
+
+
+class BadPacket(ValueError):
+    """Not an RTP packet, or one whose lengths do not add up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One RTP packet, padding removed. ``sequence`` is the 16-bit number of the wire."""
+
+    sequence: int
+    timestamp: int
+    ssrc: int
+    marker: bool
+    payload: bytes
+
+
+def parse(data: bytes) -> Packet:
+    """Parse one RTP packet (RFC 3550 §5.1). Raises BadPacket."""
+    if len(data) < 12 or data[0] >> 6 != 2:
+        raise BadPacket("no RTP header")
+    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    start = 12 + 4 * (first & 0x0F)
+    if first & 0x10:
+        if len(data) < start + 4:
+            raise BadPacket("cut header extension")
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+    end = len(data)
+    if first & 0x20:
+        end -= data[-1]
+    if start > end:
+        raise BadPacket("lengths do not add up")
+    return Packet(sequence, timestamp, ssrc, bool(second & 0x80), data[start:end])
+
+
+class Extender:
+    """Extends a counter of ``bits`` bits so that it never wraps; late values from before a wrap are placed before it."""
+
+    def __init__(self, bits: int) -> None:
+        self._span = 1 << bits
+        self._half = self._span >> 1
+        self._last: int | None = None
+
+    def extend(self, value: int) -> int:
+        if self._last is None:
+            # One span up, so that a late value from before the first one stays positive.
+            self._last = value + self._span
+            return self._last
+        delta = (value - self._last) % self._span
+        if delta >= self._half:
+            delta -= self._span
+        result = self._last + delta
+        self._last = max(self._last, result)
+        return result
+
+    def peek(self, value: int) -> int | None:
+        """What ``value`` extends to, without learning from it; None before the first value."""
+        if self._last is None:
+            return None
+        delta = (value - self._last) % self._span
+        return self._last + (delta - self._span if delta >= self._half else delta)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One encoded frame. ``timestamp`` is the extended RTP time, ``arrival_us`` Unix time of its last packet.
+
+    ``after_loss``: something before it is missing, so that (video) it cannot be decoded unless it is a keyframe.
+    """
+
+    timestamp: int
+    arrival_us: int
+    key: bool
+    after_loss: bool
+    data: bytes
+
+
+class Assembler(Protocol):
+    """Packets in order → frames. ``lost`` says that packets before this one will never come."""
+
+    def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
+        """(data, key) of a frame that is complete now."""
+        ...
+
+
+class OpusAssembler:
+    """Every packet is a frame (RFC 7587 §4.2)."""
+
+    def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
+        return (packet.payload, True) if packet.payload else None
+
+
+class Vp8Assembler:
+    """Joins the packets of a frame behind their descriptors; a frame with a hole is given up."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._timestamp = -1
+
+    def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
+        offset, starts = _vp8_descriptor(packet.payload)
+        if offset < 0:
+            return None
+        if starts:
+            self._parts, self._timestamp = [], packet.timestamp
+        elif lost or packet.timestamp != self._timestamp:
+            self._parts, self._timestamp = [], -1
+            return None
+        self._parts.append(packet.payload[offset:])
+        if not packet.marker:
+            return None
+        data = b"".join(self._parts)
+        self._parts, self._timestamp = [], -1
+        return (data, not data[0] & 1) if len(data) >= 3 else None
+
+
+def _vp8_descriptor(payload: bytes) -> tuple[int, bool]:
+    """(length of the descriptor, or -1; whether a frame starts here)."""
+    if not payload:
+        return -1, False
+    first, position = payload[0], 1
+    if first & 0x80:
+        if len(payload) < 2:
+            return -1, False
+        flags, position = payload[1], 2
+        if flags & 0x80:
+            if len(payload) <= position:
+                return -1, False
+            position += 2 if payload[position] & 0x80 else 1
+        position += bool(flags & 0x40) + bool(flags & 0x30)
+    if position >= len(payload):
+        return -1, False
+    return position, bool(first & 0x10) and not first & 0x0F
+
+
+class H264Assembler:
+    """Access units in Annex B from single units, STAP-A and FU-A; a unit with a hole spoils its access unit."""
+
+    def __init__(self) -> None:
+        self._units: list[bytes] = []
+        self._timestamp = -1
+        self._spoilt = False
+        self._open = False
+
+    def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
+        if packet.timestamp != self._timestamp:
+            self._units, self._timestamp, self._spoilt, self._open = [], packet.timestamp, False, False
+        elif lost:
+            self._spoilt = True
+        self._add(packet.payload)
+        if not packet.marker:
+            return None
+        units, spoilt = self._units, self._spoilt or self._open
+        self._units, self._timestamp, self._open = [], -1, False
+        if spoilt or not units:
+            return None
+        key = any(unit[0] & 0x1F == 5 for unit in units if unit)
+        return b"".join(START_CODE + unit for unit in units), key
+
+    def _add(self, payload: bytes) -> None:
+        kind = payload[0] & 0x1F if payload else 0
+        if 1 <= kind <= 23:
+            self._units.append(payload)
+        elif kind == 24:
+            position = 1
+            while position + 2 <= len(payload):
+                size = int.from_bytes(payload[position : position + 2], "big")
+                self._units.append(payload[position + 2 : position + 2 + size])
+                position += 2 + size
+        elif kind == 28 and len(payload) > 2:
+            self._fragment(payload)
+
+    def _fragment(self, payload: bytes) -> None:
+        header = payload[1]
+        if header & 0x80:
+            self._units.append(bytes([payload[0] & 0xE0 | header & 0x1F]) + payload[2:])
+            self._open = True
+        elif self._open:
+            self._units[-1] += payload[2:]
+        else:
+            self._spoilt = True
+        if header & 0x40:
+            self._open = False
+
+
+ASSEMBLERS: dict[str, type[OpusAssembler] | type[Vp8Assembler] | type[H264Assembler]] = {
+    "opus": OpusAssembler,
+    "vp8": Vp8Assembler,
+    "h264": H264Assembler,
+}
+
+
+class Depacketiser:
+    """One source's packets in any order → its frames in order. Bounded: waits 400 ms or 512 packets for a missing one."""
+
+    def __init__(self, codec: str) -> None:
+        self._assembler: Assembler = ASSEMBLERS[codec]()
+        self._is_video = codec != "opus"
+        self._sequences = Extender(16)
+        self._timestamps = Extender(32)
+        self._waiting: dict[int, tuple[Packet, int]] = {}
+        self._next: int | None = None
+        self._need_key = self._is_video
+        self._lost = False
+        self.lost_packets = 0
+        self.bad_packets = 0
+
+    @property
+    def wants_keyframe(self) -> bool:
+        """True from the first packet, or a loss, until the next keyframe is complete."""
+        return self._need_key
+
+    def timestamp(self, value: int) -> int | None:
+        """The extended form of a 32-bit RTP time near the newest one."""
+        return self._timestamps.peek(value)
+
+    def push(self, data: bytes, arrival_us: int) -> list[Frame]:
+        """Take a packet as received; returns the frames that are complete now."""
+        try:
+            packet = parse(data)
+        except BadPacket:
+            self.bad_packets += 1
+            return []
+        sequence = self._sequences.extend(packet.sequence)
+        if self._next is None:
+            self._next = sequence
+        if sequence < self._next:
+            return []
+        if sequence == self._next and not self._waiting:
+            self._next += 1
+            frame = self._assemble(packet, arrival_us)
+            return [frame] if frame is not None else []
+        self._waiting[sequence] = (packet, arrival_us)
+        return self._release(arrival_us)
+
+    def expire(self, now_us: int) -> list[Frame]:
+        """Give up on packets that were missing for too long, though nothing newer arrives."""
+        return self._release(now_us) if self._waiting else []
+
+    def flush(self) -> list[Frame]:
+        """Everything that waits, without its missing predecessors."""
+        return self._release(None)
+
+    def _release(self, now_us: int | None) -> list[Frame]:
+        frames: list[Frame] = []
+        while self._waiting:
+            assert self._next is not None
+            held = self._waiting.pop(self._next, None)
+            if held is None:
+                first = min(self._waiting)
+                oldest = min(arrival for _, arrival in self._waiting.values())
+                if (
+                    now_us is not None
+                    and now_us - oldest < REORDER_US
+                    and len(self._waiting) < REORDER_PACKETS
+                ):
+                    break
+                self.lost_packets += first - self._next
+                self._next, self._lost = first, True
+                self._need_key = self._need_key or self._is_video
+                continue
+            self._next += 1
+            frame = self._assemble(*held)
+            if frame is not None:
+                frames.append(frame)
+        return frames
+
+    def _assemble(self, packet: Packet, arrival_us: int) -> Frame | None:
+        timestamp = self._timestamps.extend(packet.timestamp)
+        lost, self._lost = self._lost, False
+        done = self._assembler.push(packet, lost)
+        if done is None:
+            return None
+        data, key = done
+        if key:
+            self._need_key = False
+        return Frame(timestamp, arrival_us, key, self._need_key, data)

@@ -1,0 +1,166 @@
+"""The journal of one recording: a folder with a manifest (JSON lines) and logs of encoded frames. Append only.
+
+``manifest.jsonl``: what happened, one JSON object a line, ``k`` its kind, ``at`` Unix time in microseconds.
+``media-NNNN.log``: frames of all tracks in order of arrival; each run of the recorder begins a new file. One record:
+``u32 size · u32 segment · u8 flags · i64 rtp · u64 arrival_us`` (big-endian) and the frame's bytes. A torn last line or record is
+ignored, so that the journal is readable after a kill at any point. A segment is a run of one source with one codec and SSRC;
+``rtp`` is its extended RTP time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+MANIFEST: Final = "manifest.jsonl"
+VERSION: Final = 1
+RECORD: Final = struct.Struct("!IIBqQ")
+KEY, AFTER_LOSS = 1, 2
+MAX_PENDING: Final = 8 << 20
+"""Bytes kept in memory while the disk refuses; beyond it frames are dropped and the gap is marked."""
+MAX_FILE: Final = 256 << 20
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One encoded frame as journalled."""
+
+    segment: int
+    flags: int
+    rtp: int
+    arrival_us: int
+    data: bytes
+
+    @property
+    def key(self) -> bool:
+        return bool(self.flags & KEY)
+
+
+class JournalWriter:
+    """Writes one journal. Not thread-safe, except that ``sync`` may run on another thread.
+
+    Raises OSError when the disk refuses; what was not written stays pending and is tried again by the next ``flush``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._manifest = os.open(folder / MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._lines = bytearray()
+        self._frames = bytearray()
+        self._media = -1
+        self._media_size = 0
+        self._dirty = False
+        self.dropped = 0
+        if _is_torn(folder / MANIFEST):
+            self._lines += b"\n"
+
+    def note(self, kind: str, at_us: int, **facts: Any) -> None:
+        """Append one line to the manifest (written by the next ``flush``)."""
+        line = {"k": kind, "at": at_us, **facts}
+        self._lines += json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+    def frame(self, segment: int, flags: int, rtp: int, arrival_us: int, data: bytes) -> None:
+        """Append one encoded frame."""
+        if len(self._frames) > MAX_PENDING:
+            self.dropped += 1
+            return
+        self._frames += RECORD.pack(len(data), segment, flags, rtp, arrival_us)
+        self._frames += data
+
+    @property
+    def pending(self) -> int:
+        return len(self._frames) + len(self._lines)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system: a killed process loses nothing of it."""
+        while self._lines:
+            del self._lines[: os.write(self._manifest, self._lines)]
+            self._dirty = True
+        if not self._frames:
+            return
+        if self._media < 0 or self._media_size > MAX_FILE:
+            self._next_file()
+        while self._frames:
+            written = os.write(self._media, self._frames)
+            del self._frames[:written]
+            self._media_size += written
+            self._dirty = True
+
+    def _next_file(self) -> None:
+        if self._media >= 0:
+            os.close(self._media)
+        number = len(media_files(self.folder)) + 1
+        path = self.folder / f"media-{number:04d}.log"
+        self._media = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._media_size = 0
+
+    def sync(self) -> None:
+        """Make it survive a loss of power."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        for descriptor in (self._manifest, self._media):
+            if descriptor >= 0:
+                os.fsync(descriptor)
+
+    def close(self) -> None:
+        """Write, sync and close. The descriptors are closed also when the disk refuses."""
+        try:
+            self.flush()
+            self.sync()
+        finally:
+            for descriptor in (self._manifest, self._media):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._manifest = self._media = -1
+
+
+def _is_torn(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def media_files(folder: Path) -> list[Path]:
+    """The journal's frame logs, oldest first."""
+    return sorted(folder.glob("media-*.log"))
+
+
+def read_manifest(folder: Path) -> list[Line]:
+    """The manifest's lines. Torn lines (a kill, a power cut) are left out. Raises FileNotFoundError."""
+    return parse_manifest((folder / MANIFEST).read_bytes())
+
+
+def parse_manifest(data: bytes) -> list[Line]:
+    """See ``read_manifest``."""
+    lines: list[Line] = []
+    for raw in data.split(b"\n"):
+        try:
+            line = json.loads(raw)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and "k" in line and isinstance(line.get("at"), int):
+            lines.append(line)
+    return lines
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """All frames in the order written; a torn last record of each file is left out. Streams."""
+    for path in media_files(folder):
+        with path.open("rb", buffering=1 << 20) as file:
+            while len(head := file.read(RECORD.size)) == RECORD.size:
+                size, segment, flags, rtp, arrival_us = RECORD.unpack(head)
+                data = file.read(size)
+                if len(data) < size:
+                    break
+                yield Record(segment, flags, rtp, arrival_us, data)
