@@ -1,0 +1,185 @@
+"""The practice platform's endpoints, at Sakai's own paths: portal, launch, OIDC, keyset, token, names and roles."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+from flask import Flask, Response, abort, jsonify, request
+
+from sandbox.lms import claims, keys, pages
+from sandbox.lms.world import PEOPLE, ROLE_CLAIMS, TOOLS, Person, Site, Tool, site_of
+
+NRPS_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
+TOKEN_LIFE_S = 3600
+
+
+@dataclass(slots=True)
+class _Tokens:
+    """Access tokens given out, with their end (Unix seconds)."""
+
+    ends: dict[str, float] = field(default_factory=dict)
+
+    def issue(self) -> str:
+        token = secrets.token_urlsafe(24)
+        self.ends[token] = time.time() + TOKEN_LIFE_S
+        return token
+
+    def is_good(self, header: str) -> bool:
+        return self.ends.get(header.removeprefix("Bearer "), 0) > time.time()
+
+
+def create_app(server: str, tool_url: str, data: Path) -> Flask:
+    """The platform. ``server``: its own address (also the issuer); ``tool_url``: where Sideroom is."""
+    app = Flask(__name__, static_folder=None)
+    key = keys.load_or_make(data)
+    tokens = _Tokens()
+
+    def person() -> Person:
+        found = PEOPLE.get(request.args.get("as", ""))
+        if found is None:
+            abort(404, "Choose a person first.")
+        return found
+
+    def place(site_key: str, who: Person) -> Site:
+        site = site_of(site_key, who)
+        if site is None or who.key not in site.members:
+            abort(403, f"{who.name} is not a member of this site.")
+        return site
+
+    @app.get("/")
+    def picker() -> str:
+        return pages.picker()
+
+    @app.get("/static/lms.css")
+    def css() -> Response:
+        return Response(pages.CSS, mimetype="text/css")
+
+    @app.get("/home")
+    def home() -> str:
+        return pages.home(person())
+
+    @app.get("/site/<site_key>/tool/<tool_key>")
+    def tool(site_key: str, tool_key: str) -> str:
+        who = person()
+        site = place(site_key, who)
+        if tool_key not in TOOLS:
+            abort(404)
+        src = f"/access/lti/site/{site.key}/content:{TOOLS[tool_key].content}?as={who.key}"
+        return pages.tool_page(who, site, tool_key, src)
+
+    @app.get("/access/lti/site/<site_key>/content:<int:content>")
+    def content(site_key: str, content: int) -> str:
+        who = person()
+        site = place(site_key, who)
+        chosen = next((t for t in TOOLS.values() if t.content == content), None)
+        if chosen is None:
+            abort(404)
+        if "state" in request.args:
+            return _launch(who, site, chosen)
+        path = f"/access/lti/site/{site.key}/content:{content}?as={who.key}"
+        query = {
+            "iss": server,
+            "login_hint": base64.urlsafe_b64encode(path.encode()).decode(),
+            "lti_storage_target": "_parent",
+            "client_id": chosen.client_id,
+            "lti_deployment_id": "1",
+            "sakai_base_capabilities": ",".join(
+                f"org.imsglobal.lti.{name}" for name in ("capabilities", "put_data", "get_data")
+            ),
+            "target_link_uri": f"{tool_url}/lti/launch",
+        }
+        return pages.go_to_login(f"{tool_url}/lti/login?{urlencode(query)}")
+
+    def _launch(who: Person, site: Site, chosen: Tool) -> str:
+        redirect_uri = request.args.get("redirect_uri", "")
+        if redirect_uri != f"{tool_url}/lti/launch":
+            abort(400, "redirect_uri is not registered")
+        body = claims.id_token_claims(server, tool_url, who, site, chosen, request.args.get("nonce", ""))
+        token = jwt.encode(body, key, algorithm="RS256", headers={"kid": keys.KID})
+        fields = {"id_token": token, "state": request.args["state"], "lti_storage_target": "_parent"}
+        return pages.post_launch(redirect_uri, fields)
+
+    @app.route("/imsoidc/lti13/oidc_auth", methods=["GET", "POST"])
+    def oidc_auth() -> Response:
+        given = request.values
+        missing = [name for name in ("state", "nonce", "login_hint", "redirect_uri") if not given.get(name)]
+        if missing:
+            abort(400, f"missing {missing[0]}")
+        path = base64.urlsafe_b64decode(given["login_hint"]).decode()
+        if not path.startswith("/access/lti/site/"):
+            abort(400, "bad login_hint")
+        query = urlencode({name: given[name] for name in ("state", "nonce", "redirect_uri")})
+        answer = Response(status=302)
+        answer.headers["Location"] = f"{path}&{query}"
+        return answer
+
+    @app.get("/imsblis/lti13/keyset")
+    def keyset() -> Response:
+        return jsonify(keys.keyset(key))
+
+    @app.post("/imsblis/lti13/token/<tool_key>")
+    def token(tool_key: str) -> tuple[Response, int]:
+        del tool_key  # Sakai has one token address a tool record
+        problem = _check_assertion(tool_url, request.form.get("client_assertion", ""))
+        if problem or request.form.get("grant_type") != "client_credentials":
+            return jsonify({"error": "invalid_client", "error_description": problem}), 400
+        if request.form.get("scope") != NRPS_SCOPE:
+            return jsonify({"error": "invalid_scope"}), 400
+        return jsonify(
+            {"access_token": tokens.issue(), "token_type": "Bearer", "expires_in": TOKEN_LIFE_S}
+        ), 200
+
+    @app.get("/imsblis/lti13/namesandroles/<site_key>")
+    def names(site_key: str) -> Response | tuple[str, int]:
+        if not tokens.is_good(request.headers.get("Authorization", "")):
+            return "signature_error", 403
+        site = site_of(site_key, PEOPLE["alice"])
+        if site is None:
+            return "", 404
+        start = request.args.get("start", 0, type=int)
+        limit = request.args.get("limit", 100, type=int)
+        members = [_member(server, PEOPLE[k], role) for k, role in site.members.items()]
+        part = members[start : start + limit]
+        if not part:
+            return "", 200  # Sakai answers an empty body past the end
+        answer = jsonify(
+            {"id": request.base_url, "context": {"id": site.key, "title": site.title}, "members": part}
+        )
+        if start + limit < len(members):
+            following = f"{request.base_url}?start={start + limit}&limit={limit}"
+            answer.headers["Link"] = f'<{following}>; rel="next"'
+        return answer
+
+    return app
+
+
+def _member(server: str, person: Person, role: str) -> dict[str, Any]:
+    return {
+        "status": "Active",
+        "user_id": f"{server}/user/{person.key}",
+        "lis_person_sourcedid": person.key,
+        "name": person.name,
+        "given_name": person.given,
+        "family_name": person.family,
+        "email": f"{person.key}@practice.example",
+        "roles": [uri.rpartition("#")[2] for uri in ROLE_CLAIMS[role]] + ROLE_CLAIMS[role],
+        "sakai_ext": {"sakai_role": role},
+    }
+
+
+def _check_assertion(tool_url: str, assertion: str) -> str:
+    """Empty when the tool's signed assertion is good, else what is wrong."""
+    try:
+        client = jwt.PyJWKClient(f"{tool_url}/lti/jwks.json", timeout=5)
+        signing_key = client.get_signing_key_from_jwt(assertion)
+        jwt.decode(assertion, signing_key.key, algorithms=["RS256"], options={"verify_aud": False}, leeway=60)
+    except (jwt.PyJWTError, ValueError) as error:
+        return type(error).__name__
+    return ""
