@@ -1,0 +1,187 @@
+"""The HTTP doors for pages and integrators: media pages' JSON, the files themselves, and a command door. Flask."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from flask import Blueprint, Response, jsonify, request, send_file
+from werkzeug.exceptions import BadRequest
+
+from library import links
+from library.media import PER_PAGE, Library, Scope
+from library.values import Entry
+from models.store import access as tokens
+from models.store import library as store
+from models.store.access import Access
+from models.store.database import Database
+from rooms.errors import DomainError
+
+log = logging.getLogger("sideroom.api")
+SCOPES = ("mine", "channel", "folder")
+MAX_QUERY_CHARS = 100
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDeps:
+    """What the blueprint needs; ``link_key`` signs links to files."""
+
+    db: Database
+    library_root: Path
+    link_key: str
+
+
+def create_blueprint(deps: ApiDeps) -> Blueprint:
+    """Routes of docs/rest.md §2 for media."""
+    blueprint = Blueprint("api", __name__)
+    door = _Media(deps)
+    route = blueprint.add_url_rule
+    route("/app/api/media", "media", door.listing)
+    route("/app/api/media/<entry_id>", "entry", door.entry)
+    route("/app/api/media/<entry_id>", "change", door.change, methods=["PATCH"])
+    route("/app/api/media/<entry_id>", "delete", door.delete, methods=["DELETE"])
+    route("/media/<entry_id>/<name>", "file", door.file)
+    blueprint.register_error_handler(DomainError, refuse)
+    return blueprint
+
+
+def refuse(error: DomainError) -> tuple[Response, int]:
+    """A refusal as docs/rest.md shows it."""
+    return jsonify(
+        {"error": {"code": error.code, "message": error.message, "facts": error.facts}}
+    ), error.http_status
+
+
+def bearer(db: Database) -> Access:
+    """The access of the request's bearer token. Raises ``unauthenticated``."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    found = tokens.check_token(db, token.strip()) if scheme.lower() == "bearer" else None
+    if found is None:
+        raise DomainError("unauthenticated")
+    return found
+
+
+class _Media:
+    def __init__(self, deps: ApiDeps) -> None:
+        self._deps = deps
+        self._library = Library(deps.db, deps.library_root)
+
+    def listing(self) -> Response:
+        access = bearer(self._deps.db)
+        scope = request.args.get("scope", "mine")
+        if scope not in SCOPES:
+            raise DomainError("bad_value", "scope is mine, channel or folder.", field="scope")
+        page = request.args.get("page", "0")
+        if not page.isdigit() or int(page) > 100_000:
+            raise DomainError("bad_value", "page is a number of 0 or more.", field="page")
+        query = request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
+        entries, total = self._library.find(access, cast(Scope, scope), query, int(page))
+        return jsonify(
+            {
+                "entries": [self._json(access, entry) for entry in entries],
+                "total": total,
+                "page": int(page),
+                "per_page": PER_PAGE,
+                "scopes": self._library.scopes(access),
+            }
+        )
+
+    def entry(self, entry_id: str) -> Response:
+        access = bearer(self._deps.db)
+        return jsonify({**self._json(access, self._library.get(access, entry_id)), "tracks": []})
+
+    def change(self, entry_id: str) -> Response:
+        access = bearer(self._deps.db)
+        body = _object()
+        unknown = set(body) - {"title", "published"}
+        title, published = body.get("title"), body.get("published")
+        if unknown or not isinstance(title, str | None) or not isinstance(published, bool | None):
+            raise DomainError("bad_command", "Give “title” (text) or “published” (true or false).")
+        return jsonify(self._json(access, self._library.change(access, entry_id, title, published)))
+
+    def delete(self, entry_id: str) -> tuple[str, int]:
+        self._library.delete(bearer(self._deps.db), entry_id)
+        return "", 204
+
+    def _json(self, access: Access, entry: Entry) -> dict[str, Any]:
+        ready = entry.status == "ready"
+        thumbnail = entry.quality.get("thumbnail")
+        warnings = entry.quality.get("warnings")
+        return {
+            "entry_id": entry.entry_id,
+            "title": entry.title,
+            "course_title": entry.course_title,
+            "room_name": entry.room_name,
+            "recorded_at": entry.recorded_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "duration_s": round(entry.duration_s, 3),
+            "size_bytes": entry.size_bytes,
+            "mime": entry.mime,
+            "width": entry.width,
+            "height": entry.height,
+            "status": entry.status,
+            "progress": 1.0 if ready else entry.progress,
+            "error": entry.error if entry.status == "failed" else None,
+            "published": entry.published,
+            "owner_name": entry.owner_name,
+            "may_edit": self._library.may_edit(access, entry),
+            "thumb_url": self._link(entry, str(thumbnail)) if ready and thumbnail else None,
+            "file_url": self._link(entry, entry.file_name) if ready else None,
+            "download_url": self._link(entry, entry.file_name, download=True) if ready else None,
+            "expires_at": entry.expires_at.isoformat() if entry.expires_at is not None else None,
+            "warnings": warnings if isinstance(warnings, list) else [],
+        }
+
+    def _link(self, entry: Entry, name: str, *, download: bool = False) -> str:
+        return links.link(self._deps.link_key, entry.entry_id, name, int(time.time()), download=download)
+
+    def file(self, entry_id: str, name: str) -> Response:
+        """A file by its signed link, with range requests."""
+        given = request.args
+        verdict = links.check(
+            self._deps.link_key, entry_id, name, given.get("exp", ""), given.get("sig", ""), int(time.time())
+        )
+        if verdict != "good" or not _NAME.match(name) or not _NAME.match(entry_id):
+            text = (
+                "This link has expired. Reload the page."
+                if verdict == "expired"
+                else "This link is not valid."
+            )
+            return Response(text, 403, mimetype="text/plain")
+        row = store.get_entry(self._deps.db, entry_id)
+        path = self._deps.library_root / (row["path"] if row else "") / name
+        if row is None or not row["path"] or not path.is_file():
+            return Response("This file is not here any more.", 404, mimetype="text/plain")
+        download = given.get("download") == "1"
+        answer = send_file(
+            path,
+            conditional=True,
+            as_attachment=download,
+            download_name=_download_name(row, name),
+            max_age=600,
+        )
+        answer.headers["Accept-Ranges"] = "bytes"
+        answer.headers["Cache-Control"] = "private, max-age=600"
+        return answer
+
+
+def _download_name(row: Mapping[str, Any], name: str) -> str:
+    if name != row["file_name"]:
+        return name
+    title = re.sub(r"[^\w .()-]+", "_", str(row["title"])).strip()[:120] or "recording"
+    return f"{title}{Path(name).suffix}"
+
+
+def _object() -> dict[str, Any]:
+    try:
+        body = request.get_json(force=True)
+    except BadRequest:
+        raise DomainError("bad_command", "The body must be a JSON object.") from None
+    if not isinstance(body, dict):
+        raise DomainError("bad_command", "The body must be a JSON object.")
+    return body

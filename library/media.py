@@ -1,0 +1,124 @@
+"""The three places and who may see, change and delete what. Rules only; queries stand in ``models.store.library``."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from library.values import FOLDER_BREAKOUT, Entry
+from models.store import library as store
+from models.store.access import Access
+from models.store.database import Database
+from models.store.people import get_course, membership_role
+from models.values import Role
+from rooms.errors import DomainError
+
+Scope = Literal["mine", "channel", "folder"]
+PER_PAGE = 24
+MAX_TITLE_CHARS = 200
+
+
+class Library:
+    """The library as one person's pages see it. ``root`` holds a folder an entry."""
+
+    def __init__(self, db: Database, root: Path) -> None:
+        self._db = db
+        self.root = root
+
+    def role(self, access: Access) -> Role:
+        """The person's role in the course as it is known now (a launch may have changed it since)."""
+        return membership_role(self._db, access.course_id, access.person_id) or Role.GUEST
+
+    def scopes(self, access: Access) -> list[Scope]:
+        """The tabs that this person has here."""
+        course = get_course(self._db, access.course_id)
+        if access.role is Role.GUEST:
+            return ["channel"]
+        if course is None or course.context_id.startswith("~"):
+            return ["mine"]
+        return ["mine", "channel", "folder"] if self.role(access) is Role.MODERATOR else ["mine", "channel"]
+
+    def find(self, access: Access, scope: Scope, query: str = "", page: int = 0) -> tuple[list[Entry], int]:
+        """One page of a place and how many entries it has. Raises DomainError when the place is not theirs."""
+        if scope not in self.scopes(access):
+            raise DomainError("not_moderator" if scope == "folder" else "not_allowed")
+        if scope == "mine":
+            found = store.find_mine(self._db, access.person_id, query, page, PER_PAGE)
+        elif scope == "folder":
+            found = store.find_folder(self._db, access.course_id, FOLDER_BREAKOUT, query, page, PER_PAGE)
+        else:
+            moderator = self.role(access) is Role.MODERATOR
+            found = store.find_channel(
+                self._db, access.course_id, unpublished=moderator, query=query, page=page, per_page=PER_PAGE
+            )
+        return [_entry(row) for row in found.rows], found.total
+
+    def get(self, access: Access, entry_id: str) -> Entry:
+        """An entry that this person may see; for all others it does not exist. Raises ``recording_unknown``."""
+        row = store.get_entry(self._db, entry_id)
+        if row is None or not self._may_see(access, _entry(row)):
+            raise DomainError("recording_unknown", "There is no such recording, or it is not yours to see.")
+        return _entry(row)
+
+    def _may_see(self, access: Access, entry: Entry) -> bool:
+        if entry.owner_id == access.person_id:
+            return True
+        if entry.course_id != access.course_id:
+            return False
+        role = membership_role(self._db, entry.course_id, access.person_id)
+        return role is Role.MODERATOR or (role is not None and entry.published and entry.status == "ready")
+
+    def may_edit(self, access: Access, entry: Entry) -> bool:
+        """The owner, and moderators of the entry's course."""
+        if entry.owner_id == access.person_id:
+            return True
+        same = entry.course_id == access.course_id
+        return same and membership_role(self._db, entry.course_id, access.person_id) is Role.MODERATOR
+
+    def _editable(self, access: Access, entry_id: str) -> Entry:
+        entry = self.get(access, entry_id)
+        if not self.may_edit(access, entry):
+            raise DomainError("not_allowed", "Only its owner and moderators can change this recording.")
+        return entry
+
+    def change(self, access: Access, entry_id: str, title: str | None, published: bool | None) -> Entry:
+        """Rename, publish or take back. Raises DomainError."""
+        self._editable(access, entry_id)
+        values: dict[str, Any] = {}
+        if title is not None:
+            title = " ".join(title.split())
+            if not 0 < len(title) <= MAX_TITLE_CHARS:
+                raise DomainError(
+                    "bad_value", f"A title has 1 to {MAX_TITLE_CHARS} characters.", field="title"
+                )
+            values["title"] = title
+        if published is not None:
+            values["published"] = published
+        if values:
+            store.save_entry(self._db, entry_id, values)
+        return self.get(access, entry_id)
+
+    def delete(self, access: Access, entry_id: str) -> None:
+        """Delete an entry and its files. Raises DomainError."""
+        entry = self._editable(access, entry_id)
+        if entry.status == "processing":
+            raise DomainError("conflict", "This recording is still being made. Wait until it is ready.")
+        store.delete_entry(self._db, entry_id)
+        remove_files(self.root, entry.path)
+
+
+def remove_files(root: Path, path: str) -> None:
+    """Remove an entry's folder; what is gone already is fine."""
+    folder = root / path
+    if not path or folder.resolve().parent != root.resolve():
+        return
+    for file in folder.glob("*"):
+        file.unlink(missing_ok=True)
+    if folder.is_dir():
+        folder.rmdir()
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    values = {spec.name: row["id" if spec.name == "entry_id" else spec.name] for spec in fields(Entry)}
+    return Entry(**values)
