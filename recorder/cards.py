@@ -100,9 +100,7 @@ def initials_card(name: str, person_id: str, width: int, height: int) -> Bitmap:
     radius = min(width, height) * 0.28
     centre = (width / 2, height / 2)
     disc = DISCS[zlib.crc32(person_id.encode()) % len(DISCS)]
-    draw.ellipse(
-        (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius), fill=disc
-    )
+    draw.ellipse((centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius), fill=disc)
     draw.text(centre, initials(name), fill=WHITE, font=_font(int(radius * 0.9)), anchor="mm")
     return to_bitmap(image)
 

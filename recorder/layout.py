@@ -99,6 +99,4 @@ def stage(share: str, keys: Sequence[str], width: int, height: int) -> Placement
         for i in range(len(shown) + (1 if more else 0))
     ]
     tiles = tuple(zip(shown, rects, strict=False))
-    return Placement(
-        (share, Rect(0, 0, stage_w, even(height))), tiles, more, rects[-1] if more else None
-    )
+    return Placement((share, Rect(0, 0, stage_w, even(height))), tiles, more, rects[-1] if more else None)

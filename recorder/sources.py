@@ -34,7 +34,7 @@ class VideoTrack:
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
         self._queue: deque[Record] = deque()
-        self._decoder = av.CodecContext.create(segment.codec, "r")
+        self._decoder = av.VideoCodecContext.create(segment.codec, "r")
         self._decoder.thread_count = 1
         self.frame: av.VideoFrame | None = None
         self.frame_wall = 0
@@ -56,9 +56,8 @@ class VideoTrack:
                 self.errors += 1
                 continue
             for frame in frames:
-                if isinstance(frame, av.VideoFrame):
-                    self.frame, self.frame_wall = frame, at
-                    self.version += 1
+                self.frame, self.frame_wall = frame, at
+                self.version += 1
 
     def ended(self, wall: int) -> bool:
         return not self._queue and wall >= self.segment.end + LOOK_AHEAD_US
@@ -70,7 +69,7 @@ class AudioTrack:
     def __init__(self, segment: Segment, timeline: Timeline) -> None:
         self.segment = segment
         self._timeline = timeline
-        self._decoder = av.CodecContext.create("libopus", "r")
+        self._decoder = av.AudioCodecContext.create("libopus", "r")
         self._decoder.sample_rate = SAMPLE_RATE
         self._decoder.layout = "stereo"
         self._pieces: deque[tuple[int, Pcm]] = deque()
@@ -90,8 +89,6 @@ class AudioTrack:
             return
         position = rec * 48 // 1000 - OPUS_DELAY
         for frame in frames:
-            if not isinstance(frame, av.AudioFrame):
-                continue
             pcm = frame.to_ndarray().reshape(-1, 2).T.astype(np.float32)
             if frame.format.name == "s16":
                 pcm /= 32768.0
@@ -150,11 +147,15 @@ class Sources:
         self.audio: dict[int, AudioTrack] = {}
         self.warnings: list[str] = []
 
-    def advance(self, wall: int) -> None:
-        """Read ahead of ``wall``, decode pictures up to it."""
+    def read(self, wall: int) -> None:
+        """Read ahead of ``wall``: all sound up to it is decoded then."""
         while self._head is not None and self._head.arrival_us <= wall + LOOK_AHEAD_US:
             self._push(self._head)
             self._head = next(self._records, None)
+
+    def advance(self, wall: int) -> None:
+        """Read ahead of ``wall`` and decode pictures up to it."""
+        self.read(wall)
         for track in self.video.values():
             track.advance(wall)
 
@@ -166,8 +167,10 @@ class Sources:
             self._say_errors(self.audio.pop(number))
 
     def finish(self) -> None:
-        for track in [*self.video.values(), *self.audio.values()]:
-            self._say_errors(track)
+        for video in self.video.values():
+            self._say_errors(video)
+        for audio in self.audio.values():
+            self._say_errors(audio)
 
     def _say_errors(self, track: VideoTrack | AudioTrack) -> None:
         if track.errors:
