@@ -1,0 +1,1 @@
+"""The Slack door (Bolt): grammar, blocks, identity, listeners, outbox. Must not touch media, recorder or other doors."""

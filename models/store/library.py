@@ -22,14 +22,14 @@ class Found:
     total: int
 
 
-def _base() -> Select[Any]:
+def _base() -> Select[MediaEntryRow, str, str, float, str | None]:
     return (
         select(
             MediaEntryRow,
-            CourseRow.title,
-            PersonRow.name,
-            RecordingRow.progress,
-            RecordingRow.error,
+            col(CourseRow.title),
+            col(PersonRow.name),
+            col(RecordingRow.progress),
+            col(RecordingRow.error),
         )
         .join(CourseRow, col(CourseRow.id) == col(MediaEntryRow.course_id), isouter=True)
         .join(PersonRow, col(PersonRow.id) == col(MediaEntryRow.owner_id), isouter=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import or_, update
 from sqlmodel import col, select
@@ -139,22 +138,3 @@ def recording_info(db: Database, recording_id: RecordingId) -> RecordingInfo | N
         stopped_at=row.stopped_at,
         attempts=row.attempts,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class CompositionFacts:
-    """What a composition made, as it is handed to the library. Names are relative to the result's folder."""
-
-    file_name: str
-    thumbnail_name: str
-    """Empty: no thumbnail."""
-    mime: str
-    duration_s: float
-    width: int
-    height: int
-    video_codec: str
-    audio_codec: str
-    size_bytes: int
-    sha256: str
-    quality: dict[str, Any]
-    """The quality report: facts measured in the file, and ``warnings``."""

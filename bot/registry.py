@@ -1,0 +1,109 @@
+"""The one list of Slack commands: parser, help, manifest and documentation are made from it. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """``/room <group> <name>``; ``group`` empty for verbs of /room itself."""
+
+    group: str
+    name: str
+    usage: str
+    help: str
+    who: str
+    example: str = ""
+
+    @property
+    def full(self) -> str:
+        return " ".join(part for part in ("/room", self.group, self.name) if part)
+
+
+ROOT = "/room"
+ALIASES = {
+    "/breakout": "breakout",
+    "/broadcast": "broadcast",
+    "/help-calls": "help-calls",
+    "/record": "record",
+}
+DESCRIPTIONS = {
+    "/room": "Your live room: status, connect, join",
+    "/breakout": "Start and run breakout rooms",
+    "/broadcast": "Send a text to breakout rooms",
+    "/help-calls": "Answer help calls",
+    "/record": "Record rooms",
+}
+USAGE = {
+    "/room": "status | help | connect CODE | join [N]",
+    "/breakout": "start 4 for 15m auto record",
+    "/broadcast": "[1,3:] TEXT",
+    "/help-calls": "list | join N | dismiss N",
+    "/record": "start all | pause | resume | stop | status",
+}
+
+VERBS: tuple[Verb, ...] = (
+    Verb("", "status", "", "Show the live room", "linked user"),
+    Verb("", "help", "[verb]", "Show what you can type", "anyone", "help start"),
+    Verb(
+        "",
+        "connect",
+        "CODE",
+        "Connect your course account with the code from the course page",
+        "anyone",
+        "connect ABCD2345",
+    ),
+    Verb("", "disconnect", "", "Forget the connection", "linked user"),
+    Verb(
+        "", "link", "[moderators|class]", "Link this channel to your course", "moderator", "link moderators"
+    ),
+    Verb("", "unlink", "", "Unlink this channel", "moderator"),
+    Verb("", "join", "[N]", "Open the room", "linked user", "join 2"),
+    Verb(
+        "breakout",
+        "start",
+        "[N] [for 15m] [auto|manual|self|keep] [record]",
+        "Make rooms and start; without arguments a form opens",
+        "moderator",
+        "start 4 for 15m auto record",
+    ),
+    Verb("breakout", "add", "5m", "Add time", "moderator", "add 5m"),
+    Verb("breakout", "gather", "", "Bring everyone back without ending", "moderator"),
+    Verb("breakout", "shuffle", "", "Assign people at random", "moderator"),
+    Verb("breakout", "next", "", "Move everyone to the next room", "moderator"),
+    Verb(
+        "breakout", "move", "@person N", "Move somebody to room N (0: main room)", "moderator", "move @bob 2"
+    ),
+    Verb("breakout", "end", "", "End with a countdown", "moderator"),
+    Verb(
+        "broadcast",
+        "",
+        "[1,3:] TEXT",
+        "Send a text to all rooms, or to some",
+        "moderator",
+        "1,3: Two minutes left",
+    ),
+    Verb("help-calls", "list", "", "List open help calls", "moderator"),
+    Verb("help-calls", "join", "N", "Answer call N", "moderator", "join 1"),
+    Verb("help-calls", "dismiss", "N", "Dismiss call N", "moderator", "dismiss 1"),
+    Verb(
+        "record",
+        "start",
+        "[room N|main|all]",
+        "Record a room or every breakout room",
+        "moderator",
+        "start all",
+    ),
+    Verb("record", "pause", "", "Pause recording", "moderator"),
+    Verb("record", "resume", "", "Go on recording", "moderator"),
+    Verb("record", "stop", "", "Stop recording", "moderator"),
+    Verb("record", "status", "", "What is being recorded", "linked user"),
+    Verb("record", "list", "", "Recent recordings", "linked user"),
+)
+DEFAULT_VERB = {"": "status", "breakout": "start", "broadcast": "", "help-calls": "list", "record": "status"}
+"""What a command without arguments means."""
+
+
+def verbs_of(group: str) -> list[Verb]:
+    return [verb for verb in VERBS if verb.group == group]
