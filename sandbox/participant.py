@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -21,6 +21,8 @@ from websockets.exceptions import ConnectionClosed
 from sandbox.beepflash import Beat, BeepTrack, FlashTrack
 
 log = logging.getLogger("sideroom.participant")
+# With another policy aiortc leaves a second line of a kind without its transport.
+RTC_CONFIGURATION = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
 COLLECTIONS = ("people", "rooms", "transitions", "calls", "recordings")
 
 
@@ -240,7 +242,7 @@ class Participant:
         beat = Beat()
         self.microphone = BeepTrack(beat, self._index)
         self.camera = FlashTrack(beat, self._index, self._size, self._fps)
-        pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        pc = RTCPeerConnection(RTC_CONFIGURATION)
         self._publish_pc = pc
         audio = pc.addTransceiver(self.microphone, direction="sendonly")
         video = pc.addTransceiver(self.camera, direction="sendonly")
@@ -258,7 +260,7 @@ class Participant:
             return
         pc = self._subscribe_pc
         if pc is None:
-            pc = self._subscribe_pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+            pc = self._subscribe_pc = RTCPeerConnection(RTC_CONFIGURATION)
             pc.on("track", self._on_track)
         await pc.setRemoteDescription(RTCSessionDescription(message["sdp"], "offer"))
         await pc.setLocalDescription(await pc.createAnswer())
