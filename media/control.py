@@ -37,6 +37,7 @@ class ControlServer:
         self._owners: dict[str, asyncio.StreamWriter] = {}
         self._orphans: dict[str, asyncio.TimerHandle] = {}
         self._handlers: set[asyncio.Task[Any]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, address: tuple[str, int] | str) -> str:
         if isinstance(address, str):
@@ -51,8 +52,9 @@ class ControlServer:
             self._server.close()
         for timer in self._orphans.values():
             timer.cancel()
-        for task in self._handlers:
-            task.cancel()
+        # A cancelled handler would be logged as a fault by asyncio; one that reads the end of its stream just ends.
+        for writer in list(self._writers):
+            writer.transport.abort()
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
     def emit(self, owner: str, event: MediaEvent) -> None:
@@ -71,6 +73,7 @@ class ControlServer:
         assert task is not None
         self._handlers.add(task)
         task.add_done_callback(self._handlers.discard)
+        self._writers.add(writer)
         owner: str | None = None
         try:
             owner = await self._greet(reader, writer)
@@ -84,6 +87,7 @@ class ControlServer:
                 loop = asyncio.get_running_loop()
                 self._orphans[owner] = loop.call_later(ORPHAN_S, self._let_go, owner)
                 log.info("control.lost")
+            self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

@@ -40,6 +40,7 @@ class EmbeddedPlane:
         self._name = secrets.token_hex(8)
         self._boot: str | None = None
         self._failed_calls = False
+        self._stopping = False
         self._writer: asyncio.StreamWriter | None = None
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._next_id = 0
@@ -57,6 +58,7 @@ class EmbeddedPlane:
             await asyncio.wait_for(self._connected.wait(), self._connect_timeout_s)
 
     async def stop(self) -> None:
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -151,7 +153,8 @@ class EmbeddedPlane:
             if self._writer is writer:
                 self._writer = None
                 self._connected.clear()
-                log.warning("plane.disconnected")
+                if not self._stopping:
+                    log.warning("plane.disconnected")
             for future in self._calls.values():
                 if not future.done():
                     future.set_exception(ConnectionError("worker gone"))

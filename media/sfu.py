@@ -373,7 +373,7 @@ class Sfu:
         changed = tracks != peer.tracks or forced
         peer.tracks = tracks
         if short:
-            connection.grow(_step(len(chosen_audio)), _step(len(chosen_video)))
+            _grow(connection, max(len(chosen_audio), len(chosen_video)))
             self._offer(peer)
         elif changed:
             self._emit_tracks(peer, None)
@@ -391,7 +391,7 @@ class Sfu:
         live = [s for p in members for s in p.sources if s.live and s.person_id != peer.person_id]
         audio = min(MAX_AUDIO, sum(1 for s in live if not s.is_video))
         video = min(MAX_VIDEO, sum(1 for s in live if s.is_video))
-        peer.subscribe.grow(_step(max(audio, 2)), _step(max(video, 2)))
+        _grow(peer.subscribe, max(audio, video, 2))
         self._offer(peer)
 
     def _offer(self, peer: Peer) -> None:
@@ -462,8 +462,10 @@ class Sfu:
                     self._mark(room)
 
 
-def _step(count: int) -> int:
-    return next((step for step in STEPS if step >= count), STEPS[-1])
+def _grow(connection: SubscribeConnection, people: int) -> None:
+    """Lines for so many people: a microphone is soon followed by a camera, so both kinds grow at once."""
+    step = next((step for step in STEPS if step >= people), STEPS[-1])
+    connection.grow(min(step, MAX_AUDIO), min(step, MAX_VIDEO))
 
 
 def _keep_fed(lines: list[Line], wanted: set[Source]) -> dict[str, list[Line]]:

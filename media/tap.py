@@ -123,6 +123,7 @@ class TapServer:
         self._listeners: set[_Listener] = set()
         self._tapped: dict[Source, RoomKey] = {}
         self._handlers: set[asyncio.Task[Any]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, host: str, port: int) -> int:
         """Bind; returns the port."""
@@ -133,8 +134,9 @@ class TapServer:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in self._handlers:
-            task.cancel()
+        # A cancelled handler would be logged as a fault by asyncio; one that reads the end of its stream just ends.
+        for writer in list(self._writers):
+            writer.transport.abort()
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
     # -- from the SFU ------------------------------------------------------------------------------------------
@@ -181,6 +183,7 @@ class TapServer:
         assert task is not None
         self._handlers.add(task)
         task.add_done_callback(self._handlers.discard)
+        self._writers.add(writer)
         listener = _Listener(writer)
         try:
             hello = await asyncio.wait_for(_read_order(reader), HELLO_S)
@@ -201,6 +204,7 @@ class TapServer:
         finally:
             self._listeners.discard(listener)
             self._hook()
+            self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

@@ -8,7 +8,7 @@ import fractions
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
@@ -19,6 +19,8 @@ from rooms.ports import MediaEvent, SubscribeOffer, TrackInfo
 
 SECRET = "practice-secret-of-the-tests"
 SESSION = SessionId("s1")
+# With another policy aiortc leaves a second line of a kind without its transport.
+CONFIGURATION = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
 
 
 class Picture(MediaStreamTrack):
@@ -52,8 +54,8 @@ class Browser:
         self.seen: dict[str, float] = {}
         self.heard: dict[str, int] = {}
         self._picture = Picture(brightness)
-        self.publish_pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.subscribe_pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.publish_pc = RTCPeerConnection(CONFIGURATION)
+        self.subscribe_pc = RTCPeerConnection(CONFIGURATION)
         self.subscribe_pc.on("track", self._on_track)
         self._drains: list[asyncio.Task[None]] = []
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 
 import pytest
 
 from models.values import MediaSource, RoomId
-from rooms.ports import MediaError, MediaReset, PeerConnected, PeerLost
-from tests.media.sfu_browser import SECRET, SESSION, stage, until
+from rooms.ports import PeerConnected
+from tests.media.sfu_browser import stage, until
 
 pytestmark = pytest.mark.media
 ALICE, BOB, CHARLIE = 60, 130, 200
@@ -24,7 +22,9 @@ async def test_three_people_see_and_hear_each_other_and_a_move_changes_only_the_
         await until(lambda: alice.sees(bob, BOB) and bob.sees(alice, ALICE), "Alice and Bob see each other")
         await until(lambda: alice.audio_frames(bob) > 5, "Alice hears Bob")
         assert charlie.tracks == ()
-        assert {e.direction for e in here.events if isinstance(e, PeerConnected) and e.peer_id == bob.peer_id} == {
+        assert {
+            e.direction for e in here.events if isinstance(e, PeerConnected) and e.peer_id == bob.peer_id
+        } == {
             "publish",
             "subscribe",
         }
