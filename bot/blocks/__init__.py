@@ -1,0 +1,1 @@
+"""Block Kit as pure functions: values in, JSON out. No clock, no Slack client, no state."""

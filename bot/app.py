@@ -1,0 +1,305 @@
+"""The Bolt application: signature, dedupe, tenant, then one thin listener a kind of request.
+
+``process_before_response=True``: a listener does one short piece of database work and answers; every other call to
+Slack goes through the outbox. A request taken before is answered 200 and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from slack_bolt import App, BoltResponse
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.actions import Actions, Asker, Reply, SlackRefusal
+from bot.blocks import messages
+from bot.grammar import BadUsage, parse
+from bot.inbox import request_key
+from bot.registry import ALIASES, ROOT
+from bot.settings import BotSettings
+from models.store import slack
+from models.store.database import Database
+from models.values import SessionId
+from rooms.errors import DomainError
+from rooms.service import RoomsService
+
+log = logging.getLogger("sideroom.bot")
+SIMPLE_BUTTONS = ("gather", "end", "shuffle", "rr", "add_time", "rec_all")
+for _name in ("slack_bolt", "slack_sdk"):
+    # At INFO Bolt prints signatures and whole bodies of requests that it refuses.
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+def build_app(settings: BotSettings, db: Database, rooms: RoomsService) -> App:
+    """The application; ``bot.web`` serves it over HTTP. Makes no call to Slack."""
+    client = WebClient(token=settings.bot_token, base_url=settings.api_url, timeout=2)
+    app = App(
+        client=client,
+        signing_secret=settings.signing_secret,
+        token_verification_enabled=False,
+        process_before_response=True,
+        authorize=lambda **_: _authorize(settings),
+    )
+    handler = _Handler(settings, db, Actions(db, rooms), client)
+    app.middleware(handler.dedupe)
+    for name in (ROOT, *ALIASES):
+        app.command(name)(handler.command)
+    for name in SIMPLE_BUTTONS:
+        app.action(name)(handler.simple)
+    app.action("room_menu")(handler.room_menu)
+    app.action("help_join")(handler.help_join)
+    app.action("help_dismiss")(handler.help_dismiss)
+    app.action("start_open")(handler.start_open)
+    app.action("broadcast_open")(handler.broadcast_open)
+    app.action("open_dashboard")(handler.link_button)
+    app.action("rec_watch")(handler.link_button)
+    app.view("create_breakout")(handler.create_breakout)
+    app.view("broadcast")(handler.broadcast)
+    for event in ("app_home_opened", "channel_archive", "group_archive", "channel_deleted", "channel_shared"):
+        app.event(event)(handler.channel_event)
+    return app
+
+
+def _authorize(settings: BotSettings) -> Any:
+    # One workspace with a fixed token: the result is known, no call to Slack is needed before the answer.
+    return AuthorizeResult(
+        enterprise_id=None,
+        team_id=settings.team_id,
+        bot_token=settings.bot_token,
+        bot_id="B0",
+        bot_user_id="U0",
+    )
+
+
+class _Handler:
+    def __init__(self, settings: BotSettings, db: Database, actions: Actions, client: WebClient) -> None:
+        self._settings = settings
+        self._db = db
+        self._actions = actions
+        self._client = client
+
+    # -- before the listeners ----------------------------------------------------------------------------------
+
+    def dedupe(self, body: dict[str, Any], next: Callable[[], BoltResponse]) -> BoltResponse:
+        """Take each request once; refuse other workspaces even with a good signature."""
+        if body.get("type") == "url_verification":
+            return next()
+        team_id = _team(body)
+        if self._settings.team_id and team_id != self._settings.team_id:
+            log.warning("slack.team_refused")
+            return BoltResponse(status=200, body="")
+        key, kind = request_key(body)
+        if not slack.take_in(self._db, key, kind):
+            log.info("slack.repeated kind=%s", kind)
+            return BoltResponse(status=200, body="")
+        try:
+            answer = next()
+        except Exception:
+            slack.finish_inbox(self._db, key, "failed")
+            raise
+        slack.finish_inbox(self._db, key, "done")
+        return answer
+
+    # -- listeners ---------------------------------------------------------------------------------------------
+
+    def command(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
+        """Every slash command: parse, act, answer ephemerally in the acknowledgement itself."""
+        asker = _asker(body, body.get("channel_id", ""))
+
+        def act() -> Reply:
+            return self._actions.run(asker, parse(body.get("command", ""), body.get("text", "")))
+
+        reply = self._guarded(asker, body.get("command", ""), act)
+        if reply.modal is not None:
+            reply = self._open(body.get("trigger_id", ""), reply)
+        ack(**_ephemeral(reply))
+
+    def simple(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
+        name = body["actions"][0]["action_id"]
+        self._button(ack, body, respond, lambda asker: self._actions.simple(asker, name))
+
+    def room_menu(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
+        value = body["actions"][0].get("selected_option", {}).get("value", "")
+        self._button(ack, body, respond, lambda asker: self._actions.room_action(asker, value))
+
+    def help_join(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
+        self._button(ack, body, respond, lambda asker: self._call(asker, body, claim=True))
+
+    def help_dismiss(
+        self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]
+    ) -> None:
+        self._button(ack, body, respond, lambda asker: self._call(asker, body, claim=False))
+
+    def _call(self, asker: Asker, body: dict[str, Any], *, claim: bool) -> Reply:
+        session_id, _, call_id = str(body["actions"][0].get("value", "")).partition(":")
+        return self._actions.answer_call(asker, SessionId(session_id), call_id, claim=claim)
+
+    def start_open(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
+        def act(asker: Asker) -> Reply:
+            actor, state = self._actions.here(asker)
+            if not actor.is_moderator:
+                raise DomainError("not_moderator")
+            return self._open(
+                body.get("trigger_id", ""),
+                Reply(modal=messages.create_modal(self._actions.meta(state, asker))),
+            )
+
+        self._button(ack, body, respond, act)
+
+    def broadcast_open(
+        self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]
+    ) -> None:
+        def act(asker: Asker) -> Reply:
+            actor, state = self._actions.here(asker)
+            if not actor.is_moderator:
+                raise DomainError("not_moderator")
+            return self._open(
+                body.get("trigger_id", ""),
+                Reply(modal=messages.broadcast_modal(self._actions.meta(state, asker))),
+            )
+
+        self._button(ack, body, respond, act)
+
+    @staticmethod
+    def link_button(ack: Callable[..., None]) -> None:
+        """A button with an address is acknowledged all the same, else Slack shows a warning."""
+        ack()
+
+    def create_breakout(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
+        values = body["view"]["state"]["values"]
+        try:
+            count = int(values["rooms"]["v"].get("value") or 0)
+            minutes = int(values["mins"]["v"].get("value") or 0)
+        except ValueError:
+            ack(response_action="errors", errors={"rooms": "Give whole numbers."})
+            return
+        chosen = {o["value"] for o in values["opts"]["v"].get("selected_options") or []}
+        assign = (values["assign"]["v"].get("selected_option") or {}).get("value", "auto")
+        limit = minutes * 60 if minutes else None
+        self._submit_view(
+            ack,
+            body,
+            "rooms",
+            lambda asker: self._actions.start(
+                asker,
+                *self._actions.here(asker),
+                count,
+                assign,
+                limit,
+                "record" in chosen,
+                "may_return" in chosen,
+            ),
+        )
+
+    def broadcast(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
+        text = body["view"]["state"]["values"]["text"]["v"].get("value") or ""
+        self._submit_view(
+            ack, body, "text", lambda asker: self._actions.broadcast(asker, *self._actions.here(asker), text)
+        )
+
+    def channel_event(self, ack: Callable[..., None], event: dict[str, Any], body: dict[str, Any]) -> None:
+        """A channel that is gone or shared outside gets no more messages until it is linked again."""
+        kind = event.get("type", "")
+        if kind in ("channel_archive", "group_archive", "channel_deleted", "channel_shared"):
+            slack.suspend_channel(self._db, _team(body), str(event.get("channel", "")), kind)
+        ack()
+
+    # -- shared ------------------------------------------------------------------------------------------------
+
+    def _button(
+        self,
+        ack: Callable[..., None],
+        body: dict[str, Any],
+        respond: Callable[..., Any],
+        act: Callable[[Asker], Reply],
+    ) -> None:
+        ack()
+        asker = _asker(body, (body.get("channel") or {}).get("id", ""))
+        reply = self._guarded(asker, body["actions"][0].get("action_id", ""), lambda: act(asker))
+        if reply.text:
+            self._respond(respond, reply)
+
+    @staticmethod
+    def _respond(respond: Callable[..., Any], reply: Reply) -> None:
+        try:
+            respond(text=reply.text, blocks=reply.blocks, response_type="ephemeral", replace_original=False)
+        except (SlackClientError, OSError) as error:
+            log.warning("slack.respond_failed error=%s", type(error).__name__)
+
+    def _submit_view(
+        self, ack: Callable[..., None], body: dict[str, Any], block_id: str, act: Callable[[Asker], Reply]
+    ) -> None:
+        meta = _read_meta(body["view"].get("private_metadata", ""))
+        asker = _asker(body, meta.get("c", ""))
+        try:
+            act(asker)
+        except (SlackRefusal, DomainError) as refusal:
+            text = refusal.text if isinstance(refusal, SlackRefusal) else refusal.message
+            ack(response_action="errors", errors={block_id: text[:150]})
+            return
+        ack()
+
+    def _guarded(self, asker: Asker, what: str, act: Callable[[], Reply]) -> Reply:
+        """Refusals become one ephemeral line; every action is noted in the audit log."""
+        try:
+            reply = act()
+        except SlackRefusal as refusal:
+            self._note(asker, what, refusal.code)
+            return Reply(refusal.text)
+        except BadUsage as usage:
+            return Reply(str(usage))
+        except DomainError as error:
+            self._note(asker, what, error.code)
+            return Reply(error.message)
+        self._note(asker, what, "ok")
+        return reply
+
+    def _note(self, asker: Asker, what: str, result: str) -> None:
+        person_id = slack.person_of(self._db, asker.team_id, asker.user_id)
+        slack.audit(self._db, asker.user_id, person_id, what, asker.channel_id, result)
+
+    def _open(self, trigger_id: str, reply: Reply) -> Reply:
+        try:
+            self._client.views_open(trigger_id=trigger_id, view=reply.modal or {})
+        except (SlackApiError, SlackClientError, OSError) as error:
+            log.warning("slack.modal_failed error=%s", type(error).__name__)
+            return Reply(
+                "The form could not be opened. Try again, or type it: `/breakout start 4 for 15m auto`."
+            )
+        return Reply()
+
+
+def _read_meta(text: str) -> dict[str, str]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return {k: str(v) for k, v in data.items()} if isinstance(data, dict) else {}
+
+
+def _team(body: dict[str, Any]) -> str:
+    team = body.get("team")
+    return str(body.get("team_id") or (team or {}).get("id") or "") if not isinstance(team, str) else team
+
+
+def _asker(body: dict[str, Any], channel_id: str) -> Asker:
+    user = body.get("user") or {}
+    user_id = str(body.get("user_id") or user.get("id") or "")
+    outside = user.get("team_id")
+    if outside and outside != _team(body):
+        user_id = f"{outside}/{user_id}"  # Slack Connect: nobody of ours, so linked to nobody
+    return Asker(_team(body), user_id, channel_id, request_key(body)[0])
+
+
+def _ephemeral(reply: Reply) -> dict[str, Any]:
+    if not reply.text:
+        return {}
+    answer: dict[str, Any] = {"response_type": "ephemeral", "text": reply.text}
+    if reply.blocks:
+        answer["blocks"] = reply.blocks
+    return answer

@@ -1,0 +1,150 @@
+"""Sends what waits in the outbox: urgent first, about one message a second and channel, patient with every failure.
+
+The classroom never waits for Slack: this is the only thread that posts. A card is updated at most every few seconds;
+only its newest revision is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from http.client import HTTPException
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.settings import BotSettings
+from models.store import slack
+from models.store.database import Database
+from models.store.slack import OutboxItem
+
+log = logging.getLogger("sideroom.bot")
+GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
+CHANNEL = {
+    "channel_not_found",
+    "is_archived",
+    "is_inactive",
+    "not_in_channel",
+    "no_permission",
+    "restricted_action",
+}
+DISABLED = {"account_inactive", "token_revoked", "invalid_auth", "token_expired", "not_authed"}
+BUGS = {
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "msg_too_long",
+    "missing_scope",
+    "invalid_arguments",
+    "no_text",
+}
+LATEST_CALL_S = 300.0
+"""A help call that could not be posted for so long is not news any more."""
+
+
+class Outbox:
+    """One worker thread. ``start`` and ``stop`` belong to the server."""
+
+    def __init__(self, settings: BotSettings, db: Database) -> None:
+        self._settings = settings
+        self._db = db
+        self._client = WebClient(token=settings.bot_token, base_url=settings.api_url, timeout=10)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bot.outbox", daemon=True)
+        self._parked: dict[str, float] = {}
+        self._posted: dict[str, float] = {}
+        self._updated: dict[tuple[str, str | None], float] = {}
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(15)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = self.work()
+            except Exception:
+                log.exception("slack.outbox_failed")
+                busy = False
+            self._stopping.wait(0.05 if busy else 0.25)
+
+    def work(self) -> bool:
+        """Send what may be sent now; True when something was."""
+        busy = False
+        for item in slack.due(self._db):
+            if self._stopping.is_set() or not self._may_send(item):
+                continue
+            self._send(item)
+            busy = True
+        return busy
+
+    def _method(self, item: OutboxItem) -> str:
+        known = slack.message_ts(self._db, item.team_id, item.channel_id, item.coalesce_key or "")
+        return "chat.update" if known else "chat.postMessage"
+
+    def _may_send(self, item: OutboxItem) -> bool:
+        now = time.monotonic()
+        method = self._method(item)
+        if self._parked.get(method, 0.0) > now:
+            return False
+        if method == "chat.postMessage":
+            return now - self._posted.get(item.channel_id, -10.0) >= 1.0
+        calm = (item.coalesce_key or "").startswith("card:")
+        least = self._settings.card_interval_s if calm else 0.3
+        return now - self._updated.get((item.channel_id, item.coalesce_key), -100.0) >= least
+
+    def _send(self, item: OutboxItem) -> None:
+        method = self._method(item)
+        try:
+            self._call(item, method)
+        except SlackApiError as error:
+            self._refused(item, method, error)
+        except (SlackClientError, OSError, HTTPException) as error:
+            log.warning("slack.unreachable method=%s error=%s", method, type(error).__name__)
+            self._again(item)
+
+    def _call(self, item: OutboxItem, method: str) -> None:
+        now = time.monotonic()
+        key = item.coalesce_key or ""
+        if method == "chat.update":
+            ts = slack.message_ts(self._db, item.team_id, item.channel_id, key) or ""
+            self._updated[item.channel_id, item.coalesce_key] = now
+            text, blocks = item.payload.get("text", ""), item.payload.get("blocks", [])
+            self._client.chat_update(channel=item.channel_id, ts=ts, text=text, blocks=blocks)
+        else:
+            self._posted[item.channel_id] = now
+            self._updated[item.channel_id, item.coalesce_key] = now
+            answer = self._client.chat_postMessage(channel=item.channel_id, **item.payload)
+            if key:
+                slack.save_message(self._db, item.team_id, item.channel_id, key, str(answer.get("ts", "")))
+        slack.sent(self._db, item)
+
+    def _refused(self, item: OutboxItem, method: str, error: SlackApiError) -> None:
+        code = str(error.response.get("error", "")) if error.response is not None else ""
+        status = getattr(error.response, "status_code", 200)
+        log.warning("slack.refused method=%s code=%s status=%s", method, code, status)
+        if status == 429 or code == "ratelimited":
+            wait = float(error.response.headers.get("Retry-After", 1) or 1)
+            self._parked[method] = time.monotonic() + wait
+            slack.later(self._db, item, 0.0)
+        elif code in GONE:
+            slack.save_message(self._db, item.team_id, item.channel_id, item.coalesce_key or "", "")
+        elif code in CHANNEL:
+            slack.suspend_channel(self._db, item.team_id, item.channel_id, code)
+            slack.drop(self._db, item)
+        elif code in BUGS:
+            slack.drop(self._db, item)
+        else:
+            self._again(item, 60.0 if code in DISABLED else None)
+
+    def _again(self, item: OutboxItem, seconds: float | None = None) -> None:
+        age = time.time() - item.created_at.timestamp()
+        if (item.coalesce_key or "").startswith("call:") and age > LATEST_CALL_S:
+            slack.drop(self._db, item)
+            return
+        slack.later(
+            self._db, item, min(60.0, 0.5 * 2.0 ** min(item.attempts, 7)) if seconds is None else seconds
+        )
