@@ -39,6 +39,8 @@ SILENT_S: Final = {True: 3.0, False: 6.0}
 LISTENER_S: Final = 2.0
 """A peer that has not published after so long is shown the room all the same."""
 REOFFER_S: Final = 10.0
+REOPEN_S: Final = 3.0
+"""A subscribe connection that was lost alone is offered anew after so long (one who publishes anew gets it then)."""
 TICK_S: Final = 0.02
 SLOW_TICK_S: Final = 0.25
 MAX_PEERS: Final = 2000
@@ -72,6 +74,7 @@ class Peer:
     """Version of the offer the browser has yet to answer."""
     offered_lines: int = 0
     offered_at: float = 0.0
+    reopen_at: float | None = None
 
     @property
     def room(self) -> RoomKey:
@@ -290,6 +293,7 @@ class Sfu:
             self._drop_publish(peer, "lost")
         elif connection is peer.subscribe:
             self._drop_subscribe(peer)
+            peer.reopen_at = time.monotonic() + REOPEN_S
         else:
             return
         log.info("peer.lost direction=%s", connection.direction)
@@ -379,6 +383,7 @@ class Sfu:
             self._emit_tracks(peer, None)
 
     def _open_subscribe(self, peer: Peer) -> None:
+        peer.reopen_at = None
         peer.subscribe = SubscribeConnection(
             self.ice,
             self._certificate,
@@ -433,13 +438,14 @@ class Sfu:
             for connection in (peer.publish, peer.subscribe):
                 if connection is not None and connection.is_lost(now):
                     self._down(peer, connection)
-            if peer.subscribe is None and peer.publish is None and peer.version == 0:
-                if now - peer.joined_at > LISTENER_S:
+            if peer.subscribe is None:
+                never = peer.version == 0 and now - peer.joined_at > LISTENER_S
+                again = peer.reopen_at is not None and now > peer.reopen_at
+                if never or (again and peer.publish is not None and peer.publish.secure.ready):
                     self._open_subscribe(peer)
                     self._mark(peer.room)
             elif peer.offered_version is not None and now - peer.offered_at > REOFFER_S:
-                if peer.subscribe is not None:
-                    self._offer(peer)
+                self._offer(peer)
             voices = self._voices(peer.room)
             for source in peer.sources:
                 if source.live and now - source.last_packet_at > SILENT_S[source.is_video]:

@@ -1,7 +1,7 @@
 """The media worker process: ``python -m media.worker``. Prints one JSON line with its addresses once it serves.
 
-Settings come from the command line, the secret from ``--secret-file`` or the environment (``SIDEROOM_MEDIA_SECRET``).
-Ends on SIGTERM or SIGINT.
+Settings come from the command line, the secret from ``--secret-file`` or the environment (``SIDEROOM_MEDIA_SECRET``;
+``SIDEROOM_TAP_SECRET`` where the recorder is to have another one). Ends on SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class WorkerSettings:
     """What a worker needs to know. Ports may be 0 (any free one); ``advertise_ip`` is what browsers are told."""
 
     secret: str
+    """Proves to the worker that it is the server who gives orders."""
+    tap_secret: str = ""
+    """Proves that it is the recorder who listens; empty: the same as ``secret``."""
     control: str = "127.0.0.1:0"
     udp_host: str = "127.0.0.1"
     udp_port: int = 0
@@ -48,7 +51,7 @@ class Worker:
             raise ValueError("The media worker's secret must have 16 or more characters.")
         self.settings = settings
         self.control = ControlServer(settings.secret)
-        self.tap = TapServer(settings.secret, settings.name)
+        self.tap = TapServer(settings.tap_secret or settings.secret, settings.name)
         self.sfu: Sfu | None = None
         self.control_address = ""
         self.tap_port = 0
@@ -95,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--secret-env", default="SIDEROOM_MEDIA_SECRET", help="else: environment variable with it"
     )
+    parser.add_argument(
+        "--tap-secret-env",
+        default="SIDEROOM_TAP_SECRET",
+        help="environment variable with the tap's own secret",
+    )
     parser.add_argument("--udp-host", default="127.0.0.1", help="address the UDP port is bound to")
     parser.add_argument("--udp-port", type=int, default=0, help="the one UDP port (0: any)")
     parser.add_argument(
@@ -107,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _serve(settings: WorkerSettings) -> None:
+async def serve(settings: WorkerSettings) -> None:
+    """Run a worker until SIGTERM or SIGINT. Raises OSError or ValueError when it cannot start."""
     worker = Worker(settings)
     await worker.start()
     stopped = asyncio.Event()
@@ -134,9 +143,10 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             secret = os.environ.get(options.secret_env, "")
         asyncio.run(
-            _serve(
+            serve(
                 WorkerSettings(
                     secret=secret,
+                    tap_secret=os.environ.get(options.tap_secret_env, ""),
                     control=options.control,
                     udp_host=options.udp_host,
                     udp_port=options.udp_port,
