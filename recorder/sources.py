@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 import av
 import numpy as np
@@ -34,7 +34,7 @@ class VideoTrack:
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
         self._queue: deque[Record] = deque()
-        self._decoder = av.VideoCodecContext.create(segment.codec, "r")
+        self._decoder = cast(av.VideoCodecContext, av.CodecContext.create(segment.codec, "r"))
         self._decoder.thread_count = 1
         self.frame: av.VideoFrame | None = None
         self.frame_wall = 0
@@ -69,7 +69,7 @@ class AudioTrack:
     def __init__(self, segment: Segment, timeline: Timeline) -> None:
         self.segment = segment
         self._timeline = timeline
-        self._decoder = av.AudioCodecContext.create("libopus", "r")
+        self._decoder = av.CodecContext.create("libopus", "r")
         self._decoder.sample_rate = SAMPLE_RATE
         self._decoder.layout = "stereo"
         self._pieces: deque[tuple[int, Pcm]] = deque()
