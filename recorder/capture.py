@@ -90,6 +90,8 @@ class Capture:
         self.pauses = past.pauses
         self.paused = past.paused
         self._paused_at = past.paused_at
+        self._resumed_us = 0
+        """What was received before this, but is only read now, belongs to a pause."""
         self._cut_us = past.cut_us
         self._start_us = past.start_us or now_us
         self._beat_us = now_us
@@ -122,7 +124,7 @@ class Capture:
 
     def packet(self, track: int, packet: bytes, arrival_us: int) -> None:
         """One RTP packet. While paused it is forgotten at once."""
-        if self.paused:
+        if self.paused or arrival_us < self._resumed_us:
             return
         segment = self._segments.get(track)
         if segment is None:
@@ -189,7 +191,7 @@ class Capture:
     def resume(self, now_us: int) -> None:
         if not self.paused:
             return
-        self.paused = False
+        self.paused, self._resumed_us = False, now_us
         self._cut_us += now_us - self._paused_at
         self._journal.note("resume", now_us)
         self._journal.flush()
