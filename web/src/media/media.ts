@@ -1,0 +1,298 @@
+/** A person's sound and picture in the room: own devices out, the others in, made anew when a connection fails. */
+import { batch, signal } from "@preact/signals";
+import { backoffMs } from "../protocol/backoff";
+import type { IceServer, MediaSource, Result, SubscribeMessage, TrackLine, Welcome } from "../protocol/types";
+import type { MediaPort } from "../protocol/store";
+import { explain, loadChoice, openDevice, openScreen, saveChoice, type Kind, type Trouble } from "./devices";
+import { Publisher, type Tracks } from "./publisher";
+import { Loudspeaker } from "./speaker";
+import { Subscriber } from "./subscriber";
+
+/** What media asks of the protocol. */
+export interface Wire {
+  publish(sdp: string, sources: Record<string, MediaSource>): boolean;
+  subscribed(sdp: string, version: number): boolean;
+  setMedia(change: { mic?: boolean; camera?: boolean; screen?: boolean }): Promise<Result>;
+}
+
+const ANSWER_MS = 8_000;
+
+export function trackKey(personId: string, source: MediaSource): string {
+  return `${personId}/${source}`;
+}
+
+export class Media implements MediaPort {
+  readonly choice = signal(loadChoice());
+  readonly micOn = signal(false);
+  readonly cameraOn = signal(false);
+  readonly screenOn = signal(false);
+  readonly micTrouble = signal<Trouble | null>(null);
+  readonly cameraTrouble = signal<Trouble | null>(null);
+  /** Own tracks, for the meter and the own tile. */
+  readonly mic = signal<MediaStreamTrack | null>(null);
+  readonly camera = signal<MediaStreamTrack | null>(null);
+  readonly screen = signal<MediaStreamTrack | null>(null);
+  /** The others' tracks by `trackKey`. */
+  readonly remote = signal<ReadonlyMap<string, MediaStreamTrack>>(new Map());
+  readonly lines = signal<TrackLine[]>([]);
+  readonly blocked = signal(false);
+
+  private screenAudio: MediaStreamTrack | null = null;
+  private publisher: Publisher | null = null;
+  private subscriber: Subscriber | null = null;
+  private iceServers: IceServer[] = [];
+  private attempt = 0;
+  private pending = 0;
+  private welcomed = false;
+  private stopped = false;
+  private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private answerTimer: ReturnType<typeof setTimeout> | undefined;
+  private readonly loudspeaker = new Loudspeaker((blocked) => (this.blocked.value = blocked));
+
+  /** `wire` is asked only after the first welcome. */
+  constructor(private readonly wire: () => Wire) {
+    this.loudspeaker.choose(this.choice.value.speaker);
+  }
+
+  // -- own devices ---------------------------------------------------------------------------------------------
+
+  /** Open what the remembered choice wants; trouble is kept in signals, nothing is thrown. */
+  async prepare(): Promise<void> {
+    const { micOn, cameraOn } = this.choice.value;
+    await Promise.all([micOn ? this.setMic(true) : null, cameraOn ? this.setCamera(true) : null]);
+  }
+
+  async setMic(on: boolean, byOther = false): Promise<void> {
+    if (on && this.mic.value === null && !(await this.open("mic"))) return;
+    const track = this.mic.value;
+    if (track !== null) track.enabled = on;
+    this.micOn.value = on;
+    if (!byOther) this.remember({ micOn: on });
+    await this.publisher?.set("mic", on ? track : null);
+    if (!byOther) await this.tell({ mic: on });
+  }
+
+  async setCamera(on: boolean): Promise<void> {
+    if (on && this.camera.value === null && !(await this.open("camera"))) return;
+    if (!on) {
+      // Stopped, not only hidden: the camera's light goes out.
+      this.camera.value?.stop();
+      this.camera.value = null;
+    }
+    this.cameraOn.value = on;
+    this.remember({ cameraOn: on });
+    await this.publisher?.set("camera", this.camera.value);
+    await this.tell({ camera: on });
+  }
+
+  async setScreen(on: boolean): Promise<void> {
+    if (on) {
+      const stream = await openScreen();
+      const [picture] = stream.getVideoTracks();
+      if (picture === undefined) return;
+      picture.contentHint = "detail";
+      picture.onended = () => void this.setScreen(false);
+      this.screenAudio = stream.getAudioTracks()[0] ?? null;
+      this.screen.value = picture;
+    } else {
+      this.screen.value?.stop();
+      this.screenAudio?.stop();
+      this.screen.value = this.screenAudio = null;
+    }
+    this.screenOn.value = on;
+    await this.publisher?.set("screen", this.screen.value);
+    await this.publisher?.set("screen_audio", this.screenAudio);
+    await this.tell({ screen: on });
+  }
+
+  /** Use another device from now on; whether it is on stays as it is. */
+  async choose(kind: Kind | "speaker", deviceId: string): Promise<void> {
+    this.remember({ [kind]: deviceId });
+    if (kind === "speaker") {
+      this.loudspeaker.choose(deviceId);
+      return;
+    }
+    const on = kind === "mic" ? this.micOn.value : this.cameraOn.value;
+    this.drop(kind);
+    if (!on) return;
+    if (!(await this.open(kind))) {
+      await this.failed(kind);
+      return;
+    }
+    await this.publisher?.set(kind, kind === "mic" ? this.mic.value : this.camera.value);
+  }
+
+  private drop(kind: Kind): void {
+    const held = kind === "mic" ? this.mic : this.camera;
+    if (held.value !== null) held.value.onended = null;
+    held.value?.stop();
+    held.value = null;
+  }
+
+  private async open(kind: Kind): Promise<boolean> {
+    const trouble = kind === "mic" ? this.micTrouble : this.cameraTrouble;
+    try {
+      const track = await openDevice(kind, this.choice.value[kind]);
+      if (this.stopped) {
+        track.stop();
+        return false;
+      }
+      this.drop(kind);
+      track.onended = () => void this.unplugged(kind);
+      trouble.value = null;
+      (kind === "mic" ? this.mic : this.camera).value = track;
+      return true;
+    } catch (error) {
+      trouble.value = explain(error);
+      return false;
+    }
+  }
+
+  /** A device was pulled out: the default one takes over, or the line goes silent and says so. */
+  private async unplugged(kind: Kind): Promise<void> {
+    this.drop(kind);
+    const on = kind === "mic" ? this.micOn.value : this.cameraOn.value;
+    if (!on) return;
+    if (await this.open(kind)) await this.publisher?.set(kind, kind === "mic" ? this.mic.value : this.camera.value);
+    else await this.failed(kind);
+  }
+
+  private async failed(kind: Kind): Promise<void> {
+    (kind === "mic" ? this.micOn : this.cameraOn).value = false;
+    await this.publisher?.set(kind, null);
+    await this.tell(kind === "mic" ? { mic: false } : { camera: false });
+  }
+
+  private remember(change: Partial<ReturnType<typeof loadChoice>>): void {
+    this.choice.value = { ...this.choice.value, ...change };
+    saveChoice(this.choice.value);
+  }
+
+  private async tell(change: { mic?: boolean; camera?: boolean; screen?: boolean }): Promise<void> {
+    if (!this.welcomed) return;
+    this.pending += 1;
+    await this.wire().setMedia(change);
+    this.pending -= 1;
+  }
+
+  // -- connections ---------------------------------------------------------------------------------------------
+
+  onWelcome(message: Welcome): void {
+    this.iceServers = message.ice_servers;
+    this.welcomed = true;
+    const me = message.state.people[message.you.person_id];
+    if (message.resumed && this.publisher !== null) {
+      // A moderator may have muted us while we were away; what we asked for meanwhile is on its way already.
+      if (this.pending === 0 && this.micOn.value && me?.mic === false) void this.setMic(false, true);
+      if (!["connected", "connecting"].includes(this.publisher.state)) this.restart();
+      return;
+    }
+    void this.tell({ mic: this.micOn.value, camera: this.cameraOn.value, screen: this.screenOn.value });
+    this.restart();
+  }
+
+  onReset(): void {
+    this.attempt = 0;
+    this.restart();
+  }
+
+  onPublished(sdp: string): void {
+    clearTimeout(this.answerTimer);
+    const publisher = this.publisher;
+    publisher?.answered(sdp).then(
+      () => (this.attempt = 0),
+      () => this.retry(publisher),
+    );
+  }
+
+  onSubscribe(message: SubscribeMessage): void {
+    this.subscriber ??= this.makeSubscriber();
+    this.subscriber.take(message);
+  }
+
+  onError(code: string): void {
+    if (code === "media_unavailable" || code === "bad_sdp") this.retry(this.publisher);
+  }
+
+  unblock(): void {
+    this.loudspeaker.unblock();
+  }
+
+  async stats(): Promise<{ publish: string | null; subscribe: string | null; counts: Record<string, number> }> {
+    const counts = (await this.subscriber?.counts()) ?? {};
+    return { publish: this.publisher?.state ?? null, subscribe: this.subscriber?.state ?? null, counts };
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.retryTimer);
+    clearTimeout(this.answerTimer);
+    this.publisher?.close();
+    this.subscriber?.close();
+    this.drop("mic");
+    this.drop("camera");
+    this.screen.value?.stop();
+    this.screenAudio?.stop();
+    this.loudspeaker.play([]);
+  }
+
+  private retry(failed: Publisher | null): void {
+    if (this.stopped || failed !== this.publisher) return;
+    clearTimeout(this.retryTimer);
+    this.retryTimer = setTimeout(() => this.restart(), backoffMs(this.attempt, Math.random()));
+    this.attempt += 1;
+  }
+
+  private makeSubscriber(): Subscriber {
+    return new Subscriber(
+      this.iceServers,
+      (sdp, version) => this.wire().subscribed(sdp, version),
+      (tracks) => this.show(tracks),
+      () => this.retry(this.publisher),
+    );
+  }
+
+  /** Both connections anew: a publish offer with new credentials makes the server begin both again. */
+  private restart(): void {
+    if (this.stopped) return;
+    clearTimeout(this.retryTimer);
+    clearTimeout(this.answerTimer);
+    this.publisher?.close();
+    this.subscriber?.close();
+    this.subscriber = null;
+    const publisher = new Publisher(this.iceServers, () => this.retry(publisher));
+    this.publisher = publisher;
+    publisher.offer(this.own()).then(
+      ({ sdp, sources }) => {
+        if (publisher !== this.publisher) return;
+        // Without a connection the next welcome brings us here again.
+        if (!this.wire().publish(sdp, sources)) return;
+        this.answerTimer = setTimeout(() => this.retry(publisher), ANSWER_MS);
+      },
+      () => this.retry(publisher),
+    );
+  }
+
+  private own(): Tracks {
+    return {
+      mic: this.micOn.value ? this.mic.value : null,
+      camera: this.camera.value,
+      screen: this.screen.value,
+      screen_audio: this.screenAudio,
+    };
+  }
+
+  private show(tracks: ReadonlyMap<TrackLine, MediaStreamTrack>): void {
+    const remote = new Map<string, MediaStreamTrack>();
+    const sounds: MediaStreamTrack[] = [];
+    for (const [line, track] of tracks) {
+      remote.set(trackKey(line.person_id, line.source), track);
+      if (track.kind === "audio") sounds.push(track);
+    }
+    batch(() => {
+      this.remote.value = remote;
+      this.lines.value = [...tracks.keys()];
+    });
+    this.loudspeaker.play(sounds);
+  }
+}

@@ -1,0 +1,53 @@
+/** The publish connection: four lines made once (mic, camera, screen, screen sound); tracks come and go by replaceTrack. */
+import type { IceServer, MediaSource } from "../protocol/types";
+
+export const SOURCES: readonly MediaSource[] = ["mic", "camera", "screen", "screen_audio"];
+const BITRATES: Record<MediaSource, number> = { mic: 40_000, camera: 600_000, screen: 1_500_000, screen_audio: 96_000 };
+
+export type Tracks = Partial<Record<MediaSource, MediaStreamTrack | null>>;
+
+export class Publisher {
+  private readonly connection: RTCPeerConnection;
+  private readonly lines = new Map<MediaSource, RTCRtpTransceiver>();
+  closed = false;
+
+  /** `onFailed` is called once when the connection cannot go on. */
+  constructor(iceServers: IceServer[], onFailed: () => void) {
+    this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    for (const source of SOURCES) {
+      const kind = source === "mic" || source === "screen_audio" ? "audio" : "video";
+      const sendEncodings = [{ maxBitrate: BITRATES[source] }];
+      this.lines.set(source, this.connection.addTransceiver(kind, { direction: "sendonly", sendEncodings }));
+    }
+    this.connection.onconnectionstatechange = () => {
+      if (!this.closed && this.connection.connectionState === "failed") onFailed();
+    };
+  }
+
+  get state(): RTCPeerConnectionState {
+    return this.connection.connectionState;
+  }
+
+  /** Our offer and which source each of its lines carries. */
+  async offer(tracks: Tracks): Promise<{ sdp: string; sources: Record<string, MediaSource> }> {
+    for (const source of SOURCES) await this.set(source, tracks[source] ?? null);
+    await this.connection.setLocalDescription(await this.connection.createOffer());
+    const sources: Record<string, MediaSource> = {};
+    for (const [source, line] of this.lines) if (line.mid !== null) sources[line.mid] = source;
+    return { sdp: this.connection.localDescription?.sdp ?? "", sources };
+  }
+
+  async answered(sdp: string): Promise<void> {
+    if (this.closed || this.connection.signalingState !== "have-local-offer") return;
+    await this.connection.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  async set(source: MediaSource, track: MediaStreamTrack | null): Promise<void> {
+    if (!this.closed) await this.lines.get(source)?.sender.replaceTrack(track);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.connection.close();
+  }
+}
