@@ -94,7 +94,7 @@ def practice_programs(demo: Demo) -> list[Program]:
         demo.settings.base_url,
     ]
     slack = [sys.executable, "-m", "sandbox.slack", "--port", str(demo.slack_port)]
-    slack += ["--bot-url", f"{demo.settings.base_url}/slack/events", "--data", str(folder / "slack")]
+    slack += ["--bot-url", f"{demo.settings.base_url}/slack/events"]
     return [
         Program("practice-lms", [*lms, "--data", str(folder / "lms")], environ),
         Program("practice-slack", slack, environ),

@@ -1,0 +1,339 @@
+"""The practice Slack's endpoints: the page and its actions, and the Web API below ``/api/``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+from flask import Flask, Response, abort, jsonify, request, send_from_directory
+
+from bot.registry import DESCRIPTIONS, USAGE
+from sandbox.slack import client
+from sandbox.slack.setup import CHANNELS, TEAM_ID, USERS
+from sandbox.slack.store import SlackStore
+
+STATIC = Path(__file__).with_name("static")
+
+
+def create_app(own_url: str, bot_url: str, signing_secret: str, bot_token: str) -> Flask:
+    """The workspace. ``own_url``: its own address; ``bot_url``: the bot's request URL."""
+    app = Flask(__name__, static_folder=None)
+    store = SlackStore()
+    app.config["STORE"] = store
+    _page_routes(app, store, own_url, bot_url, signing_secret)
+    _api_routes(app, store, bot_token)
+    _test_routes(app, store)
+    return app
+
+
+def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secret: str) -> None:
+    @app.get("/")
+    def page() -> Response:
+        return send_from_directory(STATIC, "index.html")
+
+    @app.get("/static/<path:name>")
+    def static_file(name: str) -> Response:
+        return send_from_directory(STATIC, name)
+
+    @app.get("/world")
+    def world() -> Response:
+        users = [{"id": u, "name": name} for u, (_, name) in USERS.items()]
+        channels = [{"id": c, "name": name, "private": private} for c, (name, private) in CHANNELS.items()]
+        commands = [{"command": c, "description": d, "usage": USAGE[c]} for c, d in DESCRIPTIONS.items()]
+        return jsonify({"users": users, "channels": channels, "commands": commands})
+
+    @app.get("/channel/<channel>")
+    def messages(channel: str) -> Response:
+        """The channel as one person sees it; waits up to 10 s for something new (``since`` = version)."""
+        user = request.args.get("user", "")
+        since = request.args.get("since", 0, type=int)
+        deadline = time.monotonic() + 10
+        while store.version == since and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return jsonify(
+            {
+                "version": store.version,
+                "messages": store.seen_by(channel, user),
+                "views": store.views_of(user),
+            }
+        )
+
+    @app.post("/type")
+    def type_text() -> Response:
+        """Somebody types: a slash command goes to the bot, anything else is a message."""
+        body = _json()
+        user, channel, text = str(body["user"]), str(body["channel"]), str(body["text"]).strip()
+        if not text.startswith("/"):
+            store.add(channel, {"user": user, "text": text})
+            return jsonify({"ok": True})
+        command, _, rest = text.partition(" ")
+        if command not in DESCRIPTIONS:
+            _ephemeral(store, channel, user, {"text": f"{command} is not a command here."})
+            return jsonify({"ok": False})
+        answer = _to_bot(
+            lambda: client.send_command(
+                bot_url,
+                secret,
+                user,
+                channel,
+                command,
+                _mentions(rest),
+                response_url=store.new_response_url(own_url, channel, user),
+                trigger_id=store.new_trigger(user),
+            )
+        )
+        return _show(store, channel, user, answer)
+
+    @app.post("/click")
+    def click() -> Response:
+        """A button or menu of a message is used."""
+        body = _json()
+        user, channel = str(body["user"]), str(body["channel"])
+        message = store.find(channel, str(body["ts"]))
+        if message is None:
+            abort(404)
+        payload = client.action_payload(
+            user,
+            channel,
+            message,
+            dict(body["action"]),
+            store.new_response_url(own_url, channel, user),
+            store.new_trigger(user),
+        )
+        answer = _to_bot(lambda: client.post_signed(bot_url, secret, client.interaction_body(payload)))
+        return _show(store, channel, user, answer)
+
+    @app.post("/submit")
+    def submit() -> Response:
+        """A form is submitted; errors stay in the form."""
+        body = _json()
+        user = str(body["user"])
+        views = store.views_of(user)
+        if not views:
+            abort(404)
+        answer = _to_bot(lambda: client.submit_view(bot_url, secret, user, views[-1], dict(body["values"])))
+        data = _answer_json(answer)
+        if data.get("response_action") == "errors":
+            return jsonify({"ok": False, "errors": data.get("errors", {})})
+        store.close_view(user)
+        return jsonify({"ok": answer is not None and answer.status_code == 200})
+
+    @app.post("/close")
+    def close() -> Response:
+        store.close_view(str(_json()["user"]))
+        return jsonify({"ok": True})
+
+    @app.post("/response/<key>")
+    def response(key: str) -> tuple[str, int]:
+        """A response_url: at most 5 uses in 30 minutes."""
+        place = store.use_response(key)
+        if place is None:
+            return "used_url", 404
+        channel, user = place
+        message = dict(_json())
+        if message.get("response_type") == "in_channel":
+            store.add(channel, {"bot": True, **message})
+        else:
+            _ephemeral(store, channel, user, message)
+        return "ok", 200
+
+
+def _api_routes(app: Flask, store: SlackStore, bot_token: str) -> None:
+    @app.post("/api/<method>")
+    def api(method: str) -> Response | tuple[Response, int]:
+        body = _json() if request.is_json else _decoded(request.form.to_dict())
+        fault = store.note_call(method, body)
+        if fault is not None:
+            time.sleep(float(fault.get("hang", 0)))
+            if "status" in fault:
+                answer = jsonify({"ok": False, "error": fault.get("error", "ratelimited")})
+                answer.headers["Retry-After"] = str(fault.get("retry_after", 1))
+                return answer, int(fault["status"])
+            if "error" in fault:
+                return jsonify({"ok": False, "error": fault["error"]})
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(body.get("token", ""))
+        if token != bot_token:
+            return jsonify({"ok": False, "error": "invalid_auth"})
+        handler = _METHODS.get(method)
+        if handler is None:
+            return jsonify({"ok": False, "error": "unknown_method"})
+        return jsonify(handler(store, body))
+
+
+def _test_routes(app: Flask, store: SlackStore) -> None:
+    @app.get("/test/calls")
+    def calls() -> Response:
+        return jsonify(list(store.calls))
+
+    @app.post("/test/faults")
+    def faults() -> Response:
+        """Queue faults: ``{"method": …, "faults": [{"status": 429, "retry_after": 1} | {"error": …} | {"hang": 2}]}``."""
+        body = _json()
+        store.faults[str(body["method"])].extend(body["faults"])
+        return jsonify({"ok": True})
+
+
+# -- Web API ---------------------------------------------------------------------------------------------------
+
+
+def _post_message(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("channel") not in CHANNELS and not str(body.get("channel", "")).startswith("D"):
+        return {"ok": False, "error": "channel_not_found"}
+    if not body.get("text") and not body.get("blocks"):
+        return {"ok": False, "error": "no_text"}
+    if len(body.get("blocks") or []) > 50:
+        return {"ok": False, "error": "invalid_blocks"}
+    message = {"bot": True, "text": body.get("text", ""), "blocks": body.get("blocks") or []}
+    ts = store.add(str(body["channel"]), message)
+    return {"ok": True, "channel": body["channel"], "ts": ts, "message": {**message, "ts": ts}}
+
+
+def _update(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    changes = {"text": body.get("text", ""), "blocks": body.get("blocks") or [], "edited": True}
+    if not store.update(str(body.get("channel")), str(body.get("ts")), changes):
+        return {"ok": False, "error": "message_not_found"}
+    return {"ok": True, "channel": body["channel"], "ts": body["ts"], "text": body.get("text", "")}
+
+
+def _post_ephemeral(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    _ephemeral(store, str(body.get("channel")), str(body.get("user")), body)
+    return {"ok": True, "message_ts": store.new_ts()}
+
+
+def _delete(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    gone = store.delete(str(body.get("channel")), str(body.get("ts")))
+    return {"ok": True} if gone else {"ok": False, "error": "message_not_found"}
+
+
+def _open_view(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    user = store.use_trigger(str(body.get("trigger_id", "")))
+    if user is None:
+        return {"ok": False, "error": "expired_trigger_id"}
+    view = body.get("view") or {}
+    return {"ok": True, "view": store.push_view(user, dict(view))}
+
+
+def _user_info(_store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    user = str(body.get("user", ""))
+    if user not in USERS:
+        return {"ok": False, "error": "user_not_found"}
+    return {
+        "ok": True,
+        "user": {
+            "id": user,
+            "team_id": TEAM_ID,
+            "name": USERS[user][0],
+            "real_name": USERS[user][1],
+            "deleted": False,
+        },
+    }
+
+
+def _channel_info(_store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    channel = str(body.get("channel", ""))
+    if channel not in CHANNELS:
+        return {"ok": False, "error": "channel_not_found"}
+    name, private = CHANNELS[channel]
+    info = {
+        "id": channel,
+        "name": name,
+        "is_private": private,
+        "is_archived": False,
+        "is_ext_shared": False,
+        "is_member": True,
+    }
+    return {"ok": True, "channel": info}
+
+
+_METHODS: dict[str, Callable[[SlackStore, dict[str, Any]], dict[str, Any]]] = {
+    "auth.test": lambda _s, _b: {
+        "ok": True,
+        "team_id": TEAM_ID,
+        "team": "Practice",
+        "user_id": "U0BOT",
+        "bot_id": "B0PRACTICE",
+    },
+    "chat.postMessage": _post_message,
+    "chat.update": _update,
+    "chat.postEphemeral": _post_ephemeral,
+    "chat.delete": _delete,
+    "views.open": _open_view,
+    "views.push": _open_view,
+    "views.publish": lambda _s, _b: {"ok": True, "view": {"id": "VHOME"}},
+    "users.info": _user_info,
+    "conversations.info": _channel_info,
+    "conversations.members": lambda _s, _b: {"ok": True, "members": list(USERS)},
+}
+
+
+# -- helpers ---------------------------------------------------------------------------------------------------
+
+
+def _json() -> dict[str, Any]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        abort(400, "a JSON object is needed")
+    return body
+
+
+def _decoded(form: dict[str, str]) -> dict[str, Any]:
+    """The SDK sends objects as JSON texts in a form."""
+    body: dict[str, Any] = {}
+    for key, value in form.items():
+        try:
+            body[key] = json.loads(value) if value[:1] in "[{" else value
+        except ValueError:
+            body[key] = value
+    return body
+
+
+def _mentions(text: str) -> str:
+    """“@Bob Keller” or “@bob” as Slack escapes it."""
+    for user_id, (key, name) in USERS.items():
+        text = text.replace(f"@{name}", f"<@{user_id}|{key}>").replace(f"@{key}", f"<@{user_id}|{key}>")
+    return text
+
+
+def _ephemeral(store: SlackStore, channel: str, user: str, message: dict[str, Any]) -> None:
+    store.add(
+        channel,
+        {
+            "bot": True,
+            "text": message.get("text", ""),
+            "blocks": message.get("blocks") or [],
+            "only_for": user,
+        },
+    )
+
+
+def _to_bot(call: Any) -> requests.Response | None:
+    try:
+        answer: requests.Response = call()
+    except requests.RequestException:
+        return None
+    return answer
+
+
+def _answer_json(answer: requests.Response | None) -> dict[str, Any]:
+    if answer is None or not answer.content:
+        return {}
+    try:
+        data = answer.json()
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _show(store: SlackStore, channel: str, user: str, answer: requests.Response | None) -> Response:
+    """Show the bot's immediate answer, or Slack's own words when there is none."""
+    if answer is None or answer.status_code != 200:
+        _ephemeral(store, channel, user, {"text": "The app did not respond (operation_timeout)."})
+        return jsonify({"ok": False})
+    data = _answer_json(answer)
+    if data.get("text"):
+        _ephemeral(store, channel, user, data)
+    return jsonify({"ok": True, "answer": data})
