@@ -34,8 +34,13 @@ MAX_VIDEO: Final = 25
 MAX_AUDIO: Final = 10
 STEPS: Final = (1, 2, 4, 6, 9, 12, 16, 20, 25)
 """Numbers of lines of a kind that are offered: growing in steps saves renegotiations."""
-SILENT_S: Final = {True: 3.0, False: 6.0}
-"""A source (video: True) without packets for so long gives its lines back."""
+SILENT_S: Final = {
+    MediaSource.MIC: 6.0,
+    MediaSource.CAMERA: 3.0,
+    MediaSource.SCREEN: 10.0,
+    MediaSource.SCREEN_AUDIO: 6.0,
+}
+"""A source without packets for so long gives its lines back (a still screen sends little)."""
 LISTENER_S: Final = 2.0
 """A peer that has not published after so long is shown the room all the same."""
 REOFFER_S: Final = 10.0
@@ -448,7 +453,7 @@ class Sfu:
                 self._offer(peer)
             voices = self._voices(peer.room)
             for source in peer.sources:
-                if source.live and now - source.last_packet_at > SILENT_S[source.is_video]:
+                if source.live and now - source.last_packet_at > SILENT_S[source.kind]:
                     source.live = False
                     self._reasons[source] = "lost"
                     self._mark(peer.room)
