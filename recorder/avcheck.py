@@ -84,12 +84,13 @@ def _pair(flashes: Sequence[float], beeps: Sequence[float]) -> list[float]:
     for flash in flashes:
         nearest = min(beeps, key=lambda beep: abs(beep - flash), default=None)
         if nearest is not None and abs(nearest - flash) <= PAIR_S:
-            pairs.append((nearest - flash) * 1000)
+            pairs.append(float(nearest - flash) * 1000)
     return pairs
 
 
 def _flashes(path: Path, participants: Sequence[int]) -> dict[int, list[float]]:
     onsets: dict[int, list[float]] = {index: [] for index in participants}
+    area = dict.fromkeys(participants, 0)  # blocks that each had when nothing of theirs was bright
     owner: NDArray[np.int8] | None = None
     base: NDArray[np.float32] | None = None
     with av.open(str(path)) as container:
@@ -101,7 +102,10 @@ def _flashes(path: Path, participants: Sequence[int]) -> dict[int, list[float]]:
             risen = luma - base > WHITE_RISE
             for index in participants:
                 mine = owner == index
-                if mine.sum() >= 2 and risen[mine].mean() > 0.5:
+                lit = int(risen[mine].sum())
+                if not lit:
+                    area[index] = int(mine.sum())
+                elif area[index] >= 4 and lit > area[index] / 2:
                     at = float(frame.time or 0.0)
                     if not onsets[index] or at - onsets[index][-1] > DEBOUNCE_S:
                         onsets[index].append(at)
@@ -132,7 +136,14 @@ def _blocks(frame: av.VideoFrame, number: int) -> NDArray[np.float32]:
 
 def _beeps(path: Path, participants: Sequence[int]) -> dict[int, list[float]]:
     pcm, start = _mono(path)
-    return {index: _onsets(pcm, FREQUENCIES_HZ[index], start) for index in participants}
+    energies = {index: _energy(pcm, FREQUENCIES_HZ[index]) for index in participants}
+    peaks = {index: float(np.percentile(e, 99.5)) if len(e) else 0.0 for index, e in energies.items()}
+    # The edges of loud beeps leak a little into the others' frequencies.
+    least = max(0.02, 0.3 * max(peaks.values(), default=0.0))
+    return {
+        index: _onsets(energy, peaks[index] / 2, start) if peaks[index] > least else []
+        for index, energy in energies.items()
+    }
 
 
 def _mono(path: Path) -> tuple[NDArray[np.float32], float]:
@@ -146,25 +157,26 @@ def _mono(path: Path) -> tuple[NDArray[np.float32], float]:
     return (np.concatenate(pieces) if pieces else np.zeros(0, np.float32)), start or 0.0
 
 
-def _onsets(pcm: NDArray[np.float32], hertz: int, start: float) -> list[float]:
-    """Where energy at ``hertz`` rises above half of its usual peak (window 10 ms, step 2 ms)."""
-    if len(pcm) < 2 * WINDOW:
-        return []
+def _energy(pcm: NDArray[np.float32], hertz: int) -> NDArray[np.float64]:
+    """Amplitude at ``hertz``, every 2 ms."""
     whole = pcm[: len(pcm) // HOP * HOP]
     t = np.arange(len(whole)) / RATE
     carrier = whole * np.exp(-2j * np.pi * hertz * t)
     # A window of 20 ms tells tones 130 Hz apart from each other; sums of 2 ms first make it cheap.
     sums = carrier.reshape(-1, HOP).sum(axis=1)
     window = np.hanning(2 * WINDOW // HOP + 2)[1:-1]
-    energy = np.abs(np.convolve(sums, window, "same")) / (window.sum() * HOP / 2)
-    peak = float(np.percentile(energy, 99.5))
-    if peak < 0.02:
-        return []
+    if len(sums) < len(window):
+        return np.zeros(0)
+    amplitude: NDArray[np.float64] = np.abs(np.convolve(sums, window, "same")) / (window.sum() * HOP / 2)
+    return amplitude
+
+
+def _onsets(energy: NDArray[np.float64], threshold: float, start: float) -> list[float]:
+    """Where the energy rises above half of its usual peak: the window's middle is then where the tone begins."""
     onsets: list[float] = []
-    above = energy > peak / 2
+    above = energy > threshold
     for number in np.flatnonzero(above[1:] & ~above[:-1]) + 1:
-        # The middle of the window reaches half of the peak when the tone has begun.
-        at = start + (number + 0.5) * HOP / RATE
+        at = float(start + (number + 0.5) * HOP / RATE)
         if not onsets or at - onsets[-1] > DEBOUNCE_S:
             onsets.append(at)
     return onsets

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
@@ -257,8 +258,6 @@ def test_empty_room_is_recorded_and_composed_by_the_job_worker(classroom: Classr
         ask(ALICE, c.StopRecording(recording_id=recording.recording_id), classroom.session_id)
     )
     classroom.await_status(RecordingStatus.UPLOADING)
-    from datetime import UTC, datetime, timedelta
-
     assert recordings_jobs.lease(
         classroom.db, recording.recording_id, "dead", datetime.now(UTC), timedelta(seconds=2)
     )
