@@ -46,6 +46,9 @@ REPORT_EVERY_S: Final = 1.0
 CONNECT_S: Final = 60.0
 """A connection that is not up after so long is closed."""
 MAX_SSRCS: Final = 16
+"""SSRCs that one publish connection may map to its sources."""
+MAX_ACCEPTED: Final = 64
+"""SSRCs of any kind that one connection may use in its life."""
 MIN_BITRATE: Final = 300_000
 CAMERA_BITRATE: Final = 1_500_000
 SCREEN_BITRATE: Final = 3_000_000
@@ -53,6 +56,7 @@ REMB_EVERY_MS: Final = 1000
 NACKS_PER_PACKET: Final = 256
 SR_PER_PACKET: Final = 16
 _HEADER = struct.Struct("!BBHLL")
+_SSRC = struct.Struct("!L")
 
 CameUp = Callable[["Connection"], None]
 WentDown = Callable[["Connection"], None]
@@ -78,6 +82,7 @@ class Connection:
         self.local_ssrc = secrets.randbits(31) | 1
         self.session_id = secrets.randbits(62)
         self.remote_ufrag = ""
+        self._accepted: set[int] = set()
 
     def handle_dtls(self, data: bytes) -> None:
         self.secure.handle_dtls(data)
@@ -86,14 +91,25 @@ class Connection:
         if not self.secure.ready:
             return
         incoming = self.ice.incoming
-        if 192 <= incoming.data[1] <= 223:
+        data = incoming.data
+        is_rtcp = 192 <= data[1] <= 223
+        if size < 12:
+            return
+        (ssrc,) = _SSRC.unpack_from(data, 4 if is_rtcp else 8)
+        # libsrtp keeps state for every SSRC it has accepted, so their number is bounded before it sees them.
+        if ssrc not in self._accepted and len(self._accepted) >= MAX_ACCEPTED:
+            return
+        if is_rtcp:
             size = self.secure.unprotect_rtcp(incoming, size)
-            if size > 0:
-                self._handle_rtcp(bytes(incoming.data[:size]))
         else:
             size = self.secure.unprotect(incoming, size)
-            if size >= 12:
-                self._handle_rtp(incoming.data, size)
+        if size < 0:
+            return
+        self._accepted.add(ssrc)
+        if is_rtcp:
+            self._handle_rtcp(bytes(data[:size]))
+        elif size >= 12:
+            self._handle_rtp(data, size)
 
     def _handle_rtp(self, data: bytearray, size: int) -> None:
         """Media nobody asked for is dropped."""

@@ -117,6 +117,8 @@ class ControlServer:
     async def _obey(self, owner: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             order = json.loads(line)
+            if not isinstance(order, dict):
+                raise ValueError("not an order")
             answer: dict[str, Any] = {"id": order.get("id")}
             try:
                 answer["result"] = self._order(owner, order)

@@ -127,6 +127,8 @@ class SecureTransport:
                 await closed.wait()
         except (TimeoutError, ConnectionError):
             log.info("dtls.failed state=%s", self._dtls.state)
+        except Exception:  # whatever a peer's handshake provokes ends this connection only
+            log.exception("dtls.broken")
         finally:
             self.ready = False
             if not self._closing:

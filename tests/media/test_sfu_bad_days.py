@@ -10,6 +10,7 @@ from typing import Any
 import pylibsrtp
 import pytest
 
+from media.connections import MAX_ACCEPTED
 from media.plane import EmbeddedPlane
 from models.values import MediaSource, PersonId, RoomId
 from rooms.ports import ActiveSpeakers, MediaError, MediaReset, PeerLost
@@ -105,9 +106,14 @@ async def test_junk_from_strangers_and_from_peers_hurts_nobody() -> None:
         ):
             with contextlib.suppress(pylibsrtp.Error):  # some of it cannot even be encrypted
                 await transport._send_rtp(junk)
+        for ssrc in range(1, 200):
+            await transport._send_rtp(
+                b"\x80\x60\x00\x01\x00\x00\x00\x00" + ssrc.to_bytes(4, "big") + b"\x10\x00"
+            )
         packets = source_of(here, bob).received
         await until(lambda: source_of(here, bob).received > packets + 20, "Bob's media goes on")
         assert alice.sees(bob, BOB) and here.worker.sfu.ice.faults == 0
+        assert len(here.worker.sfu.peers[alice.peer_id].publish._accepted) <= MAX_ACCEPTED
 
 
 async def test_wrong_descriptions_and_unknown_peers_are_refused() -> None:
