@@ -157,7 +157,6 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         self._base_url = base_url
         self.platform: Platform | None = None
         self._login: store.Login | None = None
-        self._jwt_verify_options: Options = {"verify_aud": False}
 
     def _get_request_param(self, key: str) -> str:
         return self._request.get_param(key) or ""
@@ -250,6 +249,9 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
                 "the token is older than 10 minutes; compare both clocks",
             )
         return self
+
+    def save_launch_data(self) -> _Launch:
+        return self  # nothing is kept: our own tokens carry what a page may do
 
     def _key(self) -> Any:
         assert self.platform is not None

@@ -9,11 +9,23 @@ from server.supervisor import Program
 
 
 def programs(settings: Settings) -> list[Program]:
-    """Web server, media worker, recorder and job worker, in the order in which they are started."""
+    """Media worker, web server, recorder and job worker, in the order in which they are started."""
     environ = environment(settings)
     return [
-        Program("media", [sys.executable, "-m", "server.run", "media"], environ),
-        Program("web", [sys.executable, "-m", "server.run", "web"], environ),
-        Program("recorder", [sys.executable, "-m", "server.run", "recorder"], environ),
-        Program("jobs", [sys.executable, "-m", "server.run", "jobs"], environ, nice=5),
+        Program("media", _media(settings), _media_secrets(settings)),
+        Program("web", [sys.executable, "-m", "server.run"], environ),
+        Program("recorder", [sys.executable, "-m", "recorder"], environ),
+        Program("jobs", [sys.executable, "-m", "server.jobs"], environ, nice=5),
     ]
+
+
+def _media(settings: Settings) -> list[str]:
+    command = [sys.executable, "-m", "media.worker", "--control", f"127.0.0.1:{settings.control_port}"]
+    command += ["--udp-host", settings.media_host, "--udp-port", str(settings.media_port)]
+    command += ["--advertise-ip", settings.media_advertise_ip, "--tap-port", str(settings.tap_port)]
+    return [*command, "--log-level", settings.log_level]
+
+
+def _media_secrets(settings: Settings) -> dict[str, str]:
+    # By environment, not by argument: arguments can be read by every user of the machine.
+    return {"SIDEROOM_MEDIA_SECRET": settings.key("control"), "SIDEROOM_TAP_SECRET": settings.key("tap")}

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from server.wiring import Web
@@ -27,10 +28,9 @@ class _Assets(StaticFiles):
     """Built files carry a hash in their names, so browsers may keep them for a year."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def cached(message: dict[str, object]) -> None:
+        async def cached(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] in (200, 304):
-                headers = message["headers"]
-                assert isinstance(headers, list)
+                headers = message["headers"] = list(message["headers"])
                 headers.append((b"cache-control", b"public, max-age=31536000, immutable"))
             await send(message)
 
@@ -48,9 +48,9 @@ class _Headers:
             await self._app(scope, receive, send)
             return
 
-        async def with_headers(message: dict[str, object]) -> None:
+        async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message["headers"] = list(message.get("headers", []))  # type: ignore[call-overload]
+                headers = message["headers"] = list(message.get("headers", []))
                 headers.append((b"x-content-type-options", b"nosniff"))
                 headers.append((b"referrer-policy", b"no-referrer"))
             await send(message)
@@ -85,5 +85,7 @@ def build(web: Web) -> Starlette:
     ]
     if assets.is_dir():
         routes.append(Mount("/assets", _Assets(directory=assets)))
-    routes.append(Mount("/", WSGIMiddleware(web.flask, workers=FLASK_THREADS)))
+    # a2wsgi types ASGI and WSGI with its own classes.
+    flask = cast(ASGIApp, WSGIMiddleware(cast(Any, web.flask), workers=FLASK_THREADS))
+    routes.append(Mount("/", flask))
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(_Headers)])
