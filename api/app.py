@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request, send_file
-from werkzeug.exceptions import BadRequest
 
+from api.common import bearer, json_object, refuse
 from library import links
 from library.media import PER_PAGE, Library, Scope
 from library.values import Entry
-from models.store import access as tokens
 from models.store import library as store
 from models.store.access import Access
 from models.store.database import Database
@@ -25,7 +24,7 @@ from rooms.errors import DomainError
 log = logging.getLogger("sideroom.api")
 SCOPES = ("mine", "channel", "folder")
 MAX_QUERY_CHARS = 100
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +50,6 @@ def create_blueprint(deps: ApiDeps) -> Blueprint:
     return blueprint
 
 
-def refuse(error: DomainError) -> tuple[Response, int]:
-    """A refusal as docs/rest.md shows it."""
-    return jsonify(
-        {"error": {"code": error.code, "message": error.message, "facts": error.facts}}
-    ), error.http_status
-
-
-def bearer(db: Database) -> Access:
-    """The access of the request's bearer token. Raises ``unauthenticated``."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    found = tokens.check_token(db, token.strip()) if scheme.lower() == "bearer" else None
-    if found is None:
-        raise DomainError("unauthenticated")
-    return found
-
-
 class _Media:
     def __init__(self, deps: ApiDeps) -> None:
         self._deps = deps
@@ -78,7 +61,7 @@ class _Media:
         if scope not in SCOPES:
             raise DomainError("bad_value", "scope is mine, channel or folder.", field="scope")
         page = request.args.get("page", "0")
-        if not page.isdigit() or int(page) > 100_000:
+        if not (page.isascii() and page.isdigit()) or len(page) > 6:
             raise DomainError("bad_value", "page is a number of 0 or more.", field="page")
         query = request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         entries, total = self._library.find(access, cast(Scope, scope), query, int(page))
@@ -98,7 +81,7 @@ class _Media:
 
     def change(self, entry_id: str) -> Response:
         access = bearer(self._deps.db)
-        body = _object()
+        body = json_object()
         unknown = set(body) - {"title", "published"}
         title, published = body.get("title"), body.get("published")
         if unknown or not isinstance(title, str | None) or not isinstance(published, bool | None):
@@ -146,7 +129,7 @@ class _Media:
         verdict = links.check(
             self._deps.link_key, entry_id, name, given.get("exp", ""), given.get("sig", ""), int(time.time())
         )
-        if verdict != "good" or not _NAME.match(name) or not _NAME.match(entry_id):
+        if verdict != "good" or not _NAME.fullmatch(name) or not _NAME.fullmatch(entry_id):
             text = (
                 "This link has expired. Reload the page."
                 if verdict == "expired"
@@ -166,6 +149,7 @@ class _Media:
             max_age=600,
         )
         answer.headers["Accept-Ranges"] = "bytes"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Cache-Control"] = "private, max-age=600"
         return answer
 
@@ -175,13 +159,3 @@ def _download_name(row: Mapping[str, Any], name: str) -> str:
         return name
     title = re.sub(r"[^\w .()-]+", "_", str(row["title"])).strip()[:120] or "recording"
     return f"{title}{Path(name).suffix}"
-
-
-def _object() -> dict[str, Any]:
-    try:
-        body = request.get_json(force=True)
-    except BadRequest:
-        raise DomainError("bad_command", "The body must be a JSON object.") from None
-    if not isinstance(body, dict):
-        raise DomainError("bad_command", "The body must be a JSON object.")
-    return body

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from library.values import FOLDER_BREAKOUT, CompositionFacts, RecordingInfo
 from models.store import library as store
@@ -61,7 +61,8 @@ def take(
 ) -> EntryId:
     """Move the composed files into ``root`` and make the entry ready. Repeated calls give the same entry.
 
-    Raises OSError when the library cannot be written; then nothing is visible and ``result_folder`` is as it was.
+    Raises OSError when the library cannot be written; then nothing is visible and ``result_folder`` is as it was:
+    what was composed is removed there only after the entry is committed.
     """
     entry_id = entry_id_of(recording.recording_id)
     known = store.get_entry(db, entry_id)
@@ -70,8 +71,11 @@ def take(
     folder = root / entry_id
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in (facts.thumbnail, facts.chapters, facts.file_name) if name]
-    for name in names:  # the video last: an entry without it is not ready
+    if any(Path(name).name != name for name in names):
+        raise ValueError("composed files are named without folders")
+    for name in names:
         place(result_folder / name, folder / name)
+    _sync_folder(folder)
     now = datetime.now(UTC)
     values = {
         **_facts(recording),
@@ -88,27 +92,40 @@ def take(
         "expires_at": now + retention if retention is not None else None,
     }
     store.save_entry(db, entry_id, values)
+    for name in names:
+        (result_folder / name).unlink(missing_ok=True)
     log.info("library.taken entry_id=%s size_bytes=%d", entry_id, facts.size_bytes)
     return entry_id
 
 
 def place(source: Path, target: Path) -> None:
-    """Move a file so that the target name is never half written; a target from an earlier try is replaced."""
-    if not source.exists() and target.exists():
-        return  # an earlier try came this far
+    """Give a file a second place under a name that is never half written; a target of an earlier try is replaced.
+
+    A hard link where both are on one file system, else a copy. ``source`` stays; it may be gone if ``target`` exists.
+    """
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
     try:
-        os.replace(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        part = target.with_name(target.name + ".part")
         try:
-            with source.open("rb") as reading, part.open("wb") as writing:
-                shutil.copyfileobj(reading, writing, 1024 * 1024)
-                writing.flush()
-                os.fsync(writing.fileno())
-            os.replace(part, target)
-        except OSError:
-            part.unlink(missing_ok=True)
+            os.link(source, part)
+        except FileNotFoundError:
+            if target.exists():
+                return  # an earlier or a simultaneous try came this far
             raise
-        source.unlink(missing_ok=True)
+        except OSError:
+            # Another file system, or one without hard links: a full disk shows itself in the copy.
+            shutil.copyfile(source, part)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, target)
+    finally:
+        # Also after success: renaming one hard link over another of the same file leaves both.
+        part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new names last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -26,14 +26,14 @@ def link(
     query = {"exp": str(expires_s), "sig": sign(key, entry_id, name, expires_s)}
     if download:
         query["download"] = "1"
-    return f"/media/{quote(entry_id)}/{quote(name)}?{urlencode(query)}"
+    return f"/media/{quote(entry_id, safe='')}/{quote(name, safe='')}?{urlencode(query)}"
 
 
 def check(
     key: str, entry_id: str, name: str, exp: str, sig: str, now_s: int
 ) -> Literal["good", "expired", "wrong"]:
     """Is a link what we signed, and is its time not over?"""
-    if not exp.isdigit() or len(exp) > 12:
+    if not (exp.isascii() and exp.isdigit()) or len(exp) > 12:
         return "wrong"
     if not hmac.compare_digest(sign(key, entry_id, name, int(exp)).encode(), sig.encode()):
         return "wrong"

@@ -264,6 +264,19 @@ class MediaEntryRow(SQLModel, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class ApiKeyRow(SQLModel, table=True):
+    """An integrator's key. ``course_id`` null: for all courses."""
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True)
+    key_hash: str = Field(unique=True)
+    name: str
+    scopes: list[str] = Field(default_factory=list, sa_type=JSON)
+    course_id: str | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
 # -- Slack -----------------------------------------------------------------------------------------------------
 
 

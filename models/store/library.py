@@ -50,8 +50,11 @@ def _row(found: Any) -> dict[str, Any]:
 
 def _find(session: Session, where: list[ColumnElement[bool]], query: str, page: int, per_page: int) -> Found:
     if query:
-        like = f"%{query.replace('%', '').replace('_', ' ')}%"
-        where = [*where, or_(col(MediaEntryRow.title).ilike(like), col(MediaEntryRow.room_name).ilike(like))]
+        found = (
+            col(column).icontains(query, autoescape=True)
+            for column in (MediaEntryRow.title, MediaEntryRow.room_name)
+        )
+        where = [*where, or_(*found)]
     total = session.execute(select(func.count()).select_from(MediaEntryRow).where(*where)).scalar_one()
     rows = session.execute(
         _base()
