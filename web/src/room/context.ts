@@ -1,0 +1,90 @@
+/** What every part of the room page shares: the store, the media, what is open, what is being said. */
+import { signal, type Signal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Media } from "../media/media";
+import type { RoomStore } from "../protocol/store";
+import type { PersonView, RecordingView, Result, RoomState } from "../protocol/types";
+
+export type Panel = "people" | "chat" | null;
+export type OpenDialog = "record" | "end" | "settings" | "shortcuts" | { remove: PersonView } | null;
+
+export interface Toast {
+  key: number;
+  text: string;
+}
+
+export interface Page {
+  store: RoomStore;
+  media: Media;
+  panel: Signal<Panel>;
+  dialog: Signal<OpenDialog>;
+  breakoutOpen: Signal<boolean>;
+  toasts: Signal<Toast[]>;
+  /** The newest sentence for screen readers. */
+  said: Signal<string>;
+  unread: Signal<number>;
+}
+
+export function createPage(store: RoomStore, media: Media): Page {
+  return {
+    store, media,
+    panel: signal<Panel>(null),
+    dialog: signal<OpenDialog>(null),
+    breakoutOpen: signal(false),
+    toasts: signal<Toast[]>([]),
+    said: signal(""),
+    unread: signal(0),
+  };
+}
+
+let toastKey = 0;
+
+/** A short note that goes away by itself; also said to screen readers. */
+export function toast(page: Page, text: string): void {
+  const key = ++toastKey;
+  page.toasts.value = [...page.toasts.value, { key, text }];
+  page.said.value = text;
+  setTimeout(() => (page.toasts.value = page.toasts.value.filter((other) => other.key !== key)), 6000);
+}
+
+/** Show a refusal; true when the command was done. */
+export function done(page: Page, result: Result): boolean {
+  if (!result.ok) toast(page, result.error.message);
+  return result.ok;
+}
+
+export const PageContext = createContext<Page | null>(null);
+
+export function usePage(): Page {
+  const page = useContext(PageContext);
+  if (page === null) throw new Error("usePage is for the room page only");
+  return page;
+}
+
+// -- questions to the state ------------------------------------------------------------------------------------
+
+/** “BIO 101 · Room 3”: the course and the room one is in. */
+export function roomName(state: RoomState, roomId: string): string {
+  return state.rooms[roomId]?.name ?? state.session.room_title;
+}
+
+/** People in one's own room, oneself first, then in the order they came: a newcomer moves nobody. */
+export function peopleHere(state: RoomState): PersonView[] {
+  const { person_id, room_id } = state.you;
+  const here = Object.values(state.people).filter((person) => person.online && person.room_id === room_id);
+  return [...here.filter((p) => p.person_id === person_id), ...here.filter((p) => p.person_id !== person_id)];
+}
+
+/** The live recording of one's own room, if any. */
+export function recordingHere(state: RoomState): RecordingView | null {
+  const live = ["INVOKED", "RECORDING", "PAUSED"];
+  const here = Object.values(state.recordings).filter((r) => r.room_id === state.you.room_id && live.includes(r.status));
+  return here.at(-1) ?? null;
+}
+
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/);
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
+  return letters.map((word) => Array.from(word ?? "")[0] ?? "").join("").toLocaleUpperCase();
+}

@@ -1,0 +1,203 @@
+/** The room page: device check, then the room, then a word of goodbye. */
+import type { JSX } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { Media } from "../media/media";
+import { createStore, RoomContext, type RoomStore } from "../protocol/store";
+import type { EventMessage } from "../protocol/types";
+import { DeviceCheck } from "./check";
+import { createPage, done, PageContext, roomName, toast, usePage, type Page } from "./context";
+import { DeviceSelects } from "./devices";
+import { Dialog } from "./dialog";
+import { SidePanel } from "./panel";
+import { RecordedNotice, StartDialog } from "./recording";
+import { listenForShortcuts, SHORTCUTS } from "./shortcuts";
+import { Stage } from "./stage";
+import { t, type TextKey } from "./texts";
+import { Toolbar } from "./toolbar";
+
+/** What the server writes into the page (docs/rest.md §1). */
+export interface Boot {
+  token: string;
+  ws_url: string;
+  session_id: string;
+  person: { name: string };
+  course: { title: string };
+}
+
+function build(boot: Boot): Page {
+  let media: Media | null = null;
+  const url = new URL(boot.ws_url, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const store = createStore({ url: url.href, token: boot.token, media: () => media });
+  media = new Media(() => ({
+    publish: (sdp, sources) => store.client.publish(sdp, sources),
+    subscribed: (sdp, version) => store.client.subscribed(sdp, version),
+    setMedia: (change) => store.send("set_media", change),
+  }));
+  expose(store, media);
+  return createPage(store, media);
+}
+
+/** For tests: harmless data only. */
+function expose(store: RoomStore, media: Media): void {
+  const stats = async (): Promise<object> => ({ connection: store.status.value, lines: media.lines.value, ...(await media.stats()) });
+  const view = { get state() { return store.state.value; }, stats };
+  Object.defineProperty(window, "__sideroom", { value: view, configurable: true });
+}
+
+export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
+  const page = useMemo(() => build(boot), [boot]);
+  const [joined, setJoined] = useState(false);
+  const { store, media } = page;
+
+  useEffect(() => store.onEvent((event) => hear(page, event)), [page, store]);
+  useEffect(() => {
+    if (store.status.value === "stopped") media.stop();
+  }, [store.status.value, media, store]);
+
+  if (store.status.value === "stopped") return <Goodbye code={store.ended.value?.code ?? ""} message={store.ended.value?.message ?? ""} />;
+  if (!joined) {
+    const join = (): void => { setJoined(true); store.client.start(); };
+    return <DeviceCheck media={media} room={boot.course.title} onJoin={join} />;
+  }
+  return (
+    <RoomContext.Provider value={store}>
+      <PageContext.Provider value={page}><Room /></PageContext.Provider>
+    </RoomContext.Provider>
+  );
+}
+
+/** Events that ask something of this page or are worth a sentence. */
+function hear(page: Page, event: EventMessage): void {
+  const { store, media } = page;
+  const me = store.you.value?.person_id;
+  switch (event.event) {
+    case "participant_muted": {
+      const people = event.data.person_ids;
+      if (Array.isArray(people) && people.includes(me) && media.micOn.value) {
+        void media.setMic(false, true);
+        toast(page, t("say.muted"));
+      }
+      break;
+    }
+    case "message_broadcast":
+      page.said.value = `${String(event.data.name)}: ${String(event.data.text)}`;
+      break;
+    case "chat_sent":
+      if (page.panel.value !== "chat" && event.data.person_id !== me) page.unread.value += 1;
+      break;
+    case "recording_status_changed":
+      if (event.data.status === "ERRORED") toast(page, t("rec.failed", { error: String(event.data.error ?? "") }));
+  }
+}
+
+function Room(): JSX.Element {
+  const page = usePage();
+  const { store } = page;
+  const state = store.state.value;
+  useEffect(() => listenForShortcuts(page), [page]);
+  const name = state === null ? "" : roomName(state, state.you.room_id);
+  useEffect(() => {
+    if (name === "") return;
+    page.said.value = t("say.moved", { room: name });
+    document.title = name;
+  }, [name, page]);
+  if (state === null) return <p class="waiting" role="status">{t("check.joining")}</p>;
+  return (
+    <div class={page.panel.value === null ? "room" : "room with-panel"}>
+      <header class="topbar">
+        <h1><span class="course">{state.session.course_title} · </span><span data-testid="room-name">{name}</span></h1>
+      </header>
+      <Banners />
+      <Stage />
+      <SidePanel />
+      <Toolbar />
+      <RecordedNotice />
+      <Dialogs />
+      <div class="toasts">{page.toasts.value.map((note) => <p key={note.key} class="toast">{note.text}</p>)}</div>
+      <p class="unseen" aria-live="polite">{page.said.value}</p>
+    </div>
+  );
+}
+
+function Banners(): JSX.Element {
+  const { store, media } = usePage();
+  return (
+    <div class="banners">
+      {store.status.value === "reconnecting" && <p class="banner warn" role="status" data-testid="reconnecting">{t("connection.reconnecting")}</p>}
+      {media.blocked.value && (
+        <p class="banner">{t("connection.blocked")} <button type="button" class="button primary" onClick={() => media.unblock()}>{t("connection.hear")}</button></p>
+      )}
+      {store.broadcasts.value.map((line) => (
+        <p key={line.key} class="banner broadcast" data-testid="broadcast">
+          <span><strong>{t("broadcast.from", { name: line.name })}</strong> <span dir="auto">{line.text}</span></span>
+          <button type="button" class="button" onClick={() => (store.broadcasts.value = store.broadcasts.value.filter((other) => other !== line))}>{t("close")}</button>
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function Dialogs(): JSX.Element | null {
+  const page = usePage();
+  const { store, media } = page;
+  const open = page.dialog.value;
+  const close = (): void => void (page.dialog.value = null);
+  if (open === null) return null;
+  if (open === "record") return <StartDialog />;
+  if (open === "settings") return <Dialog title={t("settings.title")} onClose={close}><DeviceSelects media={media} /></Dialog>;
+  if (open === "shortcuts") {
+    return (
+      <Dialog title={t("shortcuts.title")} onClose={close}>
+        <dl class="shortcuts">{SHORTCUTS.map((key) => <div key={key}><dt><kbd>{key.toUpperCase()}</kbd></dt><dd>{t(`shortcuts.${key}`)}</dd></div>)}</dl>
+      </Dialog>
+    );
+  }
+  if (open === "end") {
+    const count = Object.values(store.state.value?.people ?? {}).filter((person) => person.online).length;
+    return (
+      <Confirm title={t("end.title")} text={t("end.text", { count })} confirm={t("end.confirm", { count })} onClose={close}
+        run={() => void store.send("end_session", {}).then((r) => done(page, r))} />
+    );
+  }
+  const { name, person_id } = open.remove;
+  return (
+    <Confirm title={t("people.remove.title", { name })} text={t("people.remove.text", { name })} confirm={t("people.remove.confirm", { name })}
+      onClose={close} run={() => void store.send("remove_participant", { person_id }).then((r) => done(page, r))} />
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  text: string;
+  confirm: string;
+  onClose: () => void;
+  run: () => void;
+}
+
+function Confirm({ title, text, confirm, onClose, run }: ConfirmProps): JSX.Element {
+  return (
+    <Dialog title={title} onClose={onClose} actions={
+      <>
+        <button type="button" class="button" onClick={onClose}>{t("cancel")}</button>
+        <button type="button" class="button danger" data-testid="confirm-danger" onClick={() => { onClose(); run(); }}>{confirm}</button>
+      </>
+    }><p>{text}</p></Dialog>
+  );
+}
+
+const ENDINGS: Record<string, TextKey> = {
+  left: "ended.left", removed: "ended.removed", session_ended: "ended.session_ended", replaced: "ended.replaced",
+  unauthenticated: "ended.unauthenticated", "4401": "ended.unauthenticated", "4409": "ended.replaced", "4410": "ended.session_ended",
+};
+
+function Goodbye({ code, message }: { code: string; message: string }): JSX.Element {
+  const known = ENDINGS[code];
+  return (
+    <main class="goodbye">
+      <h1>{known === undefined ? message || t("ended.other") : t(known)}</h1>
+      <p class="quiet">{t("ended.close")}</p>
+      {code === "left" && <button type="button" class="button primary" onClick={() => location.reload()}>{t("ended.rejoin")}</button>}
+    </main>
+  );
+}

@@ -1,0 +1,149 @@
+/** The side panel (a bottom sheet on narrow screens): people, and the chat of the present room. */
+import { EllipsisVertical, Hand, MicOff, SendHorizontal, X } from "lucide-preact";
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { PersonView, RoomState } from "../protocol/types";
+import { done, peopleHere, roomName, usePage, type Page } from "./context";
+import { Menu, type MenuItem } from "./dialog";
+import { t } from "./texts";
+
+export function SidePanel(): JSX.Element | null {
+  const page = usePage();
+  const open = page.panel.value;
+  const state = page.store.state.value;
+  if (open === null || state === null) return null;
+  return (
+    <aside class="panel" aria-label={t(open === "chat" ? "tool.chat" : "tool.people")}>
+      <header class="panel-head">
+        {(["people", "chat"] as const).map((name) => (
+          <button key={name} type="button" class="tab" aria-pressed={open === name} onClick={() => (page.panel.value = name)}>
+            {t(name === "chat" ? "tool.chat" : "tool.people")}
+          </button>
+        ))}
+        <button type="button" class="icon end" aria-label={t("close")} title={t("close")} onClick={() => (page.panel.value = null)}>
+          <X size={18} aria-hidden="true" />
+        </button>
+      </header>
+      {open === "chat" ? <Chat state={state} /> : <People state={state} />}
+    </aside>
+  );
+}
+
+function Chat({ state }: { state: RoomState }): JSX.Element {
+  const page = usePage();
+  const [text, setText] = useState("");
+  const [failure, setFailure] = useState("");
+  const list = useRef<HTMLOListElement>(null);
+  const lines = page.store.chat.value;
+  useEffect(() => {
+    page.unread.value = 0;
+    list.current?.scrollTo({ top: list.current.scrollHeight });
+  }, [lines, page]);
+
+  async function send(event: Event): Promise<void> {
+    event.preventDefault();
+    const line = text.trim();
+    if (line === "") return;
+    setText("");
+    const result = await page.store.send("send_chat", { text: line });
+    setFailure(result.ok ? "" : t("chat.failed", { error: result.error.message }));
+    if (!result.ok) setText(line);
+  }
+
+  const label = t("chat.input", { room: roomName(state, state.you.room_id) });
+  return (
+    <>
+      <ol class="chat" ref={list}>
+        {lines.length === 0 && <li class="quiet">{t("chat.empty")}</li>}
+        {lines.map((line) => (
+          <li key={line.seq} class={line.person_id === state.you.person_id ? "own" : ""}>
+            <span class="chat-who"><bdi>{line.name}</bdi> <time dateTime={line.at}>{timeOf(line.at)}</time></span>
+            <span class="chat-text" dir="auto">{line.text}</span>
+          </li>
+        ))}
+      </ol>
+      {failure !== "" && <p class="trouble" role="alert">{failure}</p>}
+      <form class="chat-form" onSubmit={(event) => void send(event)}>
+        <input data-testid="chat-input" aria-label={label} placeholder={label} value={text} maxLength={1000} dir="auto"
+          autocomplete="off" onInput={(event) => setText(event.currentTarget.value)} />
+        <button type="submit" class="icon" aria-label={t("chat.send")} title={t("chat.send")}><SendHorizontal size={18} aria-hidden="true" /></button>
+      </form>
+    </>
+  );
+}
+
+function timeOf(at: string): string {
+  return new Date(at).toLocaleTimeString(document.documentElement.lang || "en", { hour: "2-digit", minute: "2-digit" });
+}
+
+function People({ state }: { state: RoomState }): JSX.Element {
+  const page = usePage();
+  const here = peopleHere(state);
+  const elsewhere = Object.values(state.people).filter((p) => p.online && p.room_id !== state.you.room_id);
+  const moderator = state.you.role === "moderator";
+  return (
+    <div class="people">
+      <div class="people-head">
+        <h2>{t("people.title", { count: here.length })}</h2>
+        {moderator && (
+          <button type="button" class="button small" onClick={() => void page.store.send("mute_participant", {}).then((r) => done(page, r))}>
+            {t("people.mute_all")}
+          </button>
+        )}
+      </div>
+      <ul>{here.map((person) => <Row key={person.person_id} person={person} state={state} />)}</ul>
+      {elsewhere.length > 0 && (
+        <>
+          <h2>{t("people.elsewhere")}</h2>
+          <ul>{elsewhere.map((person) => <Row key={person.person_id} person={person} state={state} far />)}</ul>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Row({ person, state, far }: { person: PersonView; state: RoomState; far?: boolean }): JSX.Element {
+  const page = usePage();
+  const own = person.person_id === state.you.person_id;
+  const items = state.you.role === "moderator" ? actions(page, person, state, own) : [];
+  return (
+    <li class="person">
+      <span class="person-name">
+        <bdi>{own ? t("people.you", { name: person.name }) : person.name}</bdi>
+        {person.role === "moderator" && <small>{t("people.moderator")}</small>}
+        {far === true && <small>{roomName(state, person.room_id)}</small>}
+      </span>
+      {person.hand_raised_at !== null && <Hand size={16} aria-label={t("people.hand")} />}
+      {far !== true && !person.mic && <MicOff size={16} aria-label={t("people.muted")} />}
+      {items.length > 0 && (
+        <Menu label={t("people.actions", { name: person.name })} items={items} class="icon" testId={`actions-${person.person_id}`}>
+          <EllipsisVertical size={18} aria-hidden="true" />
+        </Menu>
+      )}
+    </li>
+  );
+}
+
+function actions(page: Page, person: PersonView, state: RoomState, own: boolean): MenuItem[] {
+  const { person_id } = person;
+  const { send } = page.store;
+  const items: MenuItem[] = [];
+  if (!own && person.mic) {
+    items.push({ key: "mute", label: t("people.mute"), run: () => void send("mute_participant", { person_id }).then((r) => done(page, r)) });
+  }
+  if (person.hand_raised_at !== null) {
+    const run = (): void => void send("set_hand", { raised: false, person_id }).then((r) => done(page, r));
+    items.push({ key: "lower", label: t("people.lower"), run });
+  }
+  if (state.breakout.status === "running") {
+    for (const { room_id, name } of Object.values(state.rooms)) {
+      if (room_id === person.room_id) continue;
+      const run = (): void => void send("move_participant", { person_id, room_id }).then((r) => done(page, r));
+      items.push({ key: room_id, label: t("people.move", { room: name }), run });
+    }
+  }
+  if (!own && person.role !== "moderator") {
+    items.push({ key: "remove", label: t("people.remove"), danger: true, run: () => (page.dialog.value = { remove: person }) });
+  }
+  return items;
+}

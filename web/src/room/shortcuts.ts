@@ -1,0 +1,53 @@
+/** Single-key shortcuts of the room, off while somebody types or a dialog is open. */
+import { recordingHere, type Page } from "./context";
+import { stopRecording } from "./recording";
+import { toggleDevice, toggleHand, toggleScreen } from "./toolbar";
+
+export const SHORTCUTS = ["m", "v", "s", "h", "b", "r", "?"] as const;
+type Shortcut = (typeof SHORTCUTS)[number];
+
+function isShortcut(key: string): key is Shortcut {
+  return (SHORTCUTS as readonly string[]).includes(key);
+}
+
+export function listenForShortcuts(page: Page): () => void {
+  const listener = (event: KeyboardEvent): void => {
+    const key = event.key.toLowerCase();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !isShortcut(key)) return;
+    const target = event.target;
+    if (target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable], dialog[open], [role=menu]")) return;
+    event.preventDefault();
+    run(page, key);
+  };
+  window.addEventListener("keydown", listener);
+  return () => window.removeEventListener("keydown", listener);
+}
+
+function run(page: Page, key: Shortcut): void {
+  const state = page.store.state.value;
+  const moderator = state?.you.role === "moderator";
+  switch (key) {
+    case "m":
+      void toggleDevice(page, "mic");
+      break;
+    case "v":
+      void toggleDevice(page, "camera");
+      break;
+    case "s":
+      void toggleScreen(page);
+      break;
+    case "h":
+      void toggleHand(page);
+      break;
+    case "b":
+      if (moderator) page.breakoutOpen.value = !page.breakoutOpen.value;
+      break;
+    case "r":
+      if (!moderator || state === null) break;
+      if (recordingHere(state) === null) page.dialog.value = "record";
+      else void stopRecording(page);
+      break;
+    case "?":
+      page.dialog.value = "shortcuts";
+  }
+}

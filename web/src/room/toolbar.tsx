@@ -1,0 +1,133 @@
+/** The toolbar at the bottom: one's own devices, hand, panels, the three dots, Leave. */
+import {
+  Circle, DoorOpen, Ellipsis, Grid2x2, Hand, Keyboard, MessageSquare, Mic, MicOff, MonitorUp, MonitorX, Pause, Play,
+  PhoneOff, Settings, Square, Users, Video, VideoOff,
+} from "lucide-preact";
+import type { JSX } from "preact";
+import { done, recordingHere, toast, usePage, type Page } from "./context";
+import { Menu, type MenuItem } from "./dialog";
+import { pauseOrResume, RecordingIndicator, stopRecording } from "./recording";
+import { t } from "./texts";
+
+export async function toggleScreen(page: Page): Promise<void> {
+  try {
+    await page.media.setScreen(!page.media.screenOn.value);
+  } catch (error) {
+    // Choosing nothing is no fault.
+    if (!(error instanceof DOMException && error.name === "NotAllowedError")) toast(page, t("trouble.screen"));
+  }
+}
+
+export async function toggleHand(page: Page): Promise<void> {
+  const state = page.store.state.value;
+  if (state === null) return;
+  const raised = state.people[state.you.person_id]?.hand_raised_at == null;
+  done(page, await page.store.send("set_hand", { raised }));
+}
+
+export async function toggleDevice(page: Page, kind: "mic" | "camera"): Promise<void> {
+  const { media } = page;
+  if (kind === "mic") await media.setMic(!media.micOn.value);
+  else await media.setCamera(!media.cameraOn.value);
+  const trouble = kind === "mic" ? media.micTrouble.value : media.cameraTrouble.value;
+  if (trouble !== null) toast(page, t(`trouble.${kind}.${trouble}`));
+}
+
+export function Toolbar(): JSX.Element | null {
+  const page = usePage();
+  const { media, store } = page;
+  const state = store.state.value;
+  if (state === null) return null;
+  const micOn = media.micOn.value;
+  const cameraOn = media.cameraOn.value;
+  const sharing = media.screenOn.value;
+  const raised = state.people[state.you.person_id]?.hand_raised_at != null;
+  const canShare = typeof navigator.mediaDevices?.getDisplayMedia === "function";
+  const moderator = state.you.role === "moderator";
+  const panel = (name: "people" | "chat"): void => void (page.panel.value = page.panel.value === name ? null : name);
+  const leaving: MenuItem[] = [
+    { key: "leave", label: t("menu.leave"), icon: <DoorOpen size={18} />, testId: "menu-leave", run: () => store.client.leave() },
+    { key: "end", label: t("menu.end"), icon: <PhoneOff size={18} />, danger: true, testId: "menu-end", run: () => (page.dialog.value = "end") },
+  ];
+  return (
+    <footer class="toolbar" aria-label={t("tool.bar")}>
+      <div class="toolbar-start"><RecordingIndicator /></div>
+      <div class="toolbar-middle">
+        <Tool label={t(micOn ? "tool.mute" : "tool.unmute")} hint="M" off={!micOn} testId="toggle-mic"
+          run={() => void toggleDevice(page, "mic")}>{micOn ? <Mic /> : <MicOff />}</Tool>
+        <Tool label={t(cameraOn ? "tool.camera_off" : "tool.camera_on")} hint="V" off={!cameraOn} testId="toggle-camera"
+          run={() => void toggleDevice(page, "camera")}>{cameraOn ? <Video /> : <VideoOff />}</Tool>
+        {canShare && (
+          <Tool label={t(sharing ? "tool.unshare" : "tool.share")} hint="S" on={sharing} wide testId="share-screen"
+            run={() => void toggleScreen(page)}>{sharing ? <MonitorX /> : <MonitorUp />}</Tool>
+        )}
+        <Tool label={t(raised ? "tool.lower" : "tool.hand")} hint="H" on={raised} wide testId="raise-hand" run={() => void toggleHand(page)}><Hand /></Tool>
+        <Tool label={t("tool.people")} on={page.panel.value === "people"} wide testId="toggle-people" run={() => panel("people")}><Users /></Tool>
+        <Tool label={t("tool.chat")} on={page.panel.value === "chat"} testId="toggle-chat" badge={page.unread.value} run={() => panel("chat")}><MessageSquare /></Tool>
+        <Menu label={t("tool.more")} testId="more" items={moreItems(page, canShare)}><Ellipsis aria-hidden="true" /></Menu>
+      </div>
+      <div class="toolbar-end">
+        {moderator
+          ? <Menu label={t("tool.leave")} testId="leave" class="tool leave" items={leaving}><PhoneOff aria-hidden="true" /><span class="wide">{t("tool.leave")}</span></Menu>
+          : <button type="button" class="tool leave" data-testid="leave" aria-label={t("tool.leave")} title={t("tool.leave")} onClick={() => store.client.leave()}>
+              <PhoneOff aria-hidden="true" /><span class="wide">{t("tool.leave")}</span>
+            </button>}
+      </div>
+    </footer>
+  );
+}
+
+function moreItems(page: Page, canShare: boolean): MenuItem[] {
+  const state = page.store.state.value;
+  const items: MenuItem[] = [];
+  if (state?.you.role === "moderator") {
+    const recording = recordingHere(state);
+    if (recording === null) {
+      items.push({ key: "record", label: t("menu.record"), icon: <Circle size={18} />, testId: "menu-record", run: () => (page.dialog.value = "record") });
+    } else {
+      const paused = recording.desired === "paused";
+      items.push(
+        { key: "pause", label: t(paused ? "menu.resume" : "menu.pause"), icon: paused ? <Play size={18} /> : <Pause size={18} />,
+          testId: "menu-pause-recording", run: () => void pauseOrResume(page, recording) },
+        { key: "stop", label: t("menu.stop"), icon: <Square size={18} />, testId: "menu-stop-recording", run: () => void stopRecording(page) },
+      );
+    }
+    items.push({ key: "breakout", label: t("menu.breakout"), icon: <Grid2x2 size={18} />, testId: "menu-breakout", run: () => (page.breakoutOpen.value = true) });
+  }
+  if (window.matchMedia("(max-width: 639px)").matches) {
+    if (canShare) items.push({ key: "share", label: t("tool.share"), icon: <MonitorUp size={18} />, run: () => void toggleScreen(page) });
+    items.push(
+      { key: "hand", label: t("tool.hand"), icon: <Hand size={18} />, run: () => void toggleHand(page) },
+      { key: "people", label: t("tool.people"), icon: <Users size={18} />, run: () => (page.panel.value = "people") },
+    );
+  }
+  items.push(
+    { key: "settings", label: t("menu.settings"), icon: <Settings size={18} />, testId: "menu-settings", run: () => (page.dialog.value = "settings") },
+    { key: "shortcuts", label: t("menu.shortcuts"), icon: <Keyboard size={18} />, run: () => (page.dialog.value = "shortcuts") },
+  );
+  return items;
+}
+
+interface ToolProps {
+  label: string;
+  hint?: string;
+  /** Switched off: drawn in red, as the muted microphone. */
+  off?: boolean;
+  on?: boolean;
+  /** Not on narrow screens, where the three dots have it. */
+  wide?: boolean;
+  badge?: number;
+  testId: string;
+  run: () => void;
+  children: JSX.Element;
+}
+
+function Tool({ label, hint, off, on, wide, badge = 0, testId, run, children }: ToolProps): JSX.Element {
+  const classes = ["tool", off === true && "off", on === true && "on", wide === true && "wide"].filter(Boolean).join(" ");
+  const title = hint === undefined ? label : `${label} (${hint})`;
+  return (
+    <button type="button" class={classes} aria-label={label} title={title} data-testid={testId} aria-keyshortcuts={hint} onClick={run}>
+      {children}{badge > 0 && <span class="badge" aria-hidden="true">{badge > 9 ? "9+" : badge}</span>}
+    </button>
+  );
+}
