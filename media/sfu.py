@@ -181,9 +181,16 @@ class Sfu:
         self._mark(peer.room)
 
     def move(self, peer_id: str, room_id: RoomId) -> None:
-        """Another room, at once; a SubscribeOffer with the new feeding follows."""
+        """Another room, at once; a SubscribeOffer with the new feeding follows.
+
+        A move to the room one is in changes nothing but tells the feeding again (for a page that missed it).
+        """
         peer = self._peer(peer_id)
         before = peer.room
+        if room_id == peer.room_id:
+            self._told.add(peer)
+            self._mark(before)
+            return
         self._leave_room(peer)
         peer.room_id = room_id
         self._rooms.setdefault(peer.room, set()).add(peer)
@@ -383,6 +390,8 @@ class Sfu:
         peer.tracks = tracks
         if short:
             _grow(connection, max(len(chosen_audio), len(chosen_video)))
+            self._offer(peer)
+        elif forced and peer.offered_version is not None:
             self._offer(peer)
         elif changed:
             self._emit_tracks(peer, None)

@@ -125,7 +125,7 @@ async def serve(settings: WorkerSettings) -> None:
         loop.add_signal_handler(number, stopped.set)
     print(json.dumps(worker.addresses()), flush=True)
     log.info("worker.started udp_port=%d tap_port=%d", worker.udp_port, worker.tap_port)
-    # Most objects of a packet die at once; full collections would only cost time (and latency).
+    # What is there now lives as long as the process: the collector need not look at it again.
     gc.freeze()
     await stopped.wait()
     await worker.stop()

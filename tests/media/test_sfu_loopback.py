@@ -47,5 +47,10 @@ async def test_three_people_see_and_hear_each_other_and_a_move_changes_only_the_
         await here.plane.mute(bob.peer_id, MediaSource.MIC, False)
         await until(lambda: source.lines[0].packets > sent + 5, "Bob is heard again")
 
+        told = len(charlie.offers)
+        await here.plane.move(charlie.peer_id, RoomId("r1"))
+        await until(lambda: len(charlie.offers) > told, "a page that missed something is told again")
+        assert charlie.offers[-1].sdp is None and charlie.sees(bob, BOB)
+
         await here.plane.leave(bob.peer_id)
         await until(lambda: charlie.tracks == (), "Bob is gone from Charlie's view")
