@@ -12,7 +12,9 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request, send_file
 
+from api import integrators
 from api.common import bearer, json_object, refuse
+from api.integrators import IntegratorDeps
 from library import links
 from library.media import PER_PAGE, Library, Scope
 from library.values import Entry
@@ -20,6 +22,7 @@ from models.store import library as store
 from models.store.access import Access
 from models.store.database import Database
 from rooms.errors import DomainError
+from rooms.ports import Rooms
 
 log = logging.getLogger("sideroom.api")
 SCOPES = ("mine", "channel", "folder")
@@ -48,6 +51,14 @@ def create_blueprint(deps: ApiDeps) -> Blueprint:
     route("/media/<entry_id>/<name>", "file", door.file)
     blueprint.register_error_handler(DomainError, refuse)
     return blueprint
+
+
+def create_blueprints(
+    *, db: Database, rooms: Rooms, library_root: Path, link_key: str, base_url: str
+) -> list[Blueprint]:
+    """Both doors: the pages' media (docs/rest.md §2) and the integrators' API (§3)."""
+    integrator = IntegratorDeps(db, rooms, link_key, base_url)
+    return [create_blueprint(ApiDeps(db, library_root, link_key)), integrators.create_blueprint(integrator)]
 
 
 class _Media:

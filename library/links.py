@@ -15,14 +15,19 @@ def sign(key: str, entry_id: str, name: str, expires_s: int) -> str:
     return hmac.new(key.encode(), f"{entry_id}\n{name}\n{expires_s}".encode(), hashlib.sha256).hexdigest()
 
 
+def expiry(now_s: int, life_s: int = LIFE_S) -> int:
+    """When a link made now ends (Unix time).
+
+    Rounded up to a minute, so that a page that asks twice gets the same address and the browser's cache works.
+    """
+    return (now_s + life_s) // 60 * 60 + 60
+
+
 def link(
     key: str, entry_id: str, name: str, now_s: int, life_s: int = LIFE_S, *, download: bool = False
 ) -> str:
-    """A path such as ``/media/e1/video.mp4?exp=…&sig=…`` that works until ``now_s + life_s``.
-
-    The end is rounded up to a minute, so that a page that asks twice gets the same address and the browser's cache works.
-    """
-    expires_s = (now_s + life_s) // 60 * 60 + 60
+    """A path such as ``/media/e1/video.mp4?exp=…&sig=…`` that works until ``expiry``."""
+    expires_s = expiry(now_s, life_s)
     query = {"exp": str(expires_s), "sig": sign(key, entry_id, name, expires_s)}
     if download:
         query["download"] = "1"
