@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.compose import FPS, moving_pictures
 from models.store.database import Database
 from models.store.migrate import upgrade
 from models.values import Actor, ActorKind, CommandId, CourseId, PersonId, RecordingStatus, Role, RoomId
@@ -62,7 +63,8 @@ def measure(folder: Path, people: int, seconds: int) -> dict[str, object]:
     for number in range(people):
         for kind in ("camera", "mic"):
             source = Source(len(sources) + 1, f"p{number}", kind, number, 0.0, float(seconds), session_id)
-            source.size = (640, 360)
+            if kind == "camera":
+                source.fps, source.frames = FPS, tuple(data for data, _ in moving_pictures(number, seconds))
             sources.append(source)
     packets = sum(1 for source in sources for item in source.schedule() if isinstance(item[2], bytes))
     recorder = subprocess.Popen(

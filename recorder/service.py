@@ -28,7 +28,7 @@ from rooms.state import Recording, SessionState
 
 log = logging.getLogger("sideroom.recorder")
 POLL_S: Final = 0.05
-BATCH_S: Final = 0.005
+BATCH_S: Final = 0.02
 """After each read the loop rests so long: packets come in batches, which costs a fraction of one wake-up a packet."""
 TICK_S: Final = 0.2
 LOOK_S: Final = 2.0

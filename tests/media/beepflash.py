@@ -106,6 +106,9 @@ class Source:
     lose: frozenset[int] = frozenset()
     """Numbers of packets that never arrive."""
     size: tuple[int, int] = SIZE
+    fps: int = FPS
+    frames: tuple[bytes, ...] | None = None
+    """Encoded pictures to play instead of flashes."""
     codec: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,8 +137,13 @@ class Source:
     def schedule(self) -> Iterator[tuple[float, float, bytes | tuple[int, float]]]:
         """(when it arrives, media time, RTP packet) in order; sender reports as (rtp, media time)."""
         seconds = int(self.end_s) + 1
-        frames = opus(self.index, seconds) if self.codec == "opus" else vp8(self.index, seconds, self.size)
-        step = 0.02 if self.codec == "opus" else 1 / FPS
+        if self.frames is not None:
+            frames = self.frames
+        elif self.codec == "opus":
+            frames = opus(self.index, seconds)
+        else:
+            frames = vp8(self.index, seconds, self.size, self.fps)
+        step = 0.02 if self.codec == "opus" else 1 / self.fps
         # Both counters wrap within the first second.
         sequence, first = 65_520, 2**32 - self.rate // 2
         reported = self.start_s - 1.0
