@@ -1,0 +1,167 @@
+/** The lobby inside the course's frame: who is there, one big button, and how to connect Slack. */
+import { useEffect, useState } from "preact/hooks";
+import { Avatar, Button, Empty, Spinner } from "../ui/kit";
+import { ApiError, call, type Boot } from "../ui/page";
+import { catalogue } from "../ui/text";
+import "./lobby.css";
+
+const t = catalogue({
+  live: "Live now",
+  quiet: "Nobody is in the room yet.",
+  people: { one: "{count} person is in the room", other: "{count} people are in the room" },
+  open: "Open room",
+  opening: "Opening…",
+  window: "The room opens in a window of its own, because camera and microphone do not work inside the course page.",
+  blocked: "Your browser blocked the new window. Use this link:",
+  recordings: { one: "My recordings ({count})", other: "My recordings ({count})" },
+  breakout: "Breakout rooms are open.",
+  loading: "Loading…",
+  failed: "The lobby could not be loaded",
+  again: "Try again",
+  slack: "Connect Slack",
+  slackText: "Run breakouts from Slack: make a code here, then type it there.",
+  slackType: "Type this in Slack within ten minutes: {command}",
+  slackLinked: "Your Slack account is connected.",
+  slackUnlink: "Disconnect",
+  code: "Show code",
+});
+
+interface Lobby {
+  room: { title: string; course_title: string };
+  live: boolean;
+  people: { name: string; role: string; room: string }[];
+  breakout: { status: string };
+  recordings: number;
+  slack: { enabled: boolean; linked: boolean };
+}
+const REFRESH_MS = 4000;
+
+export function LobbyPage({ boot }: { boot: Boot }) {
+  const [lobby, setLobby] = useState<Lobby | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const load = () =>
+    call<Lobby>(boot, "GET", "/app/api/lobby").then(
+      (data) => {
+        setLobby(data);
+        setError(null);
+      },
+      (problem: ApiError) => setError(problem.message),
+    );
+  useEffect(() => {
+    void load();
+    const timer = setInterval(() => {
+      if (!document.hidden) void load();
+    }, REFRESH_MS);
+    return () => clearInterval(timer);
+  }, []);
+  if (!lobby && error)
+    return (
+      <Empty title={t("failed")} text={error}>
+        <Button look="primary" onClick={() => void load()}>{t("again")}</Button>
+      </Empty>
+    );
+  if (!lobby) return <Spinner label={t("loading")} />;
+  return (
+    <main class="lobby">
+      <header class="stack">
+        <h1>{lobby.room.title}</h1>
+        <p class="note">{lobby.room.course_title}</p>
+      </header>
+      <section class="card">
+        <Present lobby={lobby} />
+        <OpenRoom boot={boot} />
+        {error && <p role="alert">{error}</p>}
+      </section>
+      {lobby.slack.enabled && boot.role === "moderator" && <Slack boot={boot} linked={lobby.slack.linked} onChange={load} />}
+    </main>
+  );
+}
+
+function Present({ lobby }: { lobby: Lobby }) {
+  if (!lobby.people.length) return <p>{t("quiet")}</p>;
+  return (
+    <div class="stack">
+      <p>
+        <span class="live">● {t("live")}</span> · {t("people", { count: lobby.people.length })}
+        {lobby.breakout.status === "running" && ` · ${t("breakout")}`}
+      </p>
+      <ul class="people">
+        {lobby.people.slice(0, 24).map((person) => (
+          <li key={person.name + person.room}>
+            <Avatar name={person.name} />
+            {person.name}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function OpenRoom({ boot }: { boot: Boot }) {
+  const [busy, setBusy] = useState(false);
+  const [link, setLink] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const open = async () => {
+    // The window must be opened in the click itself, or the browser blocks it; its address follows.
+    const opened = window.open("", "_blank");
+    setBusy(true);
+    setError(null);
+    try {
+      const { url } = await call<{ url: string }>(boot, "POST", "/app/api/handoff");
+      if (opened) opened.location.href = url;
+      else setLink(url);
+    } catch (problem) {
+      opened?.close();
+      setError((problem as ApiError).message);
+    }
+    setBusy(false);
+  };
+  return (
+    <div class="stack">
+      <div class="row">
+        <Button look="primary" big testId="open-room" disabled={busy} onClick={() => void open()}>
+          {busy ? t("opening") : t("open")}
+        </Button>
+      </div>
+      <p class="note">{t("window")}</p>
+      {link && (
+        <p role="alert">
+          {t("blocked")} <a href={link} target="_blank" rel="noopener">{t("open")}</a>
+        </p>
+      )}
+      {error && <p role="alert">{error}</p>}
+    </div>
+  );
+}
+
+function Slack({ boot, linked, onChange }: { boot: Boot; linked: boolean; onChange: () => Promise<void> }) {
+  const [code, setCode] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const show = () =>
+    call<{ code: string }>(boot, "POST", "/app/api/slack/code").then((data) => setCode(data.code), (e: ApiError) => setError(e.message));
+  const unlink = () => call(boot, "DELETE", "/app/api/slack/link").then(onChange, (e: ApiError) => setError(e.message));
+  return (
+    <section class="card">
+      <h2>{t("slack")}</h2>
+      {linked ? (
+        <div class="row spread">
+          <p>{t("slackLinked")}</p>
+          <Button small onClick={() => void unlink()}>{t("slackUnlink")}</Button>
+        </div>
+      ) : (
+        <>
+          <p>{t("slackText")}</p>
+          {code ? (
+            <div role="status">
+              <p class="note">{t("slackType", { command: `/room connect ${code}` })}</p>
+              <p class="code" data-testid="slack-code">{code}</p>
+            </div>
+          ) : (
+            <div class="row"><Button onClick={() => void show()}>{t("code")}</Button></div>
+          )}
+        </>
+      )}
+      {error && <p role="alert">{error}</p>}
+    </section>
+  );
+}

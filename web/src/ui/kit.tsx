@@ -1,0 +1,264 @@
+/** The small set of controls that every page uses. No knowledge of rooms or media. */
+import type { ComponentChildren, JSX, VNode } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import "./tokens.css";
+import "./kit.css";
+
+type ButtonLook = "primary" | "danger" | "quiet" | "";
+
+interface ButtonProps extends Omit<JSX.HTMLAttributes<HTMLButtonElement>, "size"> {
+  look?: ButtonLook;
+  small?: boolean;
+  big?: boolean;
+  disabled?: boolean;
+  testId?: string;
+  type?: "button" | "submit";
+}
+
+export function Button({ look = "", small, big, testId, children, class: extra, type = "button", ...rest }: ButtonProps) {
+  const names = ["btn", look, small ? "small" : "", big ? "big" : "", typeof extra === "string" ? extra : ""];
+  return (
+    <button type={type} class={names.filter(Boolean).join(" ")} data-testid={testId} {...rest}>
+      {children}
+    </button>
+  );
+}
+
+interface IconButtonProps extends ButtonProps {
+  label: string;
+}
+
+/** A button that shows an icon only: its label is spoken and shown on hover. */
+export function IconButton({ label, class: extra, ...rest }: IconButtonProps) {
+  return <Button {...rest} class={`icon ${typeof extra === "string" ? extra : ""}`} aria-label={label} title={label} />;
+}
+
+interface DialogProps {
+  title: string;
+  onClose: () => void;
+  children?: ComponentChildren;
+  foot?: ComponentChildren;
+  testId?: string;
+}
+
+/** A modal dialog: focus goes in and comes back, Escape closes. */
+export function Dialog({ title, onClose, children, foot, testId }: DialogProps) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const before = document.activeElement;
+    ref.current?.showModal();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      class="dialog"
+      aria-labelledby={id}
+      data-testid={testId}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <h2 id={id}>{title}</h2>
+      <div class="body">{children}</div>
+      {foot && <div class="foot">{foot}</div>}
+    </dialog>
+  );
+}
+
+interface SheetProps {
+  title: string;
+  closeLabel: string;
+  onClose: () => void;
+  wide?: boolean;
+  head?: ComponentChildren;
+  foot?: ComponentChildren;
+  children?: ComponentChildren;
+  testId?: string;
+}
+
+/** A side sheet (a bottom sheet on narrow screens) that does not block the room behind it. */
+export function Sheet({ title, closeLabel, onClose, wide, head, foot, children, testId }: SheetProps) {
+  const ref = useRef<HTMLElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const before = document.activeElement;
+    ref.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+  return (
+    <section
+      ref={ref}
+      class={`sheet${wide ? " wide" : ""}`}
+      role="dialog"
+      aria-labelledby={id}
+      tabIndex={-1}
+      data-testid={testId}
+      onKeyDown={(event) => {
+        if (event.key === "Escape" && !event.defaultPrevented) onClose();
+      }}
+    >
+      <header>
+        <h2 id={id}>{title}</h2>
+        {head}
+        <IconButton label={closeLabel} look="quiet" onClick={onClose}>
+          ✕
+        </IconButton>
+      </header>
+      <div class="content">{children}</div>
+      {foot && <footer>{foot}</footer>}
+    </section>
+  );
+}
+
+export interface MenuItem {
+  label: string;
+  onSelect: () => void;
+  icon?: VNode;
+  danger?: boolean;
+  testId?: string;
+}
+
+interface MenuProps {
+  label: string;
+  items: MenuItem[];
+  children: ComponentChildren;
+  up?: boolean;
+  look?: ButtonLook;
+  small?: boolean;
+  testId?: string;
+}
+
+/** A menu button: arrows, Home, End, first letter, Escape. */
+export function Menu({ label, items, children, up, look = "quiet", small, testId }: MenuProps) {
+  const [open, setOpen] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const buttons = () => [...(root.current?.querySelectorAll<HTMLButtonElement>("[role=menuitem]") ?? [])];
+  useEffect(() => {
+    if (!open) return;
+    buttons()[0]?.focus();
+    const outside = (event: PointerEvent) => {
+      if (!root.current?.contains(event.target as Node)) setOpen(false);
+    };
+    document.addEventListener("pointerdown", outside);
+    return () => document.removeEventListener("pointerdown", outside);
+  }, [open]);
+  const close = () => {
+    setOpen(false);
+    root.current?.querySelector<HTMLButtonElement>("button")?.focus();
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const all = buttons();
+    const at = all.indexOf(document.activeElement as HTMLButtonElement);
+    const step = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (event.key === "Escape") {
+      event.preventDefault();
+      event.stopPropagation();
+      close();
+    } else if (step !== undefined && all.length) {
+      event.preventDefault();
+      all[(step + all.length) % all.length]?.focus();
+    } else if (event.key.length === 1) {
+      all.find((b) => b.textContent?.trim().toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
+    }
+  };
+  return (
+    <div class="menu" ref={root} onKeyDown={open ? onKey : undefined}>
+      <Button
+        look={look}
+        small={small}
+        class="icon"
+        testId={testId}
+        aria-haspopup="menu"
+        aria-expanded={open}
+        aria-label={label}
+        title={label}
+        onClick={() => setOpen(!open)}
+      >
+        {children}
+      </Button>
+      {open && (
+        <ul class={`menu-list ${up ? "up" : "down"}`} role="menu" aria-label={label}>
+          {items.map((item) => (
+            <li role="none" key={item.label}>
+              <button
+                type="button"
+                role="menuitem"
+                tabIndex={-1}
+                class={item.danger ? "danger" : ""}
+                data-testid={item.testId}
+                onClick={() => {
+                  close();
+                  item.onSelect();
+                }}
+              >
+                {item.icon}
+                {item.label}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** First letters of first and last name. */
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  const first = words[0]?.[0] ?? "?";
+  const last = words.length > 1 ? (words[words.length - 1]?.[0] ?? "") : "";
+  return (first + last).toLocaleUpperCase();
+}
+
+export function Avatar({ name }: { name: string }) {
+  return (
+    <span class="avatar" aria-hidden="true">
+      {initials(name)}
+    </span>
+  );
+}
+
+export function Spinner({ label }: { label: string }) {
+  return (
+    <div class="state" role="status">
+      <span class="spinner" aria-hidden="true" />
+      <span>{label}</span>
+    </div>
+  );
+}
+
+/** An empty or failed place, with its next step. */
+export function Empty({ title, text, children }: { title: string; text?: string; children?: ComponentChildren }) {
+  return (
+    <div class="state">
+      <h2>{title}</h2>
+      {text && <p>{text}</p>}
+      {children}
+    </div>
+  );
+}
+
+/** A number in a ring that empties; drawn, never spoken (the sentence beside it is). */
+export function Ring({ left, total }: { left: number; total: number }) {
+  const share = total > 0 ? Math.max(0, Math.min(1, left / total)) : 0;
+  const around = 2 * Math.PI * 15;
+  return (
+    <svg width="40" height="40" viewBox="0 0 40 40" aria-hidden="true">
+      <circle cx="20" cy="20" r="15" fill="none" stroke="var(--line)" stroke-width="4" />
+      <circle
+        cx="20" cy="20" r="15" fill="none" stroke="var(--accent)" stroke-width="4" stroke-linecap="round"
+        stroke-dasharray={`${share * around} ${around}`} transform="rotate(-90 20 20)"
+      />
+      <text x="20" y="25" text-anchor="middle" font-size="14" font-weight="600" fill="var(--text)">
+        {Math.ceil(left)}
+      </text>
+    </svg>
+  );
+}

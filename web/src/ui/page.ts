@@ -1,0 +1,56 @@
+/** The page's boot data and its JSON calls (docs/rest.md). */
+
+export interface Boot {
+  page: "lobby" | "mymedia" | "gallery" | "room";
+  token: string;
+  person: { name: string };
+  course: { title: string };
+  role: "moderator" | "participant" | "guest";
+  base_url: string;
+  locale: string;
+}
+
+export function readBoot(): Boot {
+  return JSON.parse(document.getElementById("boot")?.textContent ?? "{}") as Boot;
+}
+
+/** A refusal as docs/rest.md shows it, or an unreachable server (code `offline`). */
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export async function call<T>(boot: Boot, method: string, path: string, body?: unknown): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: { Authorization: `Bearer ${boot.token}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError("offline", "The server cannot be reached. Check your connection; we try again.");
+  }
+  if (answer.status === 204) return undefined as T;
+  const data: unknown = await answer.json().catch(() => null);
+  if (!answer.ok) {
+    const error = (data as { error?: { code: string; message: string } } | null)?.error;
+    throw new ApiError(error?.code ?? "internal", error?.message ?? "Something went wrong on our side. Please try again.");
+  }
+  return data as T;
+}
+
+/** Tell the LMS how tall we are (Sakai reads a JSON string). */
+export function followHeight(): void {
+  if (window.parent === window) return;
+  const tell = () =>
+    window.parent.postMessage(
+      JSON.stringify({ subject: "lti.frameResize", height: Math.max(480, document.documentElement.scrollHeight) }),
+      "*",
+    );
+  new ResizeObserver(tell).observe(document.body);
+}

@@ -1,0 +1,34 @@
+/** Texts of one catalogue by key, with facts filled in and plural forms by the page's locale. */
+
+export type Entry = string | { one: string; other: string };
+export type Facts = Record<string, string | number>;
+
+export const locale = typeof document === "undefined" ? "en" : document.documentElement.lang || "en";
+const plural = new Intl.PluralRules(locale);
+const numbers = new Intl.NumberFormat(locale);
+
+/** A `t(key, facts)` for a catalogue; `count` chooses the plural form. */
+export function catalogue<T extends Record<string, Entry>>(texts: T): (key: keyof T & string, facts?: Facts) => string {
+  return (key, facts = {}) => {
+    const entry: Entry = texts[key] as Entry;
+    const form =
+      typeof entry === "string" ? entry : plural.select(Number(facts.count ?? 0)) === "one" ? entry.one : entry.other;
+    return form.replace(/\{(\w+)\}/g, (whole, name: string) => {
+      const fact = facts[name];
+      return fact === undefined ? whole : typeof fact === "number" ? numbers.format(fact) : fact;
+    });
+  };
+}
+
+/** 754 → “12:34”. */
+export function length(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (n: number) => String(n).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const rest = `${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+  return hours ? `${hours}:${rest}` : rest;
+}
+
+export function day(iso: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+}
