@@ -71,7 +71,7 @@ class Connection:
         self, ice: IceSocket, certificate: Certificate, ip: str, on_up: CameUp, on_down: WentDown, now: float
     ) -> None:
         self.ice = ice
-        self.endpoint: IceEndpoint = ice.endpoint(self, now)
+        self.endpoint: IceEndpoint = ice.endpoint(self)
         self.created = now
         self.secure = SecureTransport(
             certificate, self.endpoint.send, lambda: on_up(self), lambda: on_down(self)

@@ -45,9 +45,9 @@ class DatagramUser(Protocol):
 class IceEndpoint:
     """One connection's end: credentials and the addresses that proved to know them."""
 
-    __slots__ = ("_socket", "address", "addresses", "created", "last_request", "password", "ufrag", "user")
+    __slots__ = ("_socket", "address", "addresses", "last_request", "password", "ufrag", "user")
 
-    def __init__(self, ice: IceSocket, user: DatagramUser, now: float) -> None:
+    def __init__(self, ice: IceSocket, user: DatagramUser) -> None:
         self._socket = ice
         self.user = user
         self.ufrag = "".join(secrets.choice(_ALPHABET) for _ in range(8))
@@ -55,7 +55,6 @@ class IceEndpoint:
         self.address: Address | None = None
         """Where we send to: the newest address nominated by the peer."""
         self.addresses: list[Address] = []
-        self.created = now
         self.last_request: float | None = None
 
     def send(self, data: bytes | memoryview) -> None:
@@ -104,9 +103,9 @@ class IceSocket:
             self._loop.remove_reader(self.socket.fileno())
         self.socket.close()
 
-    def endpoint(self, user: DatagramUser, now: float) -> IceEndpoint:
+    def endpoint(self, user: DatagramUser) -> IceEndpoint:
         """A new endpoint with fresh credentials."""
-        endpoint = IceEndpoint(self, user, now)
+        endpoint = IceEndpoint(self, user)
         self._by_ufrag[endpoint.ufrag] = endpoint
         return endpoint
 

@@ -121,7 +121,7 @@ class TapServer:
         self._name = name
         self._server: asyncio.Server | None = None
         self._listeners: set[_Listener] = set()
-        self._tapped: dict[Source, RoomKey] = {}
+        self._tapped: set[Source] = set()
         self._handlers: set[asyncio.Task[Any]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -159,12 +159,11 @@ class TapServer:
     def _hook(self) -> None:
         """Only sources somebody listens to pay for it."""
         wanted = {source for listener in self._listeners for source in listener.in_room}
-        for source in self._tapped.keys() - wanted:
+        for source in self._tapped - wanted:
             source.tap = source.tap_report = None
-            del self._tapped[source]
-        for source in wanted - self._tapped.keys():
+        for source in wanted - self._tapped:
             source.tap, source.tap_report = self._packet, self._report
-            self._tapped[source] = (SessionId(""), RoomId(""))
+        self._tapped = wanted
 
     def _packet(self, source: Source, packet: bytes) -> None:
         arrival_us = time.time_ns() // 1000

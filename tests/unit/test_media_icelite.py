@@ -56,7 +56,7 @@ def request(
 
 
 def test_good_request_is_answered_and_its_address_learnt(ice: Ice) -> None:
-    endpoint = ice.endpoint(User(), 0.0)
+    endpoint = ice.endpoint(User())
     asked = request(endpoint)
     answer = ice.answer(asked, HOME, 1.0)
     assert answer is not None
@@ -69,7 +69,7 @@ def test_good_request_is_answered_and_its_address_learnt(ice: Ice) -> None:
 
 
 def test_strangers_get_no_answer_and_change_nothing(ice: Ice) -> None:
-    endpoint = ice.endpoint(User(), 0.0)
+    endpoint = ice.endpoint(User())
     bare = request(endpoint, integrity=False)
     for data in (
         request(endpoint, password="x" * 24),
@@ -84,7 +84,7 @@ def test_strangers_get_no_answer_and_change_nothing(ice: Ice) -> None:
 
 
 def test_a_peer_that_claims_our_role_is_told_so(ice: Ice) -> None:
-    endpoint = ice.endpoint(User(), 0.0)
+    endpoint = ice.endpoint(User())
     answer = ice.answer(request(endpoint, role="ICE-CONTROLLED"), HOME, 1.0)
     assert answer is not None
     assert stun.parse_message(answer).attributes["ERROR-CODE"][0] == 487
@@ -92,7 +92,7 @@ def test_a_peer_that_claims_our_role_is_told_so(ice: Ice) -> None:
 
 
 def test_media_follows_a_nominated_new_address(ice: Ice) -> None:
-    endpoint = ice.endpoint(User(), 0.0)
+    endpoint = ice.endpoint(User())
     ice.answer(request(endpoint), HOME, 1.0)
     ice.answer(request(endpoint, nominate=False), CAFE, 2.0)
     assert endpoint.address == HOME, "only a nomination moves the connection"
@@ -102,7 +102,7 @@ def test_media_follows_a_nominated_new_address(ice: Ice) -> None:
 
 
 def test_addresses_are_bounded_and_the_one_in_use_is_kept(ice: Ice) -> None:
-    endpoint = ice.endpoint(User(), 0.0)
+    endpoint = ice.endpoint(User())
     ice.answer(request(endpoint), HOME, 1.0)
     for port in range(7000, 7050):
         ice.answer(request(endpoint, nominate=False), ("192.0.2.9", port), 2.0)
@@ -113,7 +113,7 @@ def test_addresses_are_bounded_and_the_one_in_use_is_kept(ice: Ice) -> None:
 
 
 def test_consent_runs_out_without_requests(ice: Ice) -> None:
-    endpoint = ice.endpoint(User(), 0.0)
+    endpoint = ice.endpoint(User())
     assert not endpoint.is_lost(1000.0), "never connected is not lost"
     ice.answer(request(endpoint), HOME, 10.0)
     assert not endpoint.is_lost(10.0 + CONSENT_S)
@@ -124,7 +124,7 @@ def test_consent_runs_out_without_requests(ice: Ice) -> None:
 @given(data=st.binary(min_size=0, max_size=200), flip=st.integers(0, 87), value=st.integers(0, 255))
 def test_no_datagram_raises(data: bytes, flip: int, value: int) -> None:
     ice = Ice()
-    endpoint = ice.endpoint(User(), 0.0)
+    endpoint = ice.endpoint(User())
     ice.answer(b"\x00\x01" + data, CAFE, 1.0)
     broken = bytearray(request(endpoint))
     if broken[flip] != value:  # all that is before the fingerprint is under the integrity check
