@@ -1,0 +1,98 @@
+"""Faults that people must be told of: a journal that cannot be written, one that cannot be composed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from models.store.database import Database
+from models.store.migrate import upgrade
+from models.values import MAIN_ROOM, SYSTEM, RecordingStatus, SessionId
+from recorder.service import RecorderService
+from recorder.settings import RecorderSettings
+from rooms import commands as c
+from rooms.service import RoomsService
+from rooms.state import Recording
+from server.jobs import JobSettings, JobWorker
+from tests.people import ALICE, COURSE, ask
+
+pytestmark = pytest.mark.media
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Iterator[RoomsService]:
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    upgrade(url)
+    db = Database(url)
+    service = RoomsService(db)
+    service.start()
+    yield service
+    service.close()
+    db.close()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def record(rooms: RoomsService, room_key: str) -> tuple[SessionId, Callable[[], Recording]]:
+    session_id = rooms.open_session(COURSE, "Biology", "Seminar", room_key)
+    rooms.submit(ask(ALICE, c.EnterSession("Alice", ALICE.role), session_id))  # type: ignore[arg-type]
+    rooms.submit(ask(ALICE, c.StartRecording(room_id=MAIN_ROOM), session_id))
+    return session_id, lambda: next(iter(rooms.state(session_id).recordings.values()))
+
+
+def test_one_unwritable_journal_is_errored_with_a_reason_and_the_other_goes_on(
+    rooms: RoomsService, tmp_path: Path
+) -> None:
+    _, broken = record(rooms, "a")
+    _, fine = record(rooms, "b")
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    (folder / broken().recording_id).write_text("a file where the journal's folder should be")
+    db = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    recorder = RecorderService(RecorderSettings(db.url, folder, tap_port=1, give_up_s=1.0), rooms, db)
+    thread = threading.Thread(target=recorder.run)
+    thread.start()
+    try:
+        eventually(lambda: fine().status is RecordingStatus.RECORDING)
+        eventually(lambda: broken().status is RecordingStatus.ERRORED)
+        assert "could not be written" in (broken().error or "")
+        assert fine().status is RecordingStatus.RECORDING
+    finally:
+        recorder.stop()
+        thread.join(20)
+        db.close()
+
+
+def test_a_journal_that_cannot_be_composed_is_errored_after_three_tries_and_kept(
+    rooms: RoomsService, tmp_path: Path
+) -> None:
+    session_id, recording = record(rooms, "a")
+    rooms.submit(ask(ALICE, c.StopRecording(), session_id))
+    rooms.submit(ask(SYSTEM, c.ReportRecording(recording().recording_id, "UPLOADING"), session_id))
+    journal = tmp_path / "recordings" / recording().recording_id
+    journal.mkdir(parents=True)
+    (journal / "manifest.jsonl").write_text("nonsense\n")
+    db = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    settings = JobSettings(db.url, tmp_path / "recordings", tmp_path / "library", tmp_path / "jobs.db")
+    worker = JobWorker(settings, rooms, db)
+    try:
+        for attempt in range(3):
+            # The pause between tries is the lease's end: the test goes through them without waiting.
+            with db.write() as session:
+                session.connection().exec_driver_sql("UPDATE recording SET lease_until = NULL")
+            assert recording().status is RecordingStatus.UPLOADING, attempt
+            worker.compose(recording().recording_id)
+        assert recording().status is RecordingStatus.ERRORED
+        assert "after 3 tries" in (recording().error or "")
+        assert (journal / "manifest.jsonl").exists()
+    finally:
+        db.close()
