@@ -6,9 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from library.values import CompositionFacts, RecordingInfo
 from models.store import people
@@ -19,6 +22,13 @@ from models.values import CourseId, PersonId, RecordingId, Role, RoomId, Session
 
 ISSUER = "https://lms.test"
 AT = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
+
+
+class ReadingClient(FlaskClient):
+    """Reads each answer to its end and closes it, so that no file stays open."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        return super().open(*args, **{"buffered": True, **kwargs})
 
 
 def make_video(path: Path, seconds: int = 1) -> None:
