@@ -82,9 +82,3 @@ export function recordingHere(state: RoomState): RecordingView | null {
   const here = Object.values(state.recordings).filter((r) => r.room_id === state.you.room_id && live.includes(r.status));
   return here.at(-1) ?? null;
 }
-
-export function initials(name: string): string {
-  const words = name.trim().split(/\s+/);
-  const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
-  return letters.map((word) => Array.from(word ?? "")[0] ?? "").join("").toLocaleUpperCase();
-}

@@ -31,7 +31,7 @@ export function DeviceSelects({ media }: { media: Media }): JSX.Element {
         if (kind === "speaker" && mine.length === 0) return null;
         const known = mine.some((d) => d.deviceId === choice.value[kind]);
         return (
-          <label key={kind} class="field">
+          <label key={kind} class="device-field">
             <span>{t(label)}</span>
             <select value={known ? choice.value[kind] : ""} data-testid={`select-${kind}`}
               onChange={(event) => void media.choose(kind, event.currentTarget.value)}>

@@ -1,6 +1,7 @@
-/** A modal dialog (Escape closes, focus goes back) and a menu that opens above its button. */
+/** The room's dialogs and the menu that opens above its round button. */
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { Dialog as Frame } from "../ui/kit";
 import { t } from "./texts";
 
 interface DialogProps {
@@ -10,25 +11,10 @@ interface DialogProps {
   actions?: ComponentChildren;
 }
 
+/** The kit's dialog; without actions of its own it gets Close. */
 export function Dialog({ title, onClose, children, actions }: DialogProps): JSX.Element {
-  const element = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    element.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
-  return (
-    <dialog ref={element} class="dialog" aria-labelledby={id} onCancel={(event) => { event.preventDefault(); onClose(); }}>
-      <h2 id={id}>{title}</h2>
-      <div class="dialog-body">{children}</div>
-      <div class="dialog-actions">
-        {actions ?? <button type="button" class="button" onClick={onClose}>{t("close")}</button>}
-      </div>
-    </dialog>
-  );
+  const close = <button type="button" class="button" onClick={onClose}>{t("close")}</button>;
+  return <Frame title={title} onClose={onClose} foot={actions ?? close}>{children}</Frame>;
 }
 
 export interface MenuItem {
@@ -85,16 +71,16 @@ export function Menu({ label, items, children, class: className, testId }: MenuP
   }
 
   return (
-    <div class="menu-root" ref={root} onKeyDown={onKeyDown}>
+    <div class="pop-root" ref={root} onKeyDown={onKeyDown}>
       <button ref={button} type="button" class={className ?? "tool"} aria-label={label} title={label} data-testid={testId}
         aria-haspopup="menu" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
         {children}
       </button>
       {open && (
-        <div class="menu" role="menu" id={id} aria-label={label}>
+        <div class="pop" role="menu" id={id} aria-label={label}>
           {items.map((item) => (
             <button key={item.key} type="button" role="menuitem" tabIndex={-1} data-testid={item.testId}
-              class={item.danger ? "menu-item danger" : "menu-item"} onClick={() => { close(); item.run(); }}>
+              class={item.danger ? "pop-item danger" : "pop-item"} onClick={() => { close(); item.run(); }}>
               {item.icon}<span>{item.label}</span>
             </button>
           ))}

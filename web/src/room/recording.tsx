@@ -6,7 +6,8 @@ import { useEffect, useState } from "preact/hooks";
 import type { RecordingView } from "../protocol/types";
 import { done, recordingHere, toast, usePage, type Page } from "./context";
 import { Dialog } from "./dialog";
-import { clock, t } from "./texts";
+import { length } from "../ui/text";
+import { t } from "./texts";
 
 export async function startRecording(page: Page): Promise<void> {
   page.dialog.value = null;
@@ -70,7 +71,7 @@ function Counter({ recording }: { recording: RecordingView }): JSX.Element {
   }, []);
   const running = recording.status === "RECORDING" && recording.since !== undefined;
   const since = running ? (store.serverNow() - Date.parse(recording.since ?? "")) / 1000 : 0;
-  return <time class="counter">{clock((recording.recorded_s ?? 0) + Math.max(0, since))}</time>;
+  return <time class="counter">{length(Math.floor((recording.recorded_s ?? 0) + Math.max(0, since)))}</time>;
 }
 
 export function StartDialog(): JSX.Element {
@@ -80,7 +81,7 @@ export function StartDialog(): JSX.Element {
     <Dialog title={t("rec.dialog.title")} onClose={close} actions={
       <>
         <button type="button" class="button" onClick={close}>{t("cancel")}</button>
-        <button type="button" class="button primary" data-testid="confirm-start-recording" autofocus
+        <button type="button" class="button primary" data-testid="confirm-start-recording"
           onClick={() => void startRecording(page)}>{t("rec.dialog.start")}</button>
       </>
     }>

@@ -3,7 +3,8 @@ import { Hand, MicOff } from "lucide-preact";
 import type { JSX } from "preact";
 import { trackKey } from "../media/media";
 import type { PersonView } from "../protocol/types";
-import { initials, peopleHere, usePage } from "./context";
+import { initials } from "../ui/kit";
+import { peopleHere, usePage } from "./context";
 import { Picture } from "./picture";
 import { t } from "./texts";
 

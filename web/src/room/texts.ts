@@ -1,5 +1,7 @@
 /** Every text of the room page. `{name}` is filled in; a plural form is chosen by the locale's rules. */
 
+import { catalogue } from "../ui/text";
+
 const texts = {
   "connection.connecting": "Connecting…",
   "connection.reconnecting": "The connection was lost. Reconnecting… You keep your place.",
@@ -135,26 +137,5 @@ const texts = {
 
 export type TextKey = keyof typeof texts;
 
-const locale = typeof document === "undefined" ? "en" : document.documentElement.lang || "en";
-const plural = new Intl.PluralRules(locale);
-const numbers = new Intl.NumberFormat(locale);
-
 /** The text of `key` with its facts filled in; `count` chooses the plural form. */
-export function t(key: TextKey, facts: Record<string, string | number> = {}): string {
-  const entry = texts[key];
-  let form: string;
-  if (typeof entry === "string") form = entry;
-  else form = plural.select(Number(facts.count ?? 0)) === "one" ? entry.one : entry.other;
-  return form.replace(/\{(\w+)\}/g, (whole, name: string) => {
-    const fact = facts[name];
-    return fact === undefined ? whole : typeof fact === "number" ? numbers.format(fact) : fact;
-  });
-}
-
-/** 754 → “12:34”; hours only when there are any. */
-export function clock(seconds: number): string {
-  const whole = Math.max(0, Math.floor(seconds));
-  const parts = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0"));
-  const hours = Math.floor(whole / 3600);
-  return hours > 0 ? `${hours}:${parts.join(":")}` : parts.join(":");
-}
+export const t = catalogue(texts);

@@ -127,7 +127,7 @@ function Tool({ label, hint, off, on, wide, badge = 0, testId, run, children }: 
   const title = hint === undefined ? label : `${label} (${hint})`;
   return (
     <button type="button" class={classes} aria-label={label} title={title} data-testid={testId} aria-keyshortcuts={hint} onClick={run}>
-      {children}{badge > 0 && <span class="badge" aria-hidden="true">{badge > 9 ? "9+" : badge}</span>}
+      {children}{badge > 0 && <span class="unread" aria-hidden="true">{badge > 9 ? "9+" : badge}</span>}
     </button>
   );
 }
