@@ -23,18 +23,21 @@ def entry_id_of(recording_id: str) -> EntryId:
     return EntryId("e" + hashlib.sha256(recording_id.encode()).hexdigest()[:20])
 
 
+FINISHED = ("ready", "expired")
+
+
 def ensure_processing_entry(db: Database, recording: RecordingInfo) -> EntryId:
     """Show a recording that is being composed in the library at once. Safe to repeat; a finished entry stays."""
     entry_id = entry_id_of(recording.recording_id)
-    known = store.get_entry(db, entry_id)
-    if known is None or known["status"] == "failed":
-        store.save_entry(db, entry_id, {**_facts(recording), "status": "processing"})
+    values = {**_facts(recording), "status": "processing"}
+    store.save_entry(db, entry_id, values, unless=("processing", *FINISHED))
     return entry_id
 
 
 def mark_failed(db: Database, recording: RecordingInfo) -> None:
     """The composition was given up; the entry says so (the reason stands with the recording)."""
-    store.save_entry(db, entry_id_of(recording.recording_id), {**_facts(recording), "status": "failed"})
+    values = {**_facts(recording), "status": "failed"}
+    store.save_entry(db, entry_id_of(recording.recording_id), values, unless=FINISHED)
 
 
 def _facts(recording: RecordingInfo) -> dict[str, object]:
@@ -66,7 +69,7 @@ def take(
     """
     entry_id = entry_id_of(recording.recording_id)
     known = store.get_entry(db, entry_id)
-    if known is not None and known["status"] == "ready":
+    if known is not None and known["status"] in FINISHED:
         return entry_id
     folder = root / entry_id
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +94,8 @@ def take(
         "quality": {**facts.quality, "warnings": list(facts.warnings), "thumbnail": facts.thumbnail},
         "expires_at": now + retention if retention is not None else None,
     }
+    if known is not None:
+        values["title"] = known["title"]  # somebody may have renamed it while it was composed
     store.save_entry(db, entry_id, values)
     for name in names:
         (result_folder / name).unlink(missing_ok=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from models.store.database import Database
@@ -112,12 +113,27 @@ def count_mine(db: Database, person_id: str) -> int:
         return int(session.execute(query).scalar_one())
 
 
-def save_entry(db: Database, entry_id: str, values: Mapping[str, Any]) -> None:
-    """Insert or change an entry. ``values`` are column values; a new one needs all that have no default."""
+def save_entry(
+    db: Database, entry_id: str, values: Mapping[str, Any], *, unless: Container[str] = ()
+) -> None:
+    """Insert or change an entry. ``values`` are column values; a new one needs all that have no default.
+
+    An entry whose status is in ``unless`` stays as it is.
+    """
+    try:
+        _save(db, entry_id, values, unless)
+    except IntegrityError:
+        # Somebody inserted it in the same moment: now it is there to be changed.
+        _save(db, entry_id, values, unless)
+
+
+def _save(db: Database, entry_id: str, values: Mapping[str, Any], unless: Container[str]) -> None:
     with db.write() as session:
         row = session.get(MediaEntryRow, entry_id)
         if row is None:
             session.add(MediaEntryRow(id=entry_id, **values))
+            return
+        if row.status in unless:
             return
         for key, value in values.items():
             setattr(row, key, value)

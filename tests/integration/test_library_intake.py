@@ -173,3 +173,12 @@ def test_the_clock_deletes_what_is_due_and_only_that(world: World, tmp_path: Pat
     assert (world.root / kept / "video.mp4").is_file()
     row = store.get_entry(world.db, due)
     assert row is not None and row["status"] == "expired"
+
+
+def test_a_name_given_while_composing_stays(world: World, tmp_path: Path) -> None:
+    entry_id = intake.ensure_processing_entry(world.db, world.recording())
+    store.save_entry(world.db, entry_id, {"title": "Osmosis", "published": False})
+    intake.take(world.db, world.root, world.recording(), tmp_path / "result", composed(tmp_path / "result"))
+    row = store.get_entry(world.db, entry_id)
+    assert row is not None
+    assert (row["title"], row["published"], row["status"]) == ("Osmosis", False, "ready")
