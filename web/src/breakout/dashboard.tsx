@@ -1,0 +1,203 @@
+/** The breakout dashboard: a column a room, people to drag, calls on top, and the tools of a running breakout. */
+import { useState } from "preact/hooks";
+import type { PersonView, RoomState, RoomView, Send } from "../protocol/types";
+import { Avatar, Button, Dialog, Menu, Sheet } from "../ui/kit";
+import { BroadcastButton, CallList, TimeButton } from "./bar";
+import { useDrag, type Held } from "./drag";
+import { byColumn, columnOf, isActive, liveRecording, MAIN, neighbour, plannedRoom, roomsInOrder } from "./logic";
+import { t } from "./texts";
+
+interface DashboardProps {
+  state: RoomState;
+  send: Send;
+  serverNow: () => number;
+  record: boolean;
+  onClose: () => void;
+}
+
+export function Dashboard({ state, send, serverNow, record, onClose }: DashboardProps) {
+  const [error, setError] = useState<string | null>(null);
+  const [ending, setEnding] = useState(false);
+  const [said, setSaid] = useState("");
+  const active = isActive(state);
+  const tell: Send = async (name, args) => {
+    const answer = await send(name, args);
+    setError(answer.ok ? null : answer.error.message);
+    return answer;
+  };
+  const roomName = (id: string) => (id === MAIN ? t("main") : (state.rooms[id]?.name ?? ""));
+  const move = (personId: string, roomId: string) => {
+    // The first move of oneself while it runs is “join”: it happens at once.
+    if (active && personId === state.you.person_id) void tell("join_room", { room_id: roomId });
+    else void tell("move_participant", { person_id: personId, room_id: roomId });
+  };
+  const { held, handlers } = useDrag({
+    drop: move,
+    neighbour: (id, step) => neighbour(state, id, step),
+    say: (name, id, dropped) => setSaid(t(dropped ? "dropped" : "picked", { name, room: roomName(id) })),
+  });
+  const columns = byColumn(state);
+  const away = Object.values(state.people).filter((p) => p.room_id !== MAIN).length;
+  const head = (
+    <>
+      {active && <TimeButton state={state} send={tell} serverNow={serverNow} />}
+      {state.breakout.status === "configured" && (
+        <Button look="primary" small testId="start-breakout" onClick={() => void tell("start_breakout", { record })}>{t("start")}</Button>
+      )}
+      {state.breakout.status === "starting" && <span class="badge">{t("starting")}</span>}
+      {state.breakout.status === "closing" && <span class="badge">{t("closing")}</span>}
+      {(state.breakout.status === "running" || state.breakout.status === "starting") && (
+        <Button look="danger" small testId="end-breakout" onClick={() => setEnding(true)}>{t("end")}</Button>
+      )}
+    </>
+  );
+  return (
+    <Sheet title={t("dashboard")} closeLabel={t("close")} onClose={onClose} wide head={head} testId="dashboard">
+      <p class="sr-only" role="status">{said}</p>
+      {error && <p role="alert" class="badge warn">{error}</p>}
+      <CallList state={state} send={tell} />
+      <div class="row">
+        {active && <BroadcastButton send={tell} />}
+        <Button small testId="shuffle" onClick={() => void tell("shuffle_participants", { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 1 })}>
+          {t("shuffle")}
+        </Button>
+        {active && <Button small testId="next-room" onClick={() => void tell("move_to_next_room", {})}>{t("next")}</Button>}
+        {active && <Button small testId="record-all" onClick={() => void tell("start_recording", { all_rooms: true })}>{t("recordAll")}</Button>}
+      </div>
+      <div class="columns">
+        {roomsInOrder(state).map((room) => (
+          <Column
+            key={room.room_id} room={room} state={state} send={tell} people={columns.get(room.room_id) ?? []} held={held}
+            handlers={handlers} onMove={move} active={active}
+          />
+        ))}
+      </div>
+      {held && !held.byKey && (
+        <div class="drag-ghost" style={{ left: `${held.x + 12}px`, top: `${held.y + 8}px` }}>{held.name}</div>
+      )}
+      {ending && (
+        <Dialog
+          title={t("endTitle")}
+          onClose={() => setEnding(false)}
+          foot={
+            <>
+              <Button onClick={() => setEnding(false)}>{t("cancel")}</Button>
+              <Button look="danger" testId="confirm-end-breakout" onClick={() => { setEnding(false); void tell("end_breakout", {}); }}>
+                {t("endConfirm", { count: away })}
+              </Button>
+            </>
+          }
+        >
+          <p>{t("endText", { count: away })}</p>
+        </Dialog>
+      )}
+    </Sheet>
+  );
+}
+
+interface ColumnProps {
+  room: RoomView;
+  state: RoomState;
+  send: Send;
+  people: PersonView[];
+  held: Held | null;
+  handlers: ReturnType<typeof useDrag>["handlers"];
+  onMove: (personId: string, roomId: string) => void;
+  active: boolean;
+}
+
+function Column({ room, state, send, people, held, handlers, onMove, active }: ColumnProps) {
+  const [naming, setNaming] = useState(false);
+  const isMain = room.room_id === MAIN;
+  const title = isMain ? (active ? t("main") : t("unassigned")) : room.name;
+  const recording = liveRecording(state, room.room_id);
+  const classes = ["column", held ? "target" : "", held?.over === room.room_id ? "over" : ""].filter(Boolean).join(" ");
+  const items = [];
+  if (!isMain) items.push({ label: t("rename", { room: room.name }), onSelect: () => setNaming(true) });
+  if (active && !recording) items.push({ label: t("recordRoom"), onSelect: () => void send("start_recording", { room_id: room.room_id }), testId: `record-${room.room_id}` });
+  if (recording) items.push({ label: t("stopRoom"), onSelect: () => void send("stop_recording", { recording_id: recording.recording_id }) });
+  const here = state.you.room_id === room.room_id;
+  return (
+    <section class={classes} data-room={room.room_id} data-testid={`room-column-${room.room_id}`} aria-label={title}>
+      <header>
+        <h3>{title}</h3>
+        {recording && <span class="badge danger">● {t("rec")}</span>}
+        <span class="badge">{people.length}</span>
+        {items.length > 0 && <Menu label={`${title}…`} items={items} small>⋯</Menu>}
+      </header>
+      {people.length === 0 && <p class="note">{t("empty")}</p>}
+      <ul>
+        {people.map((person) => (
+          <Person key={person.person_id} person={person} state={state} held={held} handlers={handlers} onMove={onMove} active={active} />
+        ))}
+      </ul>
+      {active && !here && (
+        <Button small testId={`join-room-${room.room_id}`} onClick={() => void send("join_room", { room_id: room.room_id })}>{t("join")}</Button>
+      )}
+      {active && isMain && (
+        <Button small testId="gather" onClick={() => void send("gather_everyone", {})}>{t("gather")}</Button>
+      )}
+      {naming && <RenameDialog room={room} send={send} onClose={() => setNaming(false)} />}
+    </section>
+  );
+}
+
+function RenameDialog({ room, send, onClose }: { room: RoomView; send: Send; onClose: () => void }) {
+  const [name, setName] = useState(room.name);
+  const [error, setError] = useState<string | null>(null);
+  const save = async (event: Event) => {
+    event.preventDefault();
+    const answer = await send("rename_room", { room_id: room.room_id, name });
+    if (answer.ok) onClose();
+    else setError(answer.error.message);
+  };
+  return (
+    <Dialog title={t("rename", { room: room.name })} onClose={onClose}>
+      <form class="stack" onSubmit={(event) => void save(event)}>
+        <div class="field">
+          <label for="room-rename">{t("roomName")}</label>
+          <input id="room-rename" value={name} maxLength={60} required onInput={(event) => setName(event.currentTarget.value)} />
+          {error && <p class="error" role="alert">{error}</p>}
+        </div>
+        <div class="row"><Button look="primary" type="submit">{t("save")}</Button><Button onClick={onClose}>{t("cancel")}</Button></div>
+      </form>
+    </Dialog>
+  );
+}
+
+interface PersonProps {
+  person: PersonView;
+  state: RoomState;
+  held: Held | null;
+  handlers: ReturnType<typeof useDrag>["handlers"];
+  onMove: (personId: string, roomId: string) => void;
+  active: boolean;
+}
+
+function Person({ person, state, held, handlers, onMove, active }: PersonProps) {
+  const column = columnOf(state, person);
+  const calling = Object.values(state.calls).some((c) => c.person_id === person.person_id);
+  const planned = active ? plannedRoom(state, person.person_id) : null;
+  const classes = ["who", calling ? "calling" : "", person.online ? "" : "off", held?.personId === person.person_id ? "held" : ""];
+  const name = person.person_id === state.you.person_id ? t("you", { name: person.name }) : person.name;
+  const items = roomsInOrder(state)
+    .filter((room) => room.room_id !== column)
+    .map((room) => ({
+      label: room.room_id === MAIN && !active ? t("unassign") : t("to", { room: room.room_id === MAIN ? t("main") : room.name }),
+      onSelect: () => onMove(person.person_id, room.room_id),
+    }));
+  return (
+    <li
+      class={classes.filter(Boolean).join(" ")} data-testid={`person-${person.person_id}`} tabIndex={0}
+      aria-label={t("pick", { name })} {...handlers(person.person_id, person.name, column)}
+    >
+      <Avatar name={person.name} />
+      <span class="name">
+        {name}
+        {!person.online && <span class="note"> · {t("offline")}</span>}
+        {planned && <span class="note"> · {t("moving", { room: planned.room_id === MAIN ? t("main") : planned.name })}</span>}
+      </span>
+      <Menu label={t("moveTo", { name: person.name })} items={items} small>⋮</Menu>
+    </li>
+  );
+}

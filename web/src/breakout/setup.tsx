@@ -1,0 +1,101 @@
+/** “Start breakout rooms”: how many, how to assign, how long; and the question whether to keep existing rooms. */
+import { useState } from "preact/hooks";
+import type { AssignMode, Send } from "../protocol/types";
+import { Button, Dialog, Sheet } from "../ui/kit";
+import { t } from "./texts";
+
+export function KeepDialog({ onKeep, onCreate, onClose }: { onKeep: () => void; onCreate: () => void; onClose: () => void }) {
+  const foot = (
+    <>
+      <Button onClick={onCreate} testId="create-new-rooms">{t("createNew")}</Button>
+      <Button look="primary" onClick={onKeep} testId="keep-rooms">{t("keep")}</Button>
+    </>
+  );
+  return (
+    <Dialog title={t("keepTitle")} onClose={onClose} foot={foot}>
+      <p>{t("keepText")}</p>
+    </Dialog>
+  );
+}
+
+interface SetupProps {
+  send: Send;
+  onDone: (record: boolean) => void;
+  onClose: () => void;
+}
+
+export function SetupSheet({ send, onDone, onClose }: SetupProps) {
+  const [count, setCount] = useState("4");
+  const [assign, setAssign] = useState<AssignMode>("auto");
+  const [limited, setLimited] = useState(true);
+  const [minutes, setMinutes] = useState("10");
+  const [record, setRecord] = useState(false);
+  const [mayReturn, setMayReturn] = useState(true);
+  const [error, setError] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    const answer = await send("create_rooms", {
+      count: Number(count),
+      assign,
+      time_limit_s: limited ? Math.round(Number(minutes) * 60) : null,
+      may_return: mayReturn,
+    });
+    setBusy(false);
+    if (answer.ok) onDone(record);
+    else setError(answer.error.message);
+  };
+  const modes: [AssignMode, string][] = [["auto", t("auto")], ["manual", t("manual")], ["self", t("self")]];
+  return (
+    <Sheet title={t("setupTitle")} closeLabel={t("close")} onClose={onClose} testId="breakout-setup">
+      <form class="stack" onSubmit={(event) => void submit(event)}>
+        <div class="field">
+          <label for="breakout-count">{t("howMany")}</label>
+          <input
+            id="breakout-count" class="number" data-testid="breakout-count" type="number" min="1" max="100" required value={count}
+            onInput={(event) => setCount(event.currentTarget.value)}
+          />
+        </div>
+        <fieldset class="field">
+          <legend>{t("assign")}</legend>
+          {modes.map(([mode, label]) => (
+            <label class="choice" key={mode}>
+              <input type="radio" name="assign" checked={assign === mode} onChange={() => setAssign(mode)} />
+              {label}
+            </label>
+          ))}
+        </fieldset>
+        <div class="field">
+          <label class="choice">
+            <input type="checkbox" checked={limited} onChange={(event) => setLimited(event.currentTarget.checked)} />
+            {t("limit")}
+          </label>
+          {limited && (
+            <div class="row">
+              <input
+                class="number" type="number" min="1" max="1440" required value={minutes} aria-label={t("minutes")} data-testid="breakout-minutes"
+                onInput={(event) => setMinutes(event.currentTarget.value)}
+              />
+              {t("minutes")}
+            </div>
+          )}
+          {limited && <p class="note">{t("limitNote")}</p>}
+        </div>
+        <label class="choice">
+          <input type="checkbox" checked={record} onChange={(event) => setRecord(event.currentTarget.checked)} />
+          {t("record")}
+        </label>
+        <label class="choice">
+          <input type="checkbox" checked={mayReturn} onChange={(event) => setMayReturn(event.currentTarget.checked)} />
+          {t("mayReturn")}
+        </label>
+        {error && <p role="alert" class="error">{error}</p>}
+        <div class="row">
+          <Button look="primary" type="submit" disabled={busy} testId="breakout-continue">{t("continue")}</Button>
+          <Button onClick={onClose}>{t("cancel")}</Button>
+        </div>
+      </form>
+    </Sheet>
+  );
+}

@@ -1,0 +1,47 @@
+/** What the Breakout menu item opens: the question about existing rooms, the set-up, or the dashboard. */
+import { useState } from "preact/hooks";
+import type { RoomState, Send } from "../protocol/types";
+import { Dashboard } from "./dashboard";
+import { breakoutRooms } from "./logic";
+import { KeepDialog, SetupSheet } from "./setup";
+
+interface SheetsProps {
+  state: RoomState;
+  send: Send;
+  serverNow: () => number;
+  onClose: () => void;
+}
+
+type Step = "ask" | "setup" | "dashboard";
+
+function firstStep(state: RoomState): Step {
+  const status = state.breakout.status;
+  if (status === "starting" || status === "running" || status === "closing") return "dashboard";
+  return breakoutRooms(state).length ? "ask" : "setup";
+}
+
+/** Mounted while open; closing it unmounts it. */
+export function BreakoutSheets({ state, send, serverNow, onClose }: SheetsProps) {
+  const [step, setStep] = useState<Step>(() => firstStep(state));
+  const [record, setRecord] = useState(false);
+  if (step === "ask")
+    return (
+      <KeepDialog
+        onClose={onClose}
+        onCreate={() => setStep("setup")}
+        onKeep={() => void send("keep_rooms", {}).then(() => setStep("dashboard"))}
+      />
+    );
+  if (step === "setup")
+    return (
+      <SetupSheet
+        send={send}
+        onClose={onClose}
+        onDone={(wanted) => {
+          setRecord(wanted);
+          setStep("dashboard");
+        }}
+      />
+    );
+  return <Dashboard state={state} send={send} serverNow={serverNow} record={record} onClose={onClose} />;
+}
