@@ -1,6 +1,8 @@
 /** The room page: device check, then the room, then a word of goodbye. */
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { ControlBar, Countdown } from "../breakout/bar";
+import { BreakoutSheets } from "../breakout/sheets";
 import { Media } from "../media/media";
 import { createStore, RoomContext, type RoomStore } from "../protocol/store";
 import type { EventMessage } from "../protocol/types";
@@ -105,15 +107,22 @@ function Room(): JSX.Element {
   if (state === null) return <p class="waiting" role="status">{t("check.joining")}</p>;
   return (
     <div class={page.panel.value === null ? "room" : "room with-panel"}>
-      <header class="topbar">
-        <h1><span class="course">{state.session.course_title} · </span><span data-testid="room-name">{name}</span></h1>
-      </header>
+      <div class="top">
+        <header class="topbar">
+          <h1><span class="course">{state.session.course_title} · </span><span data-testid="room-name">{name}</span></h1>
+        </header>
+        <ControlBar state={state} send={store.send} serverNow={store.serverNow} onOpenDashboard={() => (page.breakoutOpen.value = true)} />
+      </div>
+      <Countdown state={state} serverNow={store.serverNow} />
       <Banners />
       <Stage />
       <SidePanel />
       <Toolbar />
       <RecordedNotice />
       <Dialogs />
+      {page.breakoutOpen.value && (
+        <BreakoutSheets state={state} send={store.send} serverNow={store.serverNow} onClose={() => (page.breakoutOpen.value = false)} />
+      )}
       <div class="toasts">{page.toasts.value.map((note) => <p key={note.key} class="toast">{note.text}</p>)}</div>
       <p class="unseen" aria-live="polite">{page.said.value}</p>
     </div>
