@@ -1,0 +1,278 @@
+/** My Media, the course's Media Gallery and the breakout recordings folder: cards, search, and an entry with its player. */
+import { useEffect, useState } from "preact/hooks";
+import { Button, Dialog, Empty, Spinner } from "../ui/kit";
+import { ApiError, call, type Boot } from "../ui/page";
+import { catalogue, day, length } from "../ui/text";
+import "./library.css";
+
+const t = catalogue({
+  mine: "My Media",
+  channel: "Media Gallery",
+  folder: "Breakout room recordings",
+  search: "Search recordings",
+  loading: "Loading…",
+  failed: "This could not be loaded",
+  again: "Try again",
+  emptyTitle: "No recordings yet",
+  emptyMine: "Recordings that you start appear here.",
+  emptyChannel: "Recordings of this course appear here when they are ready.",
+  emptyFolder: "Each breakout room that is recorded becomes a file of its own here.",
+  nothing: "Nothing was found. Try other words.",
+  processing: "Being prepared {percent}",
+  failedEntry: "Failed",
+  expired: "Expired",
+  unpublished: "Not published",
+  more: "More",
+  back: "Back",
+  download: "Download",
+  publish: "Publish to the Media Gallery",
+  unpublish: "Take out of the Media Gallery",
+  rename: "Rename",
+  delete: "Delete",
+  deleteTitle: "Delete “{title}”?",
+  deleteText: "The recording is deleted for everybody. This cannot be undone.",
+  deleteConfirm: "Delete “{title}”",
+  cancel: "Cancel",
+  save: "Save",
+  title: "Title",
+  by: "Recorded by {name}",
+  expires: "Kept until {date}",
+  player: "Player: {title}",
+  warning: "Quality report: {text}",
+});
+
+type Scope = "mine" | "channel" | "folder";
+
+interface Entry {
+  entry_id: string;
+  title: string;
+  course_title: string;
+  room_name: string;
+  recorded_at: string;
+  duration_s: number;
+  size_bytes: number;
+  status: "processing" | "ready" | "failed" | "expired";
+  progress: number;
+  error: string | null;
+  published: boolean;
+  owner_name: string;
+  may_edit: boolean;
+  thumb_url: string | null;
+  file_url: string | null;
+  download_url: string | null;
+  expires_at: string | null;
+  warnings: string[];
+}
+
+interface Listing {
+  entries: Entry[];
+  total: number;
+  page: number;
+  scopes: Scope[];
+}
+
+const REFRESH_MS = 5000;
+const percent = (share: number) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share);
+
+export function LibraryPage({ boot }: { boot: Boot }) {
+  const [open, setOpen] = useState<string | null>(null);
+  const [scope, setScope] = useState<Scope>(boot.page === "gallery" ? "channel" : "mine");
+  if (open) return <EntryPage boot={boot} entryId={open} onBack={() => setOpen(null)} />;
+  return <List boot={boot} scope={scope} onScope={setScope} onOpen={setOpen} />;
+}
+
+interface ListProps {
+  boot: Boot;
+  scope: Scope;
+  onScope: (scope: Scope) => void;
+  onOpen: (entryId: string) => void;
+}
+
+function List({ boot, scope, onScope, onOpen }: ListProps) {
+  const [listing, setListing] = useState<Listing | null>(null);
+  const [entries, setEntries] = useState<Entry[]>([]);
+  const [query, setQuery] = useState("");
+  const [error, setError] = useState<string | null>(null);
+  const load = async (page = 0) => {
+    try {
+      const path = `/app/api/media?scope=${scope}&page=${page}&q=${encodeURIComponent(query)}`;
+      const data = await call<Listing>(boot, "GET", path);
+      setListing(data);
+      setEntries((before) => (page === 0 ? data.entries : [...before, ...data.entries]));
+      setError(null);
+    } catch (problem) {
+      setError((problem as ApiError).message);
+    }
+  };
+  useEffect(() => {
+    const soon = setTimeout(() => void load(), query ? 250 : 0);
+    const timer = setInterval(() => {
+      if (!document.hidden && (listing?.page ?? 0) === 0) void load();
+    }, REFRESH_MS);
+    return () => {
+      clearTimeout(soon);
+      clearInterval(timer);
+    };
+  }, [scope, query]);
+  const scopes: Scope[] = listing?.scopes ?? [scope];
+  const empty = { mine: t("emptyMine"), channel: t("emptyChannel"), folder: t("emptyFolder") }[scope];
+  return (
+    <main class="library">
+      <h1>{t(scope)}</h1>
+      <div class="tabs" role="tablist">
+        {scopes.map((each) => (
+          <button
+            key={each} type="button" role="tab" aria-selected={each === scope} data-testid={`tab-${each}`}
+            onClick={() => {
+              setListing(null);
+              setEntries([]);
+              onScope(each);
+            }}
+          >
+            {t(each)}
+          </button>
+        ))}
+      </div>
+      <input
+        class="input search" type="search" data-testid="search" placeholder={t("search")} aria-label={t("search")} value={query}
+        onInput={(event) => setQuery(event.currentTarget.value)}
+      />
+      {error && (
+        <Empty title={t("failed")} text={error}><Button onClick={() => void load()}>{t("again")}</Button></Empty>
+      )}
+      {!error && !listing && <Spinner label={t("loading")} />}
+      {!error && listing && entries.length === 0 && <Empty title={t("emptyTitle")} text={query ? t("nothing") : empty} />}
+      <ul class="grid">
+        {entries.map((entry) => <li key={entry.entry_id}><Card entry={entry} onOpen={onOpen} /></li>)}
+      </ul>
+      {listing && entries.length < listing.total && (
+        <div class="row"><Button onClick={() => void load(listing.page + 1)}>{t("more")}</Button></div>
+      )}
+    </main>
+  );
+}
+
+function statusText(entry: Entry): string {
+  if (entry.status === "processing") return t("processing", { percent: percent(entry.progress) });
+  if (entry.status === "failed") return t("failedEntry");
+  if (entry.status === "expired") return t("expired");
+  return length(entry.duration_s);
+}
+
+function Card({ entry, onOpen }: { entry: Entry; onOpen: (entryId: string) => void }) {
+  return (
+    <button
+      type="button" class="entry" data-testid="entry-card" data-title={entry.title} data-status={entry.status}
+      data-room={entry.room_name} onClick={() => onOpen(entry.entry_id)}
+    >
+      <span class="thumb">
+        {entry.thumb_url ? <img src={entry.thumb_url} alt="" loading="lazy" /> : <span aria-hidden="true">▶</span>}
+        <span class={`badge${entry.status === "failed" ? " warn" : ""}`}>{statusText(entry)}</span>
+      </span>
+      <h3>{entry.title}</h3>
+      <p class="note">{entry.course_title} · {entry.room_name} · {day(entry.recorded_at)}</p>
+      {entry.status === "ready" && !entry.published && <p><span class="badge warn">{t("unpublished")}</span></p>}
+    </button>
+  );
+}
+
+interface EntryProps {
+  boot: Boot;
+  entryId: string;
+  onBack: () => void;
+}
+
+function EntryPage({ boot, entryId, onBack }: EntryProps) {
+  const [entry, setEntry] = useState<Entry | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const [asking, setAsking] = useState<"delete" | "rename" | null>(null);
+  const path = `/app/api/media/${encodeURIComponent(entryId)}`;
+  const failed = (problem: unknown) => setError((problem as ApiError).message);
+  const load = () => call<Entry>(boot, "GET", path).then(setEntry, failed);
+  const change = (body: object) => call<Entry>(boot, "PATCH", path, body).then((data) => { setEntry(data); setAsking(null); }, failed);
+  useEffect(() => {
+    void load();
+  }, [entryId]);
+  useEffect(() => {
+    if (entry?.status !== "processing") return;
+    const timer = setInterval(() => void load(), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [entry?.status]);
+  if (!entry)
+    return error ? (
+      <Empty title={t("failed")} text={error}><Button onClick={onBack}>{t("back")}</Button></Empty>
+    ) : (
+      <Spinner label={t("loading")} />
+    );
+  const remove = () => call(boot, "DELETE", path).then(onBack, failed);
+  return (
+    <main class="library" data-testid="entry">
+      <div class="row"><Button look="quiet" onClick={onBack} testId="back">← {t("back")}</Button></div>
+      {entry.file_url ? (
+        // A signed link has an end: when it is over, a fresh one is fetched and playing goes on.
+        <video
+          controls playsInline preload="metadata" src={entry.file_url} poster={entry.thumb_url ?? undefined} data-testid="player"
+          aria-label={t("player", { title: entry.title })} onError={() => void load()}
+        />
+      ) : (
+        <Empty title={statusText(entry)} text={entry.error ?? undefined} />
+      )}
+      <h1>{entry.title}</h1>
+      <p class="note">
+        {entry.course_title} · {entry.room_name} · {day(entry.recorded_at)} · {length(entry.duration_s)}
+        {entry.owner_name && ` · ${t("by", { name: entry.owner_name })}`}
+        {entry.expires_at && ` · ${t("expires", { date: day(entry.expires_at) })}`}
+      </p>
+      {entry.warnings.length > 0 && <p class="note">{t("warning", { text: entry.warnings.join("; ") })}</p>}
+      {error && <p role="alert">{error}</p>}
+      <div class="row">
+        {entry.download_url && <a class="btn" href={entry.download_url} data-testid="download">{t("download")}</a>}
+        {entry.may_edit && (
+          <>
+            <Button testId="publish" onClick={() => void change({ published: !entry.published })}>
+              {entry.published ? t("unpublish") : t("publish")}
+            </Button>
+            <Button onClick={() => setAsking("rename")}>{t("rename")}</Button>
+            <Button look="danger" testId="delete" onClick={() => setAsking("delete")}>{t("delete")}</Button>
+          </>
+        )}
+      </div>
+      {asking === "rename" && <Rename entry={entry} onSave={(title) => void change({ title })} onClose={() => setAsking(null)} />}
+      {asking === "delete" && (
+        <Dialog
+          title={t("deleteTitle", { title: entry.title })}
+          onClose={() => setAsking(null)}
+          foot={
+            <>
+              <Button onClick={() => setAsking(null)}>{t("cancel")}</Button>
+              <Button look="danger" testId="confirm-delete" onClick={() => void remove()}>{t("deleteConfirm", { title: entry.title })}</Button>
+            </>
+          }
+        >
+          <p>{t("deleteText")}</p>
+        </Dialog>
+      )}
+    </main>
+  );
+}
+
+function Rename({ entry, onSave, onClose }: { entry: Entry; onSave: (title: string) => void; onClose: () => void }) {
+  const [title, setTitle] = useState(entry.title);
+  return (
+    <Dialog title={t("rename")} onClose={onClose}>
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onSave(title);
+        }}
+      >
+        <div class="field">
+          <label for="entry-title">{t("title")}</label>
+          <input id="entry-title" value={title} maxLength={200} required onInput={(event) => setTitle(event.currentTarget.value)} />
+        </div>
+        <div class="row"><Button look="primary" type="submit">{t("save")}</Button><Button onClick={onClose}>{t("cancel")}</Button></div>
+      </form>
+    </Dialog>
+  );
+}
