@@ -147,7 +147,19 @@ class Hub:
         if not connection.media_joined:
             await self._join_media(connection, accepted.state)
         await self._welcome(connection, resumed)
+        if resumed:
+            await self._repeat_offer(connection, accepted.state)
         return connection
+
+    async def _repeat_offer(self, connection: Connection, state: SessionState) -> None:
+        """Offers that came while the socket was down are lost: a move to the same room repeats the newest."""
+        person = state.people.get(connection.access.person_id)
+        if person is None or not connection.media_joined:
+            return
+        try:
+            await self.media.move(connection.peer_id, person.room_id)
+        except MediaError as error:
+            log.info("media.repeat_failed code=%s", error.code)
 
     async def _connection(
         self, access: Access, socket: Socket, resume: str | None

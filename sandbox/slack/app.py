@@ -11,12 +11,18 @@ from typing import Any
 import requests
 from flask import Flask, Response, abort, jsonify, request, send_from_directory
 
-from bot.registry import DESCRIPTIONS, USAGE
 from sandbox.slack import client
 from sandbox.slack.setup import CHANNELS, TEAM_ID, USERS
 from sandbox.slack.store import SlackStore
 
 STATIC = Path(__file__).with_name("static")
+MANIFEST = Path(__file__).parents[2] / "manifests" / "slack.http.json"
+
+
+def slash_commands() -> dict[str, dict[str, str]]:
+    """The app's commands as Slack knows them: from its manifest."""
+    features = json.loads(MANIFEST.read_text(encoding="utf-8"))["features"]
+    return {entry["command"]: entry for entry in features["slash_commands"]}
 
 
 def create_app(own_url: str, bot_url: str, signing_secret: str, bot_token: str) -> Flask:
@@ -43,7 +49,11 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secr
     def world() -> Response:
         users = [{"id": u, "name": name} for u, (_, name) in USERS.items()]
         channels = [{"id": c, "name": name, "private": private} for c, (name, private) in CHANNELS.items()]
-        commands = [{"command": c, "description": d, "usage": USAGE[c]} for c, d in DESCRIPTIONS.items()]
+        known = slash_commands().values()
+        commands = [
+            {"command": c["command"], "description": c["description"], "usage": c["usage_hint"]}
+            for c in known
+        ]
         return jsonify({"users": users, "channels": channels, "commands": commands})
 
     @app.get("/channel/<channel>")
@@ -71,7 +81,7 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secr
             store.add(channel, {"user": user, "text": text})
             return jsonify({"ok": True})
         command, _, rest = text.partition(" ")
-        if command not in DESCRIPTIONS:
+        if command not in slash_commands():
             _ephemeral(store, channel, user, {"text": f"{command} is not a command here."})
             return jsonify({"ok": False})
         answer = _to_bot(
