@@ -8,8 +8,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from models.store.database import Database
+from models.store.migrate import upgrade
 from server import logs
 from server.settings import SettingsError, load, prepare
+
+SCOPES = ("recordings:read", "recordings:write", "commands")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,11 +63,48 @@ def _parser() -> argparse.ArgumentParser:
     add.set_defaults(run=_lti_add)
     lti.add_parser("list", help="list the registered platforms").set_defaults(run=_lti_list)
     lti.add_parser("urls", help="print the addresses to paste into the LMS").set_defaults(run=_lti_urls)
+    keys = commands.add_parser("key", help="API keys of integrators").add_subparsers(
+        title="key", metavar="ACTION", required=True
+    )
+    create = keys.add_parser("create", help="make a key; its secret is shown once")
+    create.add_argument("name")
+    create.add_argument(
+        "--scope", action="append", choices=SCOPES, default=[], help="repeatable; default: all"
+    )
+    create.add_argument("--course", help="limit the key to one course id")
+    create.set_defaults(run=_key_create)
+    revoke = keys.add_parser("revoke", help="revoke a key")
+    revoke.add_argument("key_id")
+    revoke.set_defaults(run=_key_revoke)
     return parser
 
 
+def _key_create(args: argparse.Namespace) -> int:
+    from models.store.keys import create_key
+
+    scopes = args.scope or list(SCOPES)
+    key_id, secret = create_key(_database(), args.name, scopes, course_id=args.course)
+    print(f"Key {key_id} for {args.name} ({', '.join(scopes)}). Its secret is shown only now:\n{secret}")
+    return 0
+
+
+def _key_revoke(args: argparse.Namespace) -> int:
+    from models.store.keys import revoke_key
+
+    if not revoke_key(_database(), args.key_id):
+        raise SettingsError([f"There is no key {args.key_id} that could be revoked."])
+    print(f"Key {args.key_id} is revoked.")
+    return 0
+
+
+def _database() -> Database:
+    """The migrated database of the settings."""
+    settings = prepare(load())
+    upgrade(settings.db_url)
+    return Database(settings.db_url)
+
+
 def _serve(_args: argparse.Namespace) -> int:
-    from models.store.migrate import upgrade
     from server.processes import programs
     from server.supervisor import Supervisor
 
@@ -93,24 +134,16 @@ def _selftest(args: argparse.Namespace) -> int:
 
 
 def _migrate(_args: argparse.Namespace) -> int:
-    from models.store.migrate import upgrade
-
-    settings = prepare(load())
-    upgrade(settings.db_url)
+    _database().close()
     print("The database is up to date.")
     return 0
 
 
 def _lti_add(args: argparse.Namespace) -> int:
-    from models.store.database import Database
     from models.store.lti import add_platform
-    from models.store.migrate import upgrade
 
-    settings = prepare(load())
-    upgrade(settings.db_url)
-    db = Database(settings.db_url)
     platform = add_platform(
-        db,
+        _database(),
         issuer=args.issuer,
         client_id=args.client_id,
         auth_login_url=args.auth_url,
@@ -125,11 +158,9 @@ def _lti_add(args: argparse.Namespace) -> int:
 
 
 def _lti_list(_args: argparse.Namespace) -> int:
-    from models.store.database import Database
     from models.store.lti import list_platforms
 
-    settings = prepare(load())
-    for platform in list_platforms(Database(settings.db_url)):
+    for platform in list_platforms(_database()):
         print(f"{platform.id}\t{platform.app}\t{platform.issuer}\t{platform.client_id}")
     return 0
 

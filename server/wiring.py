@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from flask import Flask, Response
 from slack_bolt import App
 
-from api.app import ApiDeps
-from api.app import create_blueprint as api_blueprint
+from api.app import create_blueprints as api_blueprints
 from bot.app import build_app
 from bot.notify import Notifier
 from bot.outbox import Outbox
@@ -126,7 +125,14 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack_app
             LtiDeps(db, rooms, settings.base_url.rstrip("/"), settings.web_dist, settings.slack_enabled)
         )
     )
-    app.register_blueprint(api_blueprint(ApiDeps(db, settings.library_dir, settings.key("links"))))
+    for blueprint in api_blueprints(
+        db=db,
+        rooms=rooms,
+        library_root=settings.library_dir,
+        link_key=settings.key("links"),
+        base_url=settings.base_url.rstrip("/"),
+    ):
+        app.register_blueprint(blueprint)
     if slack_app is not None:
         app.register_blueprint(bot_blueprint(slack_app))
     app.add_url_rule("/", "start", _start)
