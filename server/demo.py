@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from models.store.database import Database
 from models.store.migrate import upgrade
 from sandbox.lms.setup import register_practice_platform
 from sandbox.slack.setup import TEAM_ID, link_practice
-from server.ports_check import taken
+from server.ports_check import free_port, taken
 from server.processes import programs
 from server.settings import Settings, SettingsError, load, prepare
 from server.supervisor import Program, Supervisor
@@ -52,6 +53,23 @@ def demo_settings(environ: dict[str, str] | None = None) -> Demo:
     port = environ.get("SIDEROOM_PORT", "8080")
     environ.setdefault("SIDEROOM_BASE_URL", f"http://127.0.0.1:{port}")
     settings = prepare(load(environ))
+    return Demo(with_practice_slack(settings, slack_port), lms_port, slack_port)
+
+
+def free_demo(folder: Path) -> Demo:
+    """A demo on free ports with its data in ``folder``; for the self-test and for tests."""
+    port, lms_port, slack_port = free_port(), free_port(), free_port()
+    settings = prepare(
+        Settings(
+            data_dir=folder,
+            base_url=f"http://127.0.0.1:{port}",
+            port=port,
+            media_port=free_port(socket.SOCK_DGRAM),
+            control_port=free_port(),
+            tap_port=free_port(),
+            composers=2,
+        )
+    )
     return Demo(with_practice_slack(settings, slack_port), lms_port, slack_port)
 
 

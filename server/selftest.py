@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
+import shutil
 import sys
 import tempfile
 import time
@@ -26,10 +26,8 @@ from sandbox.lms.client import RoomBoot, launch, open_room
 from sandbox.participant import Participant
 from sandbox.slack.client import send_command
 from sandbox.slack.setup import ALICE_SLACK, MODERATORS_CHANNEL
-from server.demo import Demo, practice_programs, prepare_database, wait_ready, with_practice_slack
-from server.ports_check import free_port
+from server.demo import free_demo, practice_programs, prepare_database, wait_ready
 from server.processes import programs
-from server.settings import Settings, prepare
 from server.supervisor import Supervisor
 
 log = logging.getLogger("sideroom.selftest")
@@ -64,7 +62,7 @@ class SelfTest:
         self.report = Report()
         self._folder = folder
         self._say = say
-        self._demo = _free_demo(folder)
+        self._demo = free_demo(folder)
         self._supervisor: Supervisor | None = None
         self._boots: dict[str, RoomBoot] = {}
         self._pages: dict[str, Any] = {}
@@ -315,22 +313,6 @@ def _absolute(page: Any, url: str) -> str:
     return url if url.startswith("http") else f"{page.base_url}{url}"
 
 
-def _free_demo(folder: Path) -> Demo:
-    port, lms_port, slack_port = free_port(), free_port(), free_port()
-    settings = prepare(
-        Settings(
-            data_dir=folder,
-            base_url=f"http://127.0.0.1:{port}",
-            port=port,
-            media_port=free_port(socket.SOCK_DGRAM),
-            control_port=free_port(),
-            tap_port=free_port(),
-            composers=2,
-        )
-    )
-    return Demo(with_practice_slack(settings, slack_port), lms_port, slack_port)
-
-
 def run(*, as_json: bool, keep: bool = False) -> int:
     """Run the self-test; prints a line a step (to standard error with ``as_json``). 0 only if everything holds."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
@@ -347,11 +329,5 @@ def run(*, as_json: bool, keep: bool = False) -> int:
     if keep or not report.ok:
         print(f"Everything is kept in {folder}", file=out)
     else:
-        _remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     return 0 if report.ok else 1
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
