@@ -12,6 +12,7 @@ from bot.registry import ALIASES, DEFAULT_VERB, Verb, verbs_of
 MAX_CHARS: Final = 3000
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})
 _DURATION = re.compile(r"^(\d{1,4})(s|sec|m|min|minutes?|h|hours?)?$", re.I)
+_NUMBER = re.compile(r"^[0-9]{1,4}$")
 _MENTION = re.compile(r"^<@([A-Z0-9_]+)(?:\|[^>]*)?>$")
 _ROOMS = re.compile(r"^\s*(\d{1,3}(?:\s*,\s*\d{1,3})*)\s*:\s*(.+)$", re.S)
 
@@ -111,7 +112,7 @@ def _number(words: list[str], default: int | None) -> int | None:
     if not words:
         return default
     word = words[0].removeprefix("#")
-    if not word.isdigit() or len(word) > 4:
+    if not _NUMBER.match(word):
         raise BadUsage(f"“{_plain(words[0])}” is not a number.")
     return int(word)
 
@@ -126,12 +127,12 @@ def _start(verb: Verb, words: list[str]) -> Typed:
         if word == "for":
             if not rest:
                 raise BadUsage("Say for how long: `for 15m`.")
-            seconds = duration(rest.pop(0))
+            seconds = duration(rest.pop(0).strip(","))
         elif word in ("auto", "manual", "self", "keep", "record"):
             said.add(word)
         elif word in ("rooms", "room", "and", "with"):
             continue
-        elif word.isdigit() and number is None and len(word) <= 4:
+        elif _NUMBER.match(word) and number is None:
             number = int(word)
         elif _DURATION.match(word) and seconds is None:
             seconds = duration(word)
@@ -146,7 +147,7 @@ def _start(verb: Verb, words: list[str]) -> Typed:
 
 def _move(verb: Verb, words: list[str]) -> Typed:
     found = _MENTION.match(words[0]) if words else None
-    numbers = [word for word in words[1:] if word.isdigit()]
+    numbers = [word for word in words[1:] if _NUMBER.match(word)]
     if found is None or not numbers:
         raise BadUsage("Say who and where: `/breakout move @bob 2`.")
     return Typed(verb, user=found[1], number=_number(numbers, None))

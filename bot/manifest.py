@@ -53,7 +53,8 @@ def text(*, socket: bool) -> str:
 
 
 def main() -> None:
-    (FOLDER / "slack.http.json").write_text(text(socket=False), encoding="utf-8")
+    for name, socket in (("slack.http.json", False), ("slack.socket.json", True)):
+        (FOLDER / name).write_text(text(socket=socket), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,12 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("", "disconnect", "", "Forget the connection", "linked user"),
     Verb(
-        "", "link", "[moderators|class]", "Link this channel to your course", "moderator", "link moderators"
+        "",
+        "link",
+        "[moderators|class] [COURSE]",
+        "Link this channel to your course",
+        "moderator",
+        "link moderators",
     ),
     Verb("", "unlink", "", "Unlink this channel", "moderator"),
     Verb("", "join", "[N]", "Open the room", "linked user", "join 2"),
@@ -98,8 +103,8 @@ VERBS: tuple[Verb, ...] = (
     Verb("record", "pause", "", "Pause recording", "moderator"),
     Verb("record", "resume", "", "Go on recording", "moderator"),
     Verb("record", "stop", "", "Stop recording", "moderator"),
-    Verb("record", "status", "", "What is being recorded", "linked user"),
-    Verb("record", "list", "", "Recent recordings", "linked user"),
+    Verb("record", "status", "", "What is being recorded", "moderator"),
+    Verb("record", "list", "", "The session's recordings", "moderator"),
 )
 DEFAULT_VERB = {"": "status", "breakout": "start", "broadcast": "", "help-calls": "list", "record": "status"}
 """What a command without arguments means."""

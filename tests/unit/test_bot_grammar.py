@@ -1,0 +1,129 @@
+"""What people type to the bot: documented examples, quotes, mentions, rubbish."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.grammar import BadUsage, Typed, parse
+from bot.registry import ALIASES, ROOT, VERBS
+
+pytestmark = pytest.mark.unit
+
+COMMANDS = (ROOT, *ALIASES)
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            *(verb.name for verb in VERBS if verb.name),
+            *ALIASES.values(),
+            *(
+                "for",
+                "15m",
+                "90s",
+                "1h",
+                "4",
+                "²",
+                "٣",
+                "-1",
+                "99999999",
+                "record",
+                "all",
+                "main",
+                "room",
+                "keep",
+            ),
+            *("<@U0BOB|bob>", "<#C1|x>", "<!channel>", "“", "”", '"', "'", "1,3:", ":", "#1", "@bob", "\x00"),
+        ]
+    ),
+    st.text(max_size=12),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(COMMANDS), st.lists(WORDS, max_size=7).map(" ".join))
+def test_no_text_raises_anything_but_bad_usage(command: str, text: str) -> None:
+    try:
+        typed = parse(command, text)
+    except BadUsage as usage:
+        assert str(usage)
+        assert "<" not in str(usage), "what was typed must not come back as a mention"
+    else:
+        assert typed.verb in VERBS
+        assert typed.number is None or 0 <= typed.number <= 9999
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=200))
+def test_a_broadcast_keeps_its_words(text: str) -> None:
+    try:
+        typed = parse("/broadcast", "all: " + text)
+    except BadUsage:
+        pytest.fail("any text can be sent")
+    assert typed.text.startswith("all:")
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.example], ids=lambda verb: verb.full)
+def test_documented_examples_are_understood(verb: object) -> None:
+    known = next(v for v in VERBS if v is verb)
+    example = known.example.replace("@bob", "<@U0BOB|bob>")
+    assert parse(ROOT, f"{known.group} {example}".strip()).verb is known
+    if known.group:
+        assert parse(f"/{known.group}", example).verb is known
+
+
+def test_start_with_everything() -> None:
+    typed = parse("/breakout", "START 4 rooms for 15m, auto record")
+    assert (typed.number, typed.seconds, typed.words) == (4, 900, {"auto", "record"})
+    assert not typed.is_bare
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("15m", 900), ("90s", 90), ("1h", 3600), ("5", 300), ("2 hours", None), ("10min", 600)],
+)
+def test_durations(said: str, seconds: int | None) -> None:
+    if seconds is None:
+        with pytest.raises(BadUsage):
+            parse("/breakout", f"start 4 for {said}")
+    else:
+        assert parse("/breakout", f"start 4 for {said}").seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["“Two minutes left”", '"Two minutes left"', "„Two minutes left“"])
+def test_quotes_around_a_broadcast_go(text: str) -> None:
+    assert parse("/broadcast", text) == Typed(parse("/broadcast", "x").verb, text="Two minutes left")
+
+
+def test_broadcast_to_some_rooms() -> None:
+    typed = parse("/broadcast", "1, 3 : Two minutes: hurry")
+    assert (typed.rooms, typed.text) == ((1, 3), "Two minutes: hurry")
+
+
+@pytest.mark.parametrize("command", ["/broadcast", "/breakout"])
+def test_nothing_typed_asks_for_a_form(command: str) -> None:
+    assert parse(command, "  ").is_bare
+
+
+def test_a_mention_names_the_person() -> None:
+    typed = parse("/breakout", "move <@U0BOB|bob> 2")
+    assert (typed.user, typed.number) == ("U0BOB", 2)
+    with pytest.raises(BadUsage, match="who and where"):
+        parse("/breakout", "move bob 2")
+
+
+@pytest.mark.parametrize(
+    ("command", "typo", "nearest"),
+    [("/breakout", "sart 4", "start"), ("/room", "conect X", "connect"), ("/record", "pauze", "pause")],
+)
+def test_an_unknown_verb_is_answered_with_the_nearest(command: str, typo: str, nearest: str) -> None:
+    with pytest.raises(BadUsage, match=f"Did you mean `{nearest}`"):
+        parse(command, typo)
+
+
+@pytest.mark.parametrize(
+    "text", ["start 4 auto manual", "start for", "start 4 for soon", "add ²", "move <@U1> ²"]
+)
+def test_what_is_not_understood(text: str) -> None:
+    with pytest.raises(BadUsage):
+        parse("/breakout", text)
