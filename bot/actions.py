@@ -335,8 +335,7 @@ class Actions:
         if not calls:
             return Reply("Nobody is waiting for help.")
         lines = [
-            f"{n}. {escape(messages.call_text(state, call))} ({call.status.value})"
-            for n, call in enumerate(calls, 1)
+            f"{n}. {messages.call_text(state, call)} ({call.status.value})" for n, call in enumerate(calls, 1)
         ]
         return Reply("\n".join(lines))
 
@@ -389,7 +388,7 @@ class Actions:
             raise DomainError("not_moderator")
         if not state.recordings:
             return Reply("Nothing is being recorded.")
-        lines = [escape(messages.recording_text(state, r)) for r in state.recordings.values()]
+        lines = [messages.recording_text(state, r) for r in state.recordings.values()]
         return Reply("\n".join(lines))
 
     def room_action(self, asker: Asker, value: str) -> Reply:

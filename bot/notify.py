@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.blocks import card, messages
+from bot.blocks.parts import escape
 from models.store import slack
 from models.store.database import Database
 from models.store.slack import ChannelLink
@@ -92,7 +93,7 @@ class Notifier:
             return None
         user = slack.slack_users(self._db, team_id).get(PersonId(call.handled_by))
         person = state.people.get(call.handled_by)
-        return f"<@{user}>" if user else (person.name if person else "A moderator")
+        return f"<@{user}>" if user else (escape(person.name) if person else "A moderator")
 
     def _recordings(self, channel: ChannelLink, committed: Committed) -> None:
         state = committed.after

@@ -31,10 +31,10 @@ STATES = {
 
 
 def text_of(state: SessionState) -> str:
-    """The sentence for notifications and screen readers."""
+    """The sentence for notifications and screen readers; Slack reads it as mrkdwn, so names are escaped."""
     if not state.is_open:
-        return f"{state.course_title}: the session has ended"
-    return f"{state.course_title}: breakout {STATES[state.breakout.status].lower()}, {_people(state)} people"
+        return f"{escape(state.course_title)}: the session has ended"
+    return f"{escape(state.course_title)}: breakout {STATES[state.breakout.status].lower()}, {_people(state)} people"
 
 
 def _people(state: SessionState) -> int:

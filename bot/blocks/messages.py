@@ -24,11 +24,12 @@ from rooms.state import HelpCall, Recording, SessionState
 def call_text(state: SessionState, call: HelpCall) -> str:
     person = state.people.get(call.person_id)
     room = state.rooms.get(call.room_id)
-    return f"{person.name if person else 'Somebody'} in {room.name if room else 'a room'} asks for help"
+    who, where = person.name if person else "Somebody", room.name if room else "a room"
+    return f"{escape(who)} in {escape(where)} asks for help"
 
 
 def call_message(state: SessionState, call: HelpCall, helper: str | None) -> list[Block]:
-    """An open call with its buttons, or what became of it. ``helper``: a Slack mention or a name."""
+    """An open call with its buttons, or what became of it. ``helper``: a Slack mention or an escaped name."""
     person = state.people.get(call.person_id)
     room = state.rooms.get(call.room_id)
     who = f"*{escape(person.name if person else 'Somebody')}*"
@@ -65,7 +66,7 @@ def call_message(state: SessionState, call: HelpCall, helper: str | None) -> lis
 
 
 def recording_text(state: SessionState, recording: Recording) -> str:
-    return f"{state.course_title}, {recording.room_name}: recording {_word(recording)}"
+    return f"{escape(state.course_title)}, {escape(recording.room_name)}: recording {_word(recording)}"
 
 
 def _word(recording: Recording) -> str:

@@ -1,0 +1,167 @@
+"""Cards, messages and forms keep Slack's sizes, as its own SDK checks them, and never let a name ping the class."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+from bot.blocks import card, messages
+from bot.blocks.parts import button, clock_time, escape, length, plain
+from models.values import (
+    MAIN_ROOM,
+    BreakoutStatus,
+    CallId,
+    CallStatus,
+    PersonId,
+    RecordingId,
+    RecordingStatus,
+    Role,
+    RoomId,
+    SessionId,
+    SessionStatus,
+)
+from rooms.state import Breakout, HelpCall, Participant, Recording, Room, SessionState
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
+EVIL = "<!channel> & <@U0BOB>"
+
+
+def state_with(rooms: int, name: str = "Room", *, person: str = "Bob") -> SessionState:
+    """A running breakout: Alice in the main room, Bob in room 1, who calls; room 1 is recorded."""
+    room_ids = [RoomId(f"r{n}") for n in range(1, rooms + 1)]
+    made = {MAIN_ROOM: Room(MAIN_ROOM, "Main room", 0)}
+    made |= {room_id: Room(room_id, name, n) for n, room_id in enumerate(room_ids, 1)}
+    first = room_ids[0] if room_ids else MAIN_ROOM
+    alice = Participant(PersonId("alice"), "Alice", Role.MODERATOR, NOW)
+    bob = replace(Participant(PersonId("bob"), person, Role.PARTICIPANT, NOW), room_id=first)
+    call = HelpCall(CallId("h1"), bob.person_id, first, NOW)
+    recording = Recording(RecordingId("rec1"), first, name, alice.person_id, NOW, RecordingStatus.RECORDING)
+    return SessionState(
+        SessionId("s" * 32),
+        course_title=name,
+        seq=12_345,
+        people={alice.person_id: alice, bob.person_id: bob},
+        rooms=made,
+        breakout=Breakout(BreakoutStatus.RUNNING, 1, ends_at=NOW),
+        calls={call.call_id: call},
+        recordings={recording.recording_id: recording},
+    )
+
+
+def check(blocks: list[dict[str, Any]], most: int = 50) -> str:
+    """Slack's own models find no fault; the JSON text."""
+    assert 1 <= len(blocks) <= most
+    for parsed in Block.parse_all(blocks):
+        parsed.to_dict()
+    ids = [block["block_id"] for block in blocks if "block_id" in block]
+    assert len(set(ids)) == len(ids)
+    return json.dumps(blocks)
+
+
+@pytest.mark.parametrize("rooms", [0, 1, 20, 21, 100])
+@pytest.mark.parametrize("name", ["Room", "R" * 300, EVIL * 20])
+@pytest.mark.parametrize("moderators", [True, False])
+def test_the_card_keeps_slacks_sizes(rooms: int, name: str, moderators: bool) -> None:
+    check(card.card(state_with(rooms, name), NOW, "https://room.example/go", moderators=moderators))
+
+
+def test_a_class_channel_sees_no_controls_and_no_names() -> None:
+    said = check(card.card(state_with(3), NOW, "https://room.example/go", moderators=False))
+    assert "open_dashboard" in said
+    for hidden in ("gather", "room_menu", "rec_all", "Bob", "REC"):
+        assert hidden not in said
+
+
+def test_an_ended_session_has_no_buttons() -> None:
+    ended = replace(state_with(2), status=SessionStatus.ENDED)
+    said = check(card.card(ended, NOW, "https://room.example/go"))
+    assert "has ended" in said
+    assert "action_id" not in said
+
+
+def every_message(state: SessionState) -> list[list[dict[str, Any]]]:
+    (call,) = state.calls.values()
+    (recording,) = state.recordings.values()
+    calls = [
+        messages.call_message(state, replace(call, status=status, handled_by=PersonId("alice")), "<@U0ALICE>")
+        for status in CallStatus
+    ]
+    recordings = [
+        messages.recording_message(
+            state, replace(recording, status=status, error=EVIL), "https://room.example/go"
+        )
+        for status in RecordingStatus
+    ]
+    return [*calls, *recordings]
+
+
+@pytest.mark.parametrize("name", ["Room", "R" * 300, EVIL * 20])
+def test_messages_keep_slacks_sizes(name: str) -> None:
+    for blocks in every_message(state_with(1, name, person=name)):
+        check(blocks)
+
+
+def mrkdwn_texts(found: Any) -> list[str]:
+    """All texts that Slack reads as mrkdwn."""
+    if isinstance(found, list):
+        return [text for each in found for text in mrkdwn_texts(each)]
+    if not isinstance(found, dict):
+        return []
+    if found.get("type") == "mrkdwn":
+        return [found["text"]]
+    return mrkdwn_texts(list(found.values()))
+
+
+def test_a_room_called_channel_pings_nobody() -> None:
+    state = state_with(2, EVIL, person=EVIL)
+    for blocks in [card.card(state, NOW, "https://room.example/go"), *every_message(state)]:
+        said = "".join(mrkdwn_texts(blocks))
+        assert "<!channel>" not in said
+        assert "<@U0BOB>" not in said
+    (call,) = state.calls.values()
+    (recording,) = state.recordings.values()
+    for text in (
+        card.text_of(state),
+        card.text_of(replace(state, status=SessionStatus.ENDED)),
+        messages.call_text(state, call),
+        messages.recording_text(state, recording),
+        messages.status_lines(state, NOW),
+    ):
+        assert "<!channel>" not in text, "the text beside the blocks is mrkdwn too"
+        assert "&lt;!channel&gt;" in text
+
+
+def test_an_open_call_can_be_answered_and_a_claimed_one_not() -> None:
+    state = state_with(1)
+    (call,) = state.calls.values()
+    assert "help_join" in check(messages.call_message(state, call, None))
+    claimed = check(messages.call_message(state, replace(call, status=CallStatus.CLAIMED), "<@U0ALICE>"))
+    assert "help_join" not in claimed
+    assert "<@U0ALICE> is on the way" in claimed
+
+
+def test_forms_keep_slacks_sizes() -> None:
+    for view in (messages.create_modal("{}"), messages.broadcast_modal("{}", "x" * 5000)):
+        View(**view).to_dict()
+        check(view["blocks"], most=100)
+
+
+@pytest.mark.parametrize("name", ["", "start", "nonsense", "record"])
+def test_help_fits_in_a_message(name: str) -> None:
+    check(messages.help_blocks(name))
+
+
+def test_small_pieces() -> None:
+    assert len(plain("x" * 76)["text"]) == 75
+    assert len(button("x" * 200, "a")["text"]["text"]) == 75
+    assert escape("<a & b>") == "&lt;a &amp; b&gt;"
+    assert clock_time(NOW) == f"<!date^{int(NOW.timestamp())}^{{time}}|10:00 UTC>"
+    assert (length(245), length(3845), length(-3)) == ("4:05", "1:04:05", "0:00")
