@@ -332,7 +332,7 @@ class PublishConnection(Connection):
 
 
 class SubscribeConnection(Connection):
-    """Shows others to a browser on lines that are re-used. Lines are only ever appended, each offer names all."""
+    """Shows others to a browser on lines that are reused. Lines are only ever appended, each offer names all."""
 
     direction = "subscribe"
 
