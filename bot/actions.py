@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from slack_sdk.errors import SlackClientError
+
 from bot.blocks import messages
 from bot.blocks.parts import escape
 from bot.grammar import Typed
 from bot.registry import VERBS
 from models.store import people, slack
 from models.store.database import Database
+from models.store.people import Course
 from models.values import (
     MAIN_ROOM,
     Actor,
@@ -38,6 +41,10 @@ from rooms.service import RoomsService
 from rooms.state import HelpCall, Room, SessionState
 
 _JOIN = next(verb for verb in VERBS if (verb.group, verb.name) == ("", "join"))
+
+
+ChannelLookup = Callable[[str], dict[str, Any] | None]
+"""Slack's ``conversations.info`` of a channel; None when the app cannot see it. May raise SlackClientError, OSError."""
 
 
 class SlackRefusal(Exception):
@@ -71,9 +78,10 @@ class Reply:
 class Actions:
     """One method a verb. Raises SlackRefusal or DomainError."""
 
-    def __init__(self, db: Database, rooms: RoomsService) -> None:
+    def __init__(self, db: Database, rooms: RoomsService, channel: ChannelLookup) -> None:
         self._db = db
         self._rooms = rooms
+        self._channel = channel
         self._verbs: dict[tuple[str, str], Callable[[Asker, Typed], Reply]] = {
             ("", "status"): self._status,
             ("", "help"): lambda _a, t: Reply("Commands", messages.help_blocks(t.text)),
@@ -202,13 +210,44 @@ class Actions:
             course
             for course in people.courses_of(self._db, person_id)
             if people.membership_role(self._db, course.course_id, person_id) is Role.MODERATOR
+            and not course.context_id.startswith("~")
         ]
         if not mine:
             raise DomainError("not_moderator")
+        linked = slack.channel_link(self._db, asker.team_id, asker.channel_id)
+        if linked is not None and linked.course_id not in {course.course_id for course in mine}:
+            raise SlackRefusal(
+                "other_course",
+                "This channel is linked to another course. A moderator of that course must type `/room unlink` first.",
+            )
         role = "class" if "class" in typed.words else "moderators"
-        slack.link_channel(self._db, asker.team_id, asker.channel_id, mine[0].course_id, role, person_id)
+        course = _choose(mine, typed.text, role)
+        self._check_place(asker.channel_id, role)
+        slack.link_channel(self._db, asker.team_id, asker.channel_id, course.course_id, role, person_id)
         slack.audit(self._db, asker.user_id, person_id, "link_channel", asker.channel_id, "ok")
-        return Reply(f"This channel is linked to *{escape(mine[0].title)}* as its {role} channel.")
+        return Reply(f"This channel is linked to *{escape(course.title)}* as its {role} channel.")
+
+    def _check_place(self, channel_id: str, role: str) -> None:
+        """Help calls name students: only a private channel of this workspace may get them."""
+        try:
+            info = self._channel(channel_id)
+        except (SlackClientError, OSError):
+            raise SlackRefusal(
+                "slack_unreachable", "Slack did not tell about this channel. Please try again."
+            ) from None
+        if info is None or info.get("is_member") is False:
+            raise SlackRefusal(
+                "not_in_channel", "The app is not in this channel. Type `/invite @Classroom`, then try again."
+            )
+        if info.get("is_ext_shared") or info.get("is_archived") or info.get("is_im"):
+            raise SlackRefusal(
+                "channel_unfit", "Only channels of this workspace that are not archived can be linked."
+            )
+        if role == "moderators" and not info.get("is_private"):
+            raise SlackRefusal(
+                "channel_unfit",
+                "Everybody can read this channel. Link a private channel of the moderators, or type `/room link class`.",
+            )
 
     def _unlink(self, asker: Asker, _typed: Typed) -> Reply:
         actor = self.actor(asker, self.course(asker))
@@ -395,7 +434,7 @@ class Actions:
         """The card's room menu: ``join|rec_start|rec_toggle|rec_stop:SESSION:N``."""
         what, session_id, number = [*value.split(":"), "", ""][:3]
         actor, state = self.here(asker)
-        if state.session_id != session_id or not number.isdigit():
+        if state.session_id != session_id or not number.isdecimal():
             raise DomainError("session_ended")
         room = self._room(state, int(number))
         if what == "join":
@@ -414,3 +453,14 @@ class Actions:
             command = (c.ResumeRecording if paused else c.PauseRecording)(recording.recording_id)
         self.submit(asker, actor, state.session_id, command)
         return Reply("Done.")
+
+
+def _choose(courses: list[Course], wanted: str, role: str) -> Course:
+    """The course that is meant: the only one, or the one whose title was typed. Raises SlackRefusal."""
+    said = wanted.casefold()
+    found = [course for course in courses if said in course.title.casefold()]
+    exact = [course for course in found if said == course.title.casefold()]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    titles = ", ".join(f"`/room link {role} {escape(course.title)}`" for course in (found or courses)[:10])
+    raise SlackRefusal("bad_usage", f"Say which course: {titles}.")

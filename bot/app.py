@@ -6,8 +6,10 @@ Slack goes through the outbox. A request taken before is answered 200 and change
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +26,10 @@ from bot.registry import ALIASES, ROOT
 from bot.settings import BotSettings
 from models.store import slack
 from models.store.database import Database
-from models.values import SessionId
-from rooms.errors import DomainError
+from models.values import Actor, SessionId
+from rooms.errors import CODES, DomainError
 from rooms.service import RoomsService
+from rooms.state import SessionState
 
 log = logging.getLogger("sideroom.bot")
 SIMPLE_BUTTONS = ("gather", "end", "shuffle", "rr", "add_time", "rec_all")
@@ -45,24 +48,36 @@ def build_app(settings: BotSettings, db: Database, rooms: RoomsService) -> App:
         process_before_response=True,
         authorize=lambda **_: _authorize(settings),
     )
-    handler = _Handler(settings, db, Actions(db, rooms), client)
+    handler = _Handler(settings, db, Actions(db, rooms, functools.partial(_channel, client)), client)
     app.middleware(handler.dedupe)
+    app.error(handler.failed)
     for name in (ROOT, *ALIASES):
-        app.command(name)(handler.command)
+        app.command(name)(handler.finishing(handler.command))
     for name in SIMPLE_BUTTONS:
-        app.action(name)(handler.simple)
-    app.action("room_menu")(handler.room_menu)
-    app.action("help_join")(handler.help_join)
-    app.action("help_dismiss")(handler.help_dismiss)
-    app.action("start_open")(handler.start_open)
-    app.action("broadcast_open")(handler.broadcast_open)
-    app.action("open_dashboard")(handler.link_button)
-    app.action("rec_watch")(handler.link_button)
-    app.view("create_breakout")(handler.create_breakout)
-    app.view("broadcast")(handler.broadcast)
-    for event in ("app_home_opened", "channel_archive", "group_archive", "channel_deleted", "channel_shared"):
-        app.event(event)(handler.channel_event)
+        app.action(name)(handler.finishing(handler.simple))
+    app.action("room_menu")(handler.finishing(handler.room_menu))
+    app.action("help_join")(handler.finishing(handler.help_join))
+    app.action("help_dismiss")(handler.finishing(handler.help_dismiss))
+    app.action("start_open")(handler.finishing(handler.start_open))
+    app.action("broadcast_open")(handler.finishing(handler.broadcast_open))
+    app.view("create_breakout")(handler.finishing(handler.create_breakout))
+    app.view("broadcast")(handler.finishing(handler.broadcast))
+    # Last: link buttons, buttons of old messages, events that need nothing. Unacknowledged, Slack would show a
+    # warning or count failures.
+    app.action(re.compile(".*"))(handler.finishing(handler.nothing))
+    app.event(re.compile(".*"))(handler.finishing(handler.event))
     return app
+
+
+def _channel(client: WebClient, channel_id: str) -> dict[str, Any] | None:
+    """What Slack knows about a channel; None when the app cannot see it. Raises SlackClientError, OSError."""
+    try:
+        found = client.conversations_info(channel=channel_id).get("channel")
+    except SlackApiError as error:
+        if error.response is not None and error.response.get("error") == "channel_not_found":
+            return None
+        raise
+    return found if isinstance(found, dict) else None
 
 
 def _authorize(settings: BotSettings) -> Any:
@@ -97,13 +112,29 @@ class _Handler:
         if not slack.take_in(self._db, key, kind):
             log.info("slack.repeated kind=%s", kind)
             return BoltResponse(status=200, body="")
+        return next()
+
+    def finishing(self, listener: Callable[..., None]) -> Callable[..., None]:
+        """A listener that marks its request as done; one that died half-way is run again when Slack sends it again."""
+
+        @functools.wraps(listener)
+        def run(**given: Any) -> None:
+            listener(**given)
+            slack.finish_inbox(self._db, request_key(given["body"])[0], "done")
+
+        return run
+
+    def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
+        """A mistake of ours: told to who typed; everything else is answered 500, so Slack sends events again."""
+        log.error("slack.listener_failed", exc_info=error)
         try:
-            answer = next()
+            slack.finish_inbox(self._db, request_key(body)[0], "failed")
         except Exception:
-            slack.finish_inbox(self._db, key, "failed")
-            raise
-        slack.finish_inbox(self._db, key, "done")
-        return answer
+            log.exception("slack.inbox_failed")
+        if "command" not in body:
+            return BoltResponse(status=500, body="")
+        said = _ephemeral(Reply(CODES["internal"][1]))
+        return BoltResponse(status=200, body=said, headers={"Content-Type": "application/json"})
 
     # -- listeners ---------------------------------------------------------------------------------------------
 
@@ -119,27 +150,25 @@ class _Handler:
             reply = self._open(body.get("trigger_id", ""), reply)
         ack(**_ephemeral(reply))
 
-    def simple(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
+    def simple(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
         name = body["actions"][0]["action_id"]
-        self._button(ack, body, respond, lambda asker: self._actions.simple(asker, name))
+        self._button(ack, body, lambda asker: self._actions.simple(asker, name))
 
-    def room_menu(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
+    def room_menu(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
         value = body["actions"][0].get("selected_option", {}).get("value", "")
-        self._button(ack, body, respond, lambda asker: self._actions.room_action(asker, value))
+        self._button(ack, body, lambda asker: self._actions.room_action(asker, value))
 
-    def help_join(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
-        self._button(ack, body, respond, lambda asker: self._call(asker, body, claim=True))
+    def help_join(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
+        self._button(ack, body, lambda asker: self._call(asker, body, claim=True))
 
-    def help_dismiss(
-        self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]
-    ) -> None:
-        self._button(ack, body, respond, lambda asker: self._call(asker, body, claim=False))
+    def help_dismiss(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
+        self._button(ack, body, lambda asker: self._call(asker, body, claim=False))
 
     def _call(self, asker: Asker, body: dict[str, Any], *, claim: bool) -> Reply:
         session_id, _, call_id = str(body["actions"][0].get("value", "")).partition(":")
         return self._actions.answer_call(asker, SessionId(session_id), call_id, claim=claim)
 
-    def start_open(self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]) -> None:
+    def start_open(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
         def act(asker: Asker) -> Reply:
             actor, state = self._actions.here(asker)
             if not actor.is_moderator:
@@ -149,11 +178,9 @@ class _Handler:
                 Reply(modal=messages.create_modal(self._actions.meta(state, asker))),
             )
 
-        self._button(ack, body, respond, act)
+        self._button(ack, body, act)
 
-    def broadcast_open(
-        self, ack: Callable[..., None], body: dict[str, Any], respond: Callable[..., Any]
-    ) -> None:
+    def broadcast_open(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
         def act(asker: Asker) -> Reply:
             actor, state = self._actions.here(asker)
             if not actor.is_moderator:
@@ -163,21 +190,23 @@ class _Handler:
                 Reply(modal=messages.broadcast_modal(self._actions.meta(state, asker))),
             )
 
-        self._button(ack, body, respond, act)
+        self._button(ack, body, act)
 
     @staticmethod
-    def link_button(ack: Callable[..., None]) -> None:
-        """A button with an address is acknowledged all the same, else Slack shows a warning."""
+    def nothing(ack: Callable[..., None], body: dict[str, Any]) -> None:
+        """A button with an address, or of an older version."""
         ack()
 
     def create_breakout(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
         values = body["view"]["state"]["values"]
-        try:
-            count = int(values["rooms"]["v"].get("value") or 0)
-            minutes = int(values["mins"]["v"].get("value") or 0)
-        except ValueError:
-            ack(response_action="errors", errors={"rooms": "Give whole numbers."})
-            return
+        numbers = {}
+        for block_id in ("rooms", "mins"):
+            try:
+                numbers[block_id] = int(values[block_id]["v"].get("value") or 0)
+            except ValueError:
+                ack(response_action="errors", errors={block_id: "Give a whole number."})
+                return
+        count, minutes = numbers["rooms"], numbers["mins"]
         chosen = {o["value"] for o in values["opts"]["v"].get("selected_options") or []}
         assign = (values["assign"]["v"].get("selected_option") or {}).get("value", "auto")
         limit = minutes * 60 if minutes else None
@@ -185,9 +214,10 @@ class _Handler:
             ack,
             body,
             "rooms",
-            lambda asker: self._actions.start(
+            lambda asker, actor, state: self._actions.start(
                 asker,
-                *self._actions.here(asker),
+                actor,
+                state,
                 count,
                 assign,
                 limit,
@@ -199,10 +229,10 @@ class _Handler:
     def broadcast(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
         text = body["view"]["state"]["values"]["text"]["v"].get("value") or ""
         self._submit_view(
-            ack, body, "text", lambda asker: self._actions.broadcast(asker, *self._actions.here(asker), text)
+            ack, body, "text", lambda asker, actor, state: self._actions.broadcast(asker, actor, state, text)
         )
 
-    def channel_event(self, ack: Callable[..., None], event: dict[str, Any], body: dict[str, Any]) -> None:
+    def event(self, ack: Callable[..., None], event: dict[str, Any], body: dict[str, Any]) -> None:
         """A channel that is gone or shared outside gets no more messages until it is linked again."""
         kind = event.get("type", "")
         if kind in ("channel_archive", "group_archive", "channel_deleted", "channel_shared"):
@@ -215,33 +245,44 @@ class _Handler:
         self,
         ack: Callable[..., None],
         body: dict[str, Any],
-        respond: Callable[..., Any],
         act: Callable[[Asker], Reply],
     ) -> None:
         ack()
         asker = _asker(body, (body.get("channel") or {}).get("id", ""))
         reply = self._guarded(asker, body["actions"][0].get("action_id", ""), lambda: act(asker))
-        if reply.text:
-            self._respond(respond, reply)
-
-    @staticmethod
-    def _respond(respond: Callable[..., Any], reply: Reply) -> None:
-        try:
-            respond(text=reply.text, blocks=reply.blocks, response_type="ephemeral", replace_original=False)
-        except (SlackClientError, OSError) as error:
-            log.warning("slack.respond_failed error=%s", type(error).__name__)
+        url = str(body.get("response_url") or "")
+        if reply.text and url:
+            # Not from here: the acknowledgement must not wait for another call to Slack.
+            slack.put_out(
+                self._db,
+                team_id=asker.team_id,
+                channel_id=asker.channel_id,
+                method="respond",
+                payload={"url": url, "text": reply.text},
+                priority=0,
+            )
 
     def _submit_view(
-        self, ack: Callable[..., None], body: dict[str, Any], block_id: str, act: Callable[[Asker], Reply]
+        self,
+        ack: Callable[..., None],
+        body: dict[str, Any],
+        block_id: str,
+        act: Callable[[Asker, Actor, SessionState], Reply],
     ) -> None:
         meta = _read_meta(body["view"].get("private_metadata", ""))
         asker = _asker(body, meta.get("c", ""))
+        what = str(body["view"].get("callback_id", ""))
         try:
-            act(asker)
+            actor, state = self._actions.here(asker)
+            if state.session_id != meta.get("s"):
+                raise DomainError("session_ended")
+            act(asker, actor, state)
         except (SlackRefusal, DomainError) as refusal:
             text = refusal.text if isinstance(refusal, SlackRefusal) else refusal.message
+            self._note(asker, what, refusal.code)
             ack(response_action="errors", errors={block_id: text[:150]})
             return
+        self._note(asker, what, "ok")
         ack()
 
     def _guarded(self, asker: Asker, what: str, act: Callable[[], Reply]) -> Reply:

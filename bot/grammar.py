@@ -94,7 +94,8 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
         case ("", "connect"):
             return Typed(verb, text="".join(words))
         case ("", "link"):
-            return Typed(verb, words=frozenset(word.lower() for word in words))
+            roles = frozenset(word.lower() for word in words) & {"moderators", "class"}
+            return Typed(verb, words=roles, text=" ".join(w for w in words if w.lower() not in roles))
         case _:
             return Typed(verb, text=" ".join(words), is_bare=not words)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from http.client import HTTPException
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook import WebhookClient
 
 from bot.settings import BotSettings
 from models.store import slack
@@ -38,6 +40,9 @@ BUGS = {
     "invalid_arguments",
     "no_text",
 }
+RESPONSE_HOSTS = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
+LATEST_RESPONSE_S = 60.0
+"""An answer to a button is not worth more trouble."""
 LATEST_CALL_S = 300.0
 """A help call that could not be posted for so long is not news any more."""
 
@@ -82,6 +87,8 @@ class Outbox:
         return busy
 
     def _method(self, item: OutboxItem) -> str:
+        if item.method == "respond":
+            return "respond"
         known = slack.message_ts(self._db, item.team_id, item.channel_id, item.coalesce_key or "")
         return "chat.update" if known else "chat.postMessage"
 
@@ -90,6 +97,8 @@ class Outbox:
         method = self._method(item)
         if self._parked.get(method, 0.0) > now:
             return False
+        if method == "respond":
+            return True
         if method == "chat.postMessage":
             return now - self._posted.get(item.channel_id, -10.0) >= 1.0
         calm = (item.coalesce_key or "").startswith("card:")
@@ -109,7 +118,9 @@ class Outbox:
     def _call(self, item: OutboxItem, method: str) -> None:
         now = time.monotonic()
         key = item.coalesce_key or ""
-        if method == "chat.update":
+        if method == "respond":
+            self._respond(item)
+        elif method == "chat.update":
             ts = slack.message_ts(self._db, item.team_id, item.channel_id, key) or ""
             self._updated[item.channel_id, item.coalesce_key] = now
             text, blocks = item.payload.get("text", ""), item.payload.get("blocks", [])
@@ -122,12 +133,24 @@ class Outbox:
                 slack.save_message(self._db, item.team_id, item.channel_id, key, str(answer.get("ts", "")))
         slack.sent(self._db, item)
 
+    def _respond(self, item: OutboxItem) -> None:
+        """Answer a button, only for who pressed it."""
+        url = str(item.payload.get("url", ""))
+        if self._settings.api_url.startswith("https://slack.com/") and not url.startswith(RESPONSE_HOSTS):
+            log.warning("slack.response_url_refused")
+            return
+        answer = WebhookClient(url, timeout=5).send(
+            text=str(item.payload.get("text", "")), response_type="ephemeral", replace_original=False
+        )
+        if answer.status_code != 200:
+            log.warning("slack.respond_refused status=%s", answer.status_code)
+
     def _refused(self, item: OutboxItem, method: str, error: SlackApiError) -> None:
         code = str(error.response.get("error", "")) if error.response is not None else ""
         status = getattr(error.response, "status_code", 200)
         log.warning("slack.refused method=%s code=%s status=%s", method, code, status)
         if status == 429 or code == "ratelimited":
-            wait = float(error.response.headers.get("Retry-After", 1) or 1)
+            wait = _retry_after(error.response.headers)
             self._parked[method] = time.monotonic() + wait
             slack.later(self._db, item, 0.0)
         elif code in GONE:
@@ -142,9 +165,16 @@ class Outbox:
 
     def _again(self, item: OutboxItem, seconds: float | None = None) -> None:
         age = time.time() - item.created_at.timestamp()
-        if (item.coalesce_key or "").startswith("call:") and age > LATEST_CALL_S:
+        is_late = (item.coalesce_key or "").startswith("call:") and age > LATEST_CALL_S
+        if is_late or (item.method == "respond" and age > LATEST_RESPONSE_S):
             slack.drop(self._db, item)
             return
         slack.later(
             self._db, item, min(60.0, 0.5 * 2.0 ** min(item.attempts, 7)) if seconds is None else seconds
         )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait, 1 to 300; the header's name comes in any case."""
+    found = next((value for name, value in headers.items() if name.lower() == "retry-after"), "1")
+    return min(300.0, max(1.0, float(found))) if found.isdecimal() else 1.0

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+from urllib.parse import parse_qs
+
 from flask import Blueprint, Response, request
 from slack_bolt import App
 from slack_bolt.adapter.flask import SlackRequestHandler
 
 MAX_BYTES = 1_000_000
+_TIMESTAMP = re.compile(r"^[0-9]{1,12}$")
+_SIGNATURE = re.compile(r"^v0=[0-9a-f]{64}$")
 
 
 def create_blueprint(app: App) -> Blueprint:
@@ -18,10 +24,30 @@ def create_blueprint(app: App) -> Blueprint:
     def events() -> Response:
         if (request.content_length or 0) > MAX_BYTES:
             return Response("too large", 413, mimetype="text/plain")
-        # Bolt fails with a traceback on a timestamp that is no number.
-        if not request.headers.get("X-Slack-Request-Timestamp", "").isdigit():
+        # Bolt fails with a traceback on a timestamp that is no number, a signature that is no ASCII, a body that is
+        # no object. ssl_check is the one request without a signature.
+        body = request.get_data(as_text=True)
+        signed = _TIMESTAMP.match(request.headers.get("X-Slack-Request-Timestamp", "")) and _SIGNATURE.match(
+            request.headers.get("X-Slack-Signature", "")
+        )
+        if not signed and not _is_ssl_check(body):
             return Response("not a Slack request", 401, mimetype="text/plain")
+        if not _is_readable(body, request.mimetype):
+            return Response("not understood", 400, mimetype="text/plain")
         answer: Response = handler.handle(request)
         return answer
 
     return blueprint
+
+
+def _is_ssl_check(body: str) -> bool:
+    return len(body) < 1000 and parse_qs(body).get("ssl_check") == ["1"]
+
+
+def _is_readable(body: str, mimetype: str) -> bool:
+    """A JSON body, and the JSON inside an interaction's form, must be objects."""
+    payloads = [body] if mimetype == "application/json" else parse_qs(body).get("payload", [])
+    try:
+        return all(isinstance(json.loads(payload), dict) for payload in payloads)
+    except (ValueError, RecursionError):
+        return False

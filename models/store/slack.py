@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import and_, delete, func, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -31,6 +31,8 @@ CODE_CHARS = 8
 CODE_LIFE = timedelta(minutes=10)
 MAX_TRIES = 5
 INBOX_LIFE = timedelta(hours=48)
+DEAD_AFTER_S = 30.0
+"""A request taken so long ago and not finished belonged to a process that died."""
 
 
 # -- people ----------------------------------------------------------------------------------------------------
@@ -214,8 +216,8 @@ def save_message(db: Database, team_id: str, channel_id: str, key: str, ts: str)
 # -- inbox -----------------------------------------------------------------------------------------------------
 
 
-def take_in(db: Database, key: str, kind: str) -> bool:
-    """Remember a request before it is answered; False when it was taken before and not marked as failed."""
+def take_in(db: Database, key: str, kind: str, dead_after_s: float = DEAD_AFTER_S) -> bool:
+    """Remember a request before it is answered; False when it was taken before, unless it failed or its process died."""
     now = datetime.now(UTC)
     try:
         with db.write() as session:
@@ -225,8 +227,17 @@ def take_in(db: Database, key: str, kind: str) -> bool:
         with db.write() as session:
             again = session.execute(
                 update(SlackInboxRow)
-                .where(col(SlackInboxRow.key) == key, col(SlackInboxRow.state) == "failed")
-                .values(state="new")
+                .where(
+                    col(SlackInboxRow.key) == key,
+                    or_(
+                        col(SlackInboxRow.state) == "failed",
+                        and_(
+                            col(SlackInboxRow.state) == "new",
+                            col(SlackInboxRow.received_at) <= now - timedelta(seconds=dead_after_s),
+                        ),
+                    ),
+                )
+                .values(state="new", received_at=now)
                 .execution_options(synchronize_session=False)
             )
         return bool(again.rowcount == 1)  # type: ignore[attr-defined]

@@ -128,11 +128,9 @@ def click(
     return post_signed(bot_url, secret, interaction_body(payload))
 
 
-def submit_view(
-    bot_url: str, secret: str, user: str, view: dict[str, Any], values: dict[str, Any]
-) -> requests.Response:
-    """Submit a form; ``values`` is ``state.values`` (block_id → action_id → value)."""
-    payload = {
+def view_payload(user: str, view: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """``view_submission`` of a form; ``values`` is ``state.values`` (block_id → action_id → value)."""
+    return {
         "type": "view_submission",
         "team": {"id": TEAM_ID, "domain": "practice"},
         "user": {"id": user, "username": USERS.get(user, (user, user))[0], "team_id": TEAM_ID},
@@ -144,4 +142,27 @@ def submit_view(
         "is_enterprise_install": False,
         "enterprise": None,
     }
-    return post_signed(bot_url, secret, interaction_body(payload))
+
+
+def submit_view(
+    bot_url: str, secret: str, user: str, view: dict[str, Any], values: dict[str, Any]
+) -> requests.Response:
+    """Submit a form."""
+    return post_signed(bot_url, secret, interaction_body(view_payload(user, view, values)))
+
+
+def event_body(event: dict[str, Any], event_id: str) -> str:
+    """The JSON body around an event."""
+    outer = {
+        "type": "event_callback",
+        "token": "deprecated",
+        "team_id": TEAM_ID,
+        "api_app_id": "A0PRACTICE",
+        "event": event,
+        "event_context": "practice",
+        "event_id": event_id,
+        "event_time": int(time.time()),
+        "authorizations": [{"enterprise_id": None, "team_id": TEAM_ID, "user_id": "U0BOT", "is_bot": True}],
+        "is_ext_shared_channel": False,
+    }
+    return json.dumps(outer)

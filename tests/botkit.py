@@ -1,0 +1,242 @@
+"""The Slack door with real rooms on SQLite and a practice Slack on a free port, for its integration tests."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
+
+from bot.app import build_app
+from bot.notify import Notifier
+from bot.outbox import Outbox
+from bot.settings import BotSettings
+from bot.web import create_blueprint
+from models.store import people, slack
+from models.store.database import Database
+from models.store.migrate import upgrade
+from models.values import Actor, ActorKind, CommandId, CourseId, Role, SessionId
+from rooms import commands as c
+from rooms.commands import Command, Envelope
+from rooms.events import Recorded
+from rooms.ports import Accepted
+from rooms.service import RoomsService
+from rooms.state import SessionState
+from sandbox.slack import client as slack_client
+from sandbox.slack.app import create_app
+from sandbox.slack.setup import CLASS_CHANNEL, MODERATORS_CHANNEL, TEAM_ID, link_practice
+from sandbox.slack.store import SlackStore
+
+SECRET, TOKEN = "secret-of-the-tests", "xoxb-of-the-tests"
+ISSUER = "https://lms.test"
+ALICE, BOB, CHARLIE, STRANGER = "U0ALICE", "U0BOB", "U0CHARLIE", "U0STRANGER"
+MODS, CLASS = MODERATORS_CHANNEL, CLASS_CHANNEL
+
+
+def until(check: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    """Poll a condition; its first true value."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not in {seconds:.0f} s: {what}")
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Serve an application in a thread; its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+@dataclass(slots=True)
+class Practice:
+    """A running practice Slack."""
+
+    url: str
+    store: SlackStore
+
+
+@contextmanager
+def practice_slack(bot_url: str = "http://127.0.0.1:9/slack/events") -> Iterator[Practice]:
+    """The practice Slack; ``bot_url`` is where its page sends what people do."""
+    outer = Flask("outer")
+    with served(outer) as url:
+        inner = create_app(url, bot_url, SECRET, TOKEN)
+        outer.wsgi_app = inner.wsgi_app  # type: ignore[method-assign]
+        yield Practice(url, inner.config["STORE"])
+
+
+@dataclass(slots=True)
+class Bot:
+    """The door: ``say``, ``press`` and ``submit`` are what people do in Slack."""
+
+    db: Database
+    rooms: RoomsService
+    settings: BotSettings
+    slack: Practice
+    flask: Flask
+    client: FlaskClient
+    course_id: CourseId
+    session_id: SessionId
+    actors: dict[str, Actor]
+
+    # -- the rooms -----------------------------------------------------------------------------------------------
+
+    def do(self, who: str, command: Command) -> Accepted:
+        """Somebody acts in the browser."""
+        return self.rooms.submit(Envelope(CommandId(uuid4().hex), self.session_id, self.actors[who], command))
+
+    @property
+    def state(self) -> SessionState:
+        return self.rooms.state(self.session_id)
+
+    def events(self) -> list[Recorded]:
+        return list(self.rooms.events_after(self.session_id, 0))
+
+    def names(self) -> list[str]:
+        return [type(recorded.event).__name__ for recorded in self.events()]
+
+    def run_breakout(self, count: int = 2) -> None:
+        """A running breakout without countdown; Bob sits in room 1."""
+        self.do(ALICE, c.CreateRooms(count, countdown_s=0, time_limit_s=600))
+        self.do(ALICE, c.StartBreakout())
+        assert self.state.breakout.status.value == "running"
+        assert self.state.people[self.actors[BOB].person_id].room_id != "main"  # type: ignore[index]
+
+    # -- Slack ---------------------------------------------------------------------------------------------------
+
+    def post(self, body: str, *, at: int | None = None, **headers: str) -> TestResponse:
+        """A signed request; ``headers`` replace ours (underscores for dashes)."""
+        timestamp = str(int(time.time()) if at is None else at)
+        made = {
+            "X-Slack-Request-Timestamp": timestamp,
+            "X-Slack-Signature": slack_client.signature(SECRET, timestamp, body),
+            "Content-Type": "application/x-www-form-urlencoded",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        return self.client.post("/slack/events", data=body.encode(), headers=made)
+
+    def say(self, user: str, line: str, channel: str = MODS, trigger: str = "") -> str:
+        """Type a command line; the ephemeral answer's text (empty when there is none)."""
+        command, _, text = line.partition(" ")
+        answer = self.post(slack_client.command_body(user, channel, command, text, "", trigger))
+        assert answer.status_code == 200, answer.text
+        return str((answer.get_json(silent=True) or {}).get("text", ""))
+
+    def action(self, user: str, action: dict[str, Any], channel: str = MODS, **more: Any) -> dict[str, Any]:
+        """The payload of a pressed button."""
+        url = self.slack.store.new_response_url(self.slack.url, channel, user)
+        trigger = self.slack.store.new_trigger(user)
+        return {
+            **slack_client.action_payload(user, channel, {"ts": "1.000001"}, action, url, trigger),
+            **more,
+        }
+
+    def press(self, user: str, action_id: str, value: str = "", channel: str = MODS, **more: Any) -> str:
+        """Press a button (or choose ``value`` in the room menu); what is answered only to them."""
+        chosen = {"selected_option": {"value": value}} if action_id == "room_menu" else {"value": value}
+        payload = self.action(user, {"action_id": action_id, "type": "button", **chosen}, channel, **more)
+        assert self.post(slack_client.interaction_body(payload)).status_code == 200
+        return self.answered(user, channel)
+
+    def answered(self, user: str, channel: str = MODS) -> str:
+        """Let the outbox answer; the newest ephemeral text."""
+        before = {m["ts"] for m in self.slack.store.seen_by(channel, user) if m.get("only_for") == user}
+        Outbox(self.settings, self.db).work()
+        return "".join(
+            str(m["text"])
+            for m in self.slack.store.seen_by(channel, user)
+            if m.get("only_for") == user and m["ts"] not in before
+        )
+
+    def submit(self, user: str, view: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """Submit a form; the answer's JSON."""
+        payload = slack_client.view_payload(user, view, values)
+        answer = self.post(slack_client.interaction_body(payload))
+        assert answer.status_code == 200
+        return dict(answer.get_json(silent=True) or {})
+
+    def event(self, event: dict[str, Any], event_id: str = "", **headers: str) -> int:
+        """Send an event; the HTTP status."""
+        body = slack_client.event_body(event, event_id or uuid4().hex)
+        return self.post(body, Content_Type="application/json", **headers).status_code
+
+    def view(self, user: str) -> dict[str, Any]:
+        """The open form."""
+        (found,) = self.slack.store.views_of(user)
+        return found
+
+    def bot_messages(self, channel: str = MODS) -> list[dict[str, Any]]:
+        """Messages of the bot that all see."""
+        return [m for m in self.slack.store.seen_by(channel, "") if m.get("bot") and not m.get("only_for")]
+
+    @contextmanager
+    def posting(self) -> Iterator[None]:
+        """Notifier and outbox run."""
+        notifier = Notifier(self.db, self.rooms, TEAM_ID, self.settings.base_url)
+        outbox = Outbox(self.settings, self.db)
+        notifier.start()
+        outbox.start()
+        try:
+            yield
+        finally:
+            notifier.stop()
+            outbox.stop()
+
+
+def template_db(folder: Path) -> Path:
+    """A migrated, empty database to copy."""
+    upgrade(f"sqlite:///{folder / 'empty.db'}")
+    return folder / "empty.db"
+
+
+@contextmanager
+def make_bot(folder: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
+    """A fresh world: BIO 101 is live with Alice and Bob inside; the practice Slack's people and channels are linked."""
+    shutil.copy(empty, folder / "test.db")
+    db = Database(f"sqlite:///{folder / 'test.db'}")
+    link_practice(db, ISSUER)
+    course_id = people.upsert_course(db, ISSUER, "bio101", "BIO 101")
+    actors = {}
+    for user, role in ((ALICE, Role.MODERATOR), (BOB, Role.PARTICIPANT), (CHARLIE, Role.MODERATOR)):
+        person_id = slack.person_of(db, TEAM_ID, user)
+        assert person_id is not None
+        its_course = course_id if user != CHARLIE else people.upsert_course(db, ISSUER, "his200")
+        actors[user] = Actor(ActorKind.PERSON, person_id, user[2:].title(), role, its_course)
+    rooms = RoomsService(db)
+    rooms.start()
+    session_id = rooms.open_session(course_id, "BIO 101", "Room")
+    practice.store.clear()
+    settings = BotSettings(
+        SECRET, TOKEN, "https://room.test", TEAM_ID, f"{practice.url}/api/", card_interval_s=0.3
+    )
+    flask = Flask("bot-test")
+    flask.register_blueprint(create_blueprint(build_app(settings, db, rooms)))
+    bot = Bot(db, rooms, settings, practice, flask, flask.test_client(), course_id, session_id, actors)
+    for user in (ALICE, BOB):
+        bot.do(user, c.EnterSession(actors[user].name, actors[user].role))
+    try:
+        yield bot
+    finally:
+        rooms.close()
+        db.close()
