@@ -139,23 +139,27 @@ class Bot:
     def say(self, user: str, line: str, channel: str = MODS, trigger: str = "") -> str:
         """Type a command line; the ephemeral answer's text (empty when there is none)."""
         command, _, text = line.partition(" ")
+        trigger = trigger or self.slack.store.new_trigger(user)
         answer = self.post(slack_client.command_body(user, channel, command, text, "", trigger))
         assert answer.status_code == 200, answer.text
         return str((answer.get_json(silent=True) or {}).get("text", ""))
 
-    def action(self, user: str, action: dict[str, Any], channel: str = MODS, **more: Any) -> dict[str, Any]:
-        """The payload of a pressed button."""
+    def action(
+        self, user: str, action: dict[str, Any], channel: str = MODS, team: str = TEAM_ID
+    ) -> dict[str, Any]:
+        """The payload of a pressed button; ``team`` is the workspace the person belongs to."""
         url = self.slack.store.new_response_url(self.slack.url, channel, user)
         trigger = self.slack.store.new_trigger(user)
-        return {
-            **slack_client.action_payload(user, channel, {"ts": "1.000001"}, action, url, trigger),
-            **more,
-        }
+        payload = slack_client.action_payload(user, channel, {"ts": "1.000001"}, action, url, trigger)
+        payload["user"]["team_id"] = team
+        return payload
 
-    def press(self, user: str, action_id: str, value: str = "", channel: str = MODS, **more: Any) -> str:
+    def press(
+        self, user: str, action_id: str, value: str = "", channel: str = MODS, team: str = TEAM_ID
+    ) -> str:
         """Press a button (or choose ``value`` in the room menu); what is answered only to them."""
         chosen = {"selected_option": {"value": value}} if action_id == "room_menu" else {"value": value}
-        payload = self.action(user, {"action_id": action_id, "type": "button", **chosen}, channel, **more)
+        payload = self.action(user, {"action_id": action_id, "type": "button", **chosen}, channel, team)
         assert self.post(slack_client.interaction_body(payload)).status_code == 200
         return self.answered(user, channel)
 
