@@ -14,7 +14,7 @@ from bot.blocks.parts import escape
 from models.store import slack
 from models.store.database import Database
 from models.store.slack import ChannelLink
-from models.values import PersonId
+from models.values import CallStatus, PersonId
 from rooms import events as e
 from rooms.ports import Committed, Rooms
 from rooms.state import HelpCall, SessionState
@@ -54,11 +54,26 @@ class Notifier:
             log.warning("slack.notify_full")  # the next commit brings the card up to date again
 
     def _run(self) -> None:
+        try:
+            self.refresh()
+        except Exception:
+            log.exception("slack.refresh_failed")
         while (committed := self._queue.get()) is not None:
             try:
                 self.notify(committed)
             except Exception:
                 log.exception("slack.notify_failed")
+
+    def refresh(self) -> None:
+        """Draw live sessions again: what happened while nobody listened is on the card and in the open calls."""
+        for session_id in self._rooms.open_sessions():
+            state = self._rooms.state(session_id)
+            for channel in slack.channels_of(self._db, state.course_id):
+                self._put_card(channel, state, CALM)
+                if channel.role == "moderators":
+                    for call in state.calls.values():
+                        if call.status in (CallStatus.RAISED, CallStatus.CLAIMED):
+                            self._put_call(channel, state, call)
 
     def notify(self, committed: Committed) -> None:
         """Write the rows for one commit."""
@@ -72,21 +87,25 @@ class Notifier:
     def _card(self, channel: ChannelLink, committed: Committed) -> None:
         if all(isinstance(r.event, QUIET) for r in committed.events):
             return
-        state = committed.after
+        ended = any(isinstance(r.event, e.SessionEnded | e.BreakoutEnded) for r in committed.events)
+        self._put_card(channel, committed.after, SOON if ended else CALM)
+
+    def _put_card(self, channel: ChannelLink, state: SessionState, priority: int) -> None:
         moderators = channel.role == "moderators"
         blocks = card.card(state, datetime.now(UTC), f"{self._base_url}/go", moderators=moderators)
-        ended = any(isinstance(r.event, e.SessionEnded | e.BreakoutEnded) for r in committed.events)
         payload = {"text": card.text_of(state), "blocks": blocks}
-        self._put(channel, f"card:{state.session_id}", payload, state.seq, SOON if ended else CALM)
+        self._put(channel, f"card:{state.session_id}", payload, state.seq, priority)
 
     def _calls(self, channel: ChannelLink, committed: Committed) -> None:
         state = committed.after
         for recorded in committed.events:
             if isinstance(recorded.event, e.CallRaised | e.CallClaimed | e.CallClosed):
-                call = state.calls[recorded.event.call_id]
-                blocks = messages.call_message(state, call, self._name(channel.team_id, state, call))
-                payload = {"text": messages.call_text(state, call), "blocks": blocks}
-                self._put(channel, f"call:{call.call_id}", payload, state.seq, URGENT)
+                self._put_call(channel, state, state.calls[recorded.event.call_id])
+
+    def _put_call(self, channel: ChannelLink, state: SessionState, call: HelpCall) -> None:
+        blocks = messages.call_message(state, call, self._name(channel.team_id, state, call))
+        payload = {"text": messages.call_text(state, call), "blocks": blocks}
+        self._put(channel, f"call:{call.call_id}", payload, state.seq, URGENT)
 
     def _name(self, team_id: str, state: SessionState, call: HelpCall) -> str | None:
         if call.handled_by is None:

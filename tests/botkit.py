@@ -154,13 +154,19 @@ class Bot:
         payload["user"]["team_id"] = team
         return payload
 
-    def press(
+    def click(
         self, user: str, action_id: str, value: str = "", channel: str = MODS, team: str = TEAM_ID
-    ) -> str:
-        """Press a button (or choose ``value`` in the room menu); what is answered only to them."""
+    ) -> None:
+        """Press a button, or choose ``value`` in the room menu."""
         chosen = {"selected_option": {"value": value}} if action_id == "room_menu" else {"value": value}
         payload = self.action(user, {"action_id": action_id, "type": "button", **chosen}, channel, team)
         assert self.post(slack_client.interaction_body(payload)).status_code == 200
+
+    def press(
+        self, user: str, action_id: str, value: str = "", channel: str = MODS, team: str = TEAM_ID
+    ) -> str:
+        """``click`` while nothing posts; what is answered only to them."""
+        self.click(user, action_id, value, channel, team)
         return self.answered(user, channel)
 
     def answered(self, user: str, channel: str = MODS) -> str:

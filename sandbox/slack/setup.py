@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.store import people, slack
 from models.store.database import Database
-from models.values import Role
+from models.values import CourseId, Role
 
 TEAM_ID = "T0PRACTICE"
 ALICE_SLACK = "U0ALICE"
@@ -21,8 +21,8 @@ CHANNELS = {
 }
 
 
-def link_practice(db: Database, issuer: str, course: str = "bio101") -> None:
-    """Alice's, Bob's and Charlie's Slack users and the two channels, linked. Safe to repeat.
+def link_practice(db: Database, issuer: str, course: str = "bio101") -> CourseId:
+    """Alice's, Bob's and Charlie's Slack users and the two channels, linked. Safe to repeat. Returns the course.
 
     ``issuer``: the practice LMS's address; ``course``: its context id.
     """
@@ -41,3 +41,4 @@ def link_practice(db: Database, issuer: str, course: str = "bio101") -> None:
     alice = people.upsert_person(db, issuer, f"{issuer}/user/alice")
     slack.link_channel(db, TEAM_ID, MODERATORS_CHANNEL, course_id, "moderators", alice)
     slack.link_channel(db, TEAM_ID, CLASS_CHANNEL, course_id, "class", alice)
+    return course_id
