@@ -1,0 +1,213 @@
+"""The rooms service on real databases: one order for everybody, nothing lost, nothing twice, also from several processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from models.store.database import Database
+from models.store.migrate import metadata, upgrade
+from models.values import MAIN_ROOM, SYSTEM, BreakoutStatus, Role, SessionId
+from rooms import commands as c
+from rooms.errors import DomainError
+from rooms.events import Recorded
+from rooms.evolve import evolve
+from rooms.ports import Committed
+from rooms.service import RoomsService
+from rooms.state import SessionState
+from server.alarms import Alarms
+from tests.people import ALICE, BOB, CHARLIE, COURSE, ask
+from tests.postgres import temporary_postgres
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("db")
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'test.db'}"
+    else:
+        with temporary_postgres(folder) as made:
+            yield made
+
+
+@pytest.fixture
+def services(url: str) -> Iterator[Callable[[], RoomsService]]:
+    upgrade(url)
+    made: list[tuple[RoomsService, Database]] = []
+
+    def new() -> RoomsService:
+        db = Database(url)
+        service = RoomsService(db)
+        service.start()
+        made.append((service, db))
+        return service
+
+    yield new
+    for service, db in made:
+        service.close()
+        db.close()
+
+
+def until(condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def opened(service: RoomsService, key: str) -> SessionId:
+    session_id = service.open_session(COURSE, "BIO 101", "Room", key)
+    service.submit(ask(ALICE, c.EnterSession("Alice", Role.MODERATOR), session_id))
+    service.submit(ask(BOB, c.EnterSession("Bob", Role.PARTICIPANT), session_id))
+    return session_id
+
+
+def test_migrations_give_the_tables_and_may_be_repeated(url: str) -> None:
+    upgrade(url)
+    upgrade(url)
+    db = Database(url)
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, metadata) == []
+    db.close()
+
+
+def test_many_writers_in_two_services_make_one_order(services: Callable[[], RoomsService]) -> None:
+    first, second = services(), services()
+    heard: dict[str, list[Recorded]] = {"first": [], "second": []}
+
+    def listen(name: str) -> Callable[[Committed], None]:
+        return lambda committed: heard[name].extend(committed.events)
+
+    first.subscribe(listen("first"))
+    second.subscribe(listen("second"))
+    session_id = opened(first, f"order-{time.time_ns()}")
+    conflicts: list[str] = []
+
+    def write(service: RoomsService, name: str) -> None:
+        for number in range(15):
+            try:
+                service.submit(ask(BOB, c.SendChat(f"{name} {number}"), session_id))
+            except DomainError as error:
+                conflicts.append(error.code)
+
+    writers = [
+        threading.Thread(target=write, args=(service, f"{name}{n}"))
+        for name, service in (("a", first), ("b", second))
+        for n in range(4)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert set(conflicts) <= {"conflict"}
+    log = first.events_after(session_id, 0)
+    assert [r.seq for r in log] == list(range(1, len(log) + 1))
+    assert len(log) == 3 + 8 * 15 - len(conflicts)
+    until(lambda: len(heard["first"]) == len(heard["second"]) == len(log), "both hear everything")
+    assert [r.seq for r in heard["first"]] == [r.seq for r in heard["second"]] == [r.seq for r in log]
+    state = SessionState(session_id)
+    for recorded in log:
+        state = evolve(state, recorded)
+    assert state == first.state(session_id) == second.state(session_id)
+
+
+def test_a_repeated_command_gets_the_first_answer_from_any_service(
+    services: Callable[[], RoomsService],
+) -> None:
+    first, second = services(), services()
+    session_id = opened(first, f"repeat-{time.time_ns()}")
+    command_id = f"once-{time.time_ns()}"
+    answer = first.submit(ask(BOB, c.SendChat("once"), session_id, command_id))
+    again = second.submit(ask(BOB, c.SendChat("once"), session_id, command_id))
+    assert again.repeated and again.events == answer.events
+    assert len(first.events_after(session_id, 0)) == 4
+
+
+def test_a_refusal_changes_nothing(services: Callable[[], RoomsService]) -> None:
+    service = services()
+    session_id = opened(service, f"refuse-{time.time_ns()}")
+    before = service.state(session_id)
+    for actor, code in ((BOB, "not_moderator"), (CHARLIE, "other_course")):
+        with pytest.raises(DomainError) as refused:
+            service.submit(ask(actor, c.CreateRooms(2), session_id))
+        assert refused.value.code == code
+    assert service.state(session_id) == before
+    with pytest.raises(DomainError, match="no_session"):
+        service.state(SessionId("nowhere"))
+
+
+def test_two_who_open_at_once_meet_in_one_session(services: Callable[[], RoomsService]) -> None:
+    first, second = services(), services()
+    key = f"meet-{time.time_ns()}"
+    found: list[SessionId] = []
+    both = [
+        threading.Thread(target=lambda s=s: found.append(s.open_session(COURSE, "BIO 101", "Room", key)))  # type: ignore[misc]
+        for s in (first, second, first, second)
+    ]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert len(found) == 4 and len(set(found)) == 1
+    first.submit(ask(ALICE, c.EnterSession("Alice", Role.MODERATOR), found[0]))
+    first.submit(ask(ALICE, c.EndSession(), found[0]))
+    assert first.open_session(COURSE, "BIO 101", "Room", key) != found[0]
+
+
+def test_alarms_complete_countdowns_ring_once_and_after_a_restart(
+    services: Callable[[], RoomsService],
+) -> None:
+    first, second = services(), services()
+    session_id = opened(first, f"alarm-{time.time_ns()}")
+    # Two servers ring for the same countdown: one effect.
+    alarms = [Alarms(first), Alarms(second)]
+    for each in alarms:
+        each.start()
+    try:
+        first.submit(ask(ALICE, c.CreateRooms(1, countdown_s=1, time_limit_s=30), session_id))
+        first.submit(ask(ALICE, c.StartBreakout(), session_id))
+        until(
+            lambda: first.state(session_id).breakout.status is BreakoutStatus.RUNNING, "the breakout starts"
+        )
+        kinds = [type(r.event).__name__ for r in first.events_after(session_id, 0)]
+        assert kinds.count("BreakoutStarted") == 1
+    finally:
+        for each in alarms:
+            each.stop()
+    # Nobody rings while the servers are down; the next start catches up.
+    first.submit(ask(ALICE, c.EndBreakout(), session_id))
+    ends = next(iter(first.state(session_id).transitions.values())).effective_at
+    until(lambda: datetime.now(UTC) > ends, "the countdown is over")
+    assert first.state(session_id).breakout.status is BreakoutStatus.CLOSING
+    late = Alarms(services())
+    late.start()
+    try:
+        until(
+            lambda: first.state(session_id).breakout.status is BreakoutStatus.CONFIGURED,
+            "the overdue alarm rings",
+        )
+    finally:
+        late.stop()
+    assert {p.room_id for p in first.state(session_id).people.values()} == {MAIN_ROOM}
+
+
+def test_an_empty_session_ends_by_itself(services: Callable[[], RoomsService]) -> None:
+    service = services()
+    session_id = opened(service, f"empty-{time.time_ns()}")
+    alarms = Alarms(service, empty_session_s=1)
+    alarms.start()
+    try:
+        for person in list(service.state(session_id).people):
+            service.submit(ask(SYSTEM, c.LeaveSession(person), session_id))
+        until(lambda: not service.state(session_id).is_open, "the empty session ends")
+    finally:
+        alarms.stop()
