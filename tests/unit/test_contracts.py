@@ -1,0 +1,99 @@
+"""Documents and code say the same: error codes, commands, wire forms, packages."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from models.values import PersonId, RoomId
+from rooms import commands as c
+from rooms import wire
+from rooms.errors import CODES, DomainError
+from signalling.messages import CLIENT_TYPES
+from tests.people import ALICE
+from tests.unit.test_core_properties import History
+from tests.unit.test_core_table import RUNNING, in_status, moderators_commands
+
+pytestmark = pytest.mark.unit
+ROOT = Path(__file__).parents[2]
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+PACKAGES = "models rooms media signalling recorder library webhooks lti api bot server sandbox".split()
+
+
+def test_the_protocol_lists_every_error_code_with_status_and_sentence() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", PROTOCOL[PROTOCOL.index("## 6.") :], re.M))
+    for code, (status, sentence) in CODES.items():
+        assert rows.get(code) == f"{status} | {sentence}"
+
+
+def test_the_protocol_names_what_clients_may_not_ask_and_every_message_type() -> None:
+    refused = set(wire.COMMANDS) - wire.CLIENT_COMMANDS
+    line = next(line for line in PROTOCOL.splitlines() if "are not for clients" in line)
+    assert set(re.findall(r"`(\w+)`", line)) - {"not_allowed"} == refused
+    for kind in CLIENT_TYPES:
+        assert f"`{kind}`" in PROTOCOL or f'"type": "{kind}"' in PROTOCOL
+
+
+def test_commands_survive_the_wire() -> None:
+    history = in_status(RUNNING)
+    examples = list(moderators_commands(history).values())
+    examples += [
+        c.SetMedia(mic=True),
+        c.SetHand(True, PersonId("bob")),
+        c.SendChat("a <b> “c”"),
+        c.JoinRoom(RoomId("r")),
+    ]
+    examples += [c.CreateRooms(2, names=("Red", "Blue"), time_limit_s=None)]
+    for command in examples:
+        name, args = wire.command_to_json(command)
+        assert wire.command_from_json(name, args) == command
+
+
+def test_events_survive_the_log() -> None:
+    history: History = in_status(RUNNING)
+    for name, command in moderators_commands(history).items():
+        if name not in ("end_session", "remove_participant"):
+            history.do(ALICE, command)
+    history.do(ALICE, c.EndSession())
+    assert len({type(r.event) for r in history.log}) > 12
+    for recorded in history.log:
+        name, data = wire.event_to_json(recorded.event)
+        actor = wire.actor_to_json(recorded.actor)
+        again = wire.recorded_from_parts(
+            recorded.session_id, recorded.seq, recorded.at, actor, recorded.command_id, name, data
+        )
+        assert again == recorded
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "field"),
+    [
+        ("dance", {}, "name"),
+        ("set_hand", {}, "raised"),
+        ("set_hand", {"raised": 1}, "raised"),
+        ("set_hand", {"raised": True, "colour": "red"}, "colour"),
+        ("create_rooms", {"count": "4"}, "count"),
+        ("create_rooms", {"count": True}, "count"),
+        ("create_rooms", {"count": 4, "assign": "magic"}, "assign"),
+        ("create_rooms", {"count": 4, "names": "Red"}, "names"),
+        ("broadcast_message", {"text": "x" * 5000}, "text"),
+        ("add_time", {"seconds": 2**60}, "seconds"),
+    ],
+)
+def test_what_does_not_fit_a_command_is_refused_with_its_field(
+    name: str, args: dict[str, object], field: str
+) -> None:
+    with pytest.raises(DomainError) as refused:
+        wire.command_from_json(name, args)
+    assert refused.value.code == "bad_command"
+    assert refused.value.facts["field"] == field
+
+
+def test_our_packages_are_ours() -> None:
+    for package in PACKAGES:
+        found = importlib.import_module(package).__file__
+        assert found is not None and Path(found).is_relative_to(ROOT)
+    assert importlib.import_module("models").__doc__ is None, "models/__init__ stays empty"
