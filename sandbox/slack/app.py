@@ -12,6 +12,7 @@ import requests
 from flask import Flask, Response, abort, jsonify, request, send_from_directory
 
 from sandbox.slack import client
+from sandbox.slack.limits import blocks_are_good, view_is_good
 from sandbox.slack.setup import CHANNELS, TEAM_ID, USERS
 from sandbox.slack.store import SlackStore
 
@@ -195,7 +196,7 @@ def _post_message(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
         return {"ok": False, "error": "channel_not_found"}
     if not body.get("text") and not body.get("blocks"):
         return {"ok": False, "error": "no_text"}
-    if len(body.get("blocks") or []) > 50:
+    if not blocks_are_good(body.get("blocks") or []):
         return {"ok": False, "error": "invalid_blocks"}
     message = {"bot": True, "text": body.get("text", ""), "blocks": body.get("blocks") or []}
     ts = store.add(str(body["channel"]), message)
@@ -203,6 +204,8 @@ def _post_message(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _update(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    if not blocks_are_good(body.get("blocks") or []):
+        return {"ok": False, "error": "invalid_blocks"}
     changes = {"text": body.get("text", ""), "blocks": body.get("blocks") or [], "edited": True}
     if not store.update(str(body.get("channel")), str(body.get("ts")), changes):
         return {"ok": False, "error": "message_not_found"}
@@ -224,6 +227,8 @@ def _open_view(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     if user is None:
         return {"ok": False, "error": "expired_trigger_id"}
     view = body.get("view") or {}
+    if not view_is_good(view):
+        return {"ok": False, "error": "invalid_arguments"}
     return {"ok": True, "view": store.push_view(user, dict(view))}
 
 
