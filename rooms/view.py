@@ -150,13 +150,24 @@ def _moderators_view(state: SessionState) -> View:
     }
 
 
-def _participants_view(state: SessionState, room_id: RoomId) -> View:
+def _common_view(state: SessionState) -> View:
+    """What all participants see alike."""
     return {
         "session": _session(state),
-        "people": {k: _person(p, p.room_id == room_id) for k, p in state.people.items()},
         "rooms": {k: _room(r) for k, r in state.rooms.items()},
         "breakout": _breakout(state),
-        "recordings": {k: _recording_mark(r) for k, r in state.recordings.items() if r.room_id == room_id},
+    }
+
+
+def _recordings_of(state: SessionState, room_id: RoomId) -> View:
+    return {k: _recording_mark(r) for k, r in state.recordings.items() if r.room_id == room_id}
+
+
+def _participants_view(state: SessionState, room_id: RoomId) -> View:
+    return {
+        **_common_view(state),
+        "people": {k: _person(p, p.room_id == room_id) for k, p in state.people.items()},
+        "recordings": _recordings_of(state, room_id),
     }
 
 
@@ -203,12 +214,18 @@ def patch(before: View, after: View) -> View | None:
 
 
 class Viewer:
-    """One commit seen by many: give it the states before and after, ask it for each viewer's patch."""
+    """One commit seen by many: give it the states before and after, ask it for each viewer's patch.
+
+    Everybody's entity is made at most twice a state (near and far) and compared once; a room's patch is put together from
+    those, so the cost grows with people plus rooms, not with people times people.
+    """
 
     def __init__(self, before: SessionState, after: SessionState) -> None:
         self._before = before
         self._after = after
         self._shared: dict[tuple[object, ...], View | None] = {}
+        self._common: View | None = None
+        self._far: dict[PersonId, View | None] | None = None
 
     def patch(self, person_id: PersonId, role: Role) -> View | None:
         """The patch of this viewer's view; the shared part is worked out once a class. Do not change the result."""
@@ -226,10 +243,53 @@ class Viewer:
             return self._shared[key]
         rooms = (_room_of(self._before, person_id), _room_of(self._after, person_id))
         if rooms not in self._shared:
-            self._shared[rooms] = patch(
-                _participants_view(self._before, rooms[0]), _participants_view(self._after, rooms[1])
-            )
+            self._shared[rooms] = self._rooms_patch(*rooms)
         return self._shared[rooms]
+
+    def _rooms_patch(self, old_room: RoomId, new_room: RoomId) -> View | None:
+        """As ``patch`` of two participants' views, from the parts that all rooms share."""
+        if self._common is None or self._far is None:
+            self._common = patch(_common_view(self._before), _common_view(self._after)) or {}
+            self._far = self._far_people()
+        people: View = {**self._far}
+        for state, room_id in ((self._before, old_room), (self._after, new_room)):
+            for key, person in state.people.items():
+                if person.room_id == room_id:
+                    self._near(people, key, old_room, new_room)
+        recordings = patch(
+            {"recordings": _recordings_of(self._before, old_room)},
+            {"recordings": _recordings_of(self._after, new_room)},
+        )
+        changes = {**self._common, **(recordings or {})}
+        if people:
+            changes["people"] = people
+        return changes or None
+
+    def _far_people(self) -> dict[PersonId, View | None]:
+        """Entities that changed for somebody in none of their rooms."""
+        changed: dict[PersonId, View | None] = {
+            k: None for k in self._before.people if k not in self._after.people
+        }
+        for key, person in self._after.people.items():
+            old = self._before.people.get(key)
+            if old is person:
+                continue
+            entity = _person(person, False)
+            if old is None or _person(old, False) != entity:
+                changed[key] = entity
+        return changed
+
+    def _near(self, people: View, key: PersonId, old_room: RoomId, new_room: RoomId) -> None:
+        """Correct one person's entity for a viewer who goes from ``old_room`` to ``new_room``."""
+        new = self._after.people.get(key)
+        if new is None:
+            return
+        old = self._before.people.get(key)
+        entity = _person(new, new.room_id == new_room)
+        if old is None or _person(old, old.room_id == old_room) != entity:
+            people[key] = entity
+        else:
+            people.pop(key, None)
 
 
 # -- announcements ---------------------------------------------------------------------------------------------
