@@ -1,4 +1,5 @@
 /** The control bar of a running breakout, and its pieces that the dashboard shows too. */
+import { Bell, Check, ChevronDown, LayoutGrid, Megaphone, Timer, X } from "lucide-preact";
 import { useEffect, useState } from "preact/hooks";
 import type { RoomState, Send } from "../protocol/types";
 import { Button, Dialog, Menu, Ring } from "../ui/kit";
@@ -27,7 +28,7 @@ export function TimeButton({ state, send, serverNow }: { state: RoomState; send:
   const now = useNow(serverNow, endsAt !== null);
   if (endsAt === null) return null;
   const left = length(secondsUntil(endsAt, now));
-  if (state.you.role !== "moderator") return <span class="time" role="timer">⏱ {t("left", { time: left })}</span>;
+  if (state.you.role !== "moderator") return <span class="time" role="timer"><Timer size={16} aria-hidden="true" /> {t("left", { time: left })}</span>;
   const add = async (event: Event) => {
     event.preventDefault();
     const answer = await send("add_time", { seconds: Math.round(Number(minutes) * 60) });
@@ -37,7 +38,7 @@ export function TimeButton({ state, send, serverNow }: { state: RoomState; send:
   return (
     <>
       <Button small look="quiet" testId="remaining-time" onClick={() => setOpen(true)} aria-label={`${t("remaining")}: ${left}`}>
-        <span class="time" role="timer">⏱ {t("left", { time: left })}</span>
+        <span class="time" role="timer"><Timer size={16} aria-hidden="true" /> {t("left", { time: left })}</span>
       </Button>
       {open && (
         <Dialog title={t("remaining")} onClose={() => setOpen(false)}>
@@ -73,7 +74,7 @@ export function BroadcastButton({ send }: { send: Send }) {
   };
   return (
     <>
-      <Button small testId="broadcast-open" onClick={() => setOpen(true)}>{t("broadcast")}</Button>
+      <Button small testId="broadcast-open" onClick={() => setOpen(true)}><Megaphone size={16} aria-hidden="true" /> {t("broadcast")}</Button>
       {open && (
         <Dialog title={t("broadcast")} onClose={() => setOpen(false)}>
           <form class="stack" onSubmit={(event) => void submit(event)}>
@@ -107,15 +108,15 @@ export function CallList({ state, send }: { state: RoomState; send: Send }) {
         return (
           <div class="call" key={call.call_id}>
             <p>
-              🔔 {t("calling", { name, room: state.rooms[call.room_id]?.name ?? "" })}
-              {call.status === "claimed" && ` – ${state.people[call.handled_by ?? ""]?.name ?? ""} ✓`}
+              <Bell size={16} aria-hidden="true" /> {t("calling", { name, room: state.rooms[call.room_id]?.name ?? "" })}
+              {call.status === "claimed" && <> – {state.people[call.handled_by ?? ""]?.name ?? ""} <Check size={16} aria-hidden="true" /></>}
             </p>
             <Button small testId={`call-join-${call.call_id}`} onClick={() => void send("claim_call", { call_id: call.call_id })}>{t("joinCall")}</Button>
             <Button
               small class="icon" testId={`call-dismiss-${call.call_id}`} aria-label={t("dismiss", { name })}
               onClick={() => void send("dismiss_call", { call_id: call.call_id })}
             >
-              ✕
+              <X size={18} aria-hidden="true" />
             </Button>
           </div>
         );
@@ -155,7 +156,7 @@ export function ControlBar({ state, send, serverNow, onOpenDashboard }: BarProps
       <TimeButton state={state} send={tell} serverNow={serverNow} />
       <div class="middle">
         {moderator ? (
-          <Menu label={t("join")} items={choices} look="" small testId="room-menu">{here} ▾</Menu>
+          <Menu label={t("join")} items={choices} look="" small testId="room-menu">{here} <ChevronDown size={16} aria-hidden="true" /></Menu>
         ) : (
           <Participants state={state} send={tell} choices={choices} />
         )}
@@ -164,9 +165,9 @@ export function ControlBar({ state, send, serverNow, onOpenDashboard }: BarProps
       {moderator && (
         <>
           <Button small look={waiting ? "primary" : "quiet"} testId="bell" onClick={onOpenDashboard} aria-label={waiting ? t("calls", { count: waiting }) : t("noCalls")}>
-            🔔 {waiting || ""}
+            <Bell size={18} aria-hidden="true" />{waiting || ""}
           </Button>
-          <Button small testId="open-dashboard" onClick={onOpenDashboard}>{t("openDashboard")}</Button>
+          <Button small testId="open-dashboard" onClick={onOpenDashboard}><LayoutGrid size={16} aria-hidden="true" /> <span class="words">{t("openDashboard")}</span></Button>
         </>
       )}
     </div>
@@ -197,7 +198,7 @@ function Participants({ state, send, choices }: ChoicesProps) {
           {t("join")}: {state.rooms[assigned]?.name}
         </Button>
       )}
-      {offered.length > 0 && <Menu label={t("choose")} items={offered} look="" small testId="choose-room">{t("choose")} ▾</Menu>}
+      {offered.length > 0 && <Menu label={t("choose")} items={offered} look="" small testId="choose-room">{t("choose")} <ChevronDown size={16} aria-hidden="true" /></Menu>}
     </>
   );
 }

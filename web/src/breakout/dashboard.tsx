@@ -1,4 +1,5 @@
 /** The breakout dashboard: a column a room, people to drag, calls on top, and the tools of a running breakout. */
+import { Circle, Ellipsis, EllipsisVertical } from "lucide-preact";
 import { useState } from "preact/hooks";
 import type { PersonView, RoomState, RoomView, Send } from "../protocol/types";
 import { Avatar, Button, Dialog, Menu, Sheet } from "../ui/kit";
@@ -121,9 +122,9 @@ function Column({ room, state, send, people, held, handlers, onMove, active }: C
     <section class={classes} data-room={room.room_id} data-testid={`room-column-${room.room_id}`} aria-label={title}>
       <header>
         <h3>{title}</h3>
-        {recording && <span class="badge danger">● {t("rec")}</span>}
+        {recording && <span class="badge danger"><Circle size={10} fill="currentColor" aria-hidden="true" /> {t("rec")}</span>}
         <span class="badge">{people.length}</span>
-        {items.length > 0 && <Menu label={`${title}…`} items={items} small>⋯</Menu>}
+        {items.length > 0 && <Menu label={`${title}…`} items={items} small><Ellipsis size={18} aria-hidden="true" /></Menu>}
       </header>
       {people.length === 0 && <p class="note">{t("empty")}</p>}
       <ul>
@@ -197,7 +198,7 @@ function Person({ person, state, held, handlers, onMove, active }: PersonProps) 
         {!person.online && <span class="note"> · {t("offline")}</span>}
         {planned && <span class="note"> · {t("moving", { room: planned.room_id === MAIN ? t("main") : planned.name })}</span>}
       </span>
-      <Menu label={t("moveTo", { name: person.name })} items={items} small>⋮</Menu>
+      <Menu label={t("moveTo", { name: person.name })} items={items} small><EllipsisVertical size={18} aria-hidden="true" /></Menu>
     </li>
   );
 }

@@ -1,4 +1,5 @@
 /** My Media, the course's Media Gallery and the breakout recordings folder: cards, search, and an entry with its player. */
+import { ArrowLeft, Play } from "lucide-preact";
 import { useEffect, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
@@ -166,7 +167,7 @@ function Card({ entry, onOpen }: { entry: Entry; onOpen: (entryId: string) => vo
       data-room={entry.room_name} onClick={() => onOpen(entry.entry_id)}
     >
       <span class="thumb">
-        {entry.thumb_url ? <img src={entry.thumb_url} alt="" loading="lazy" /> : <span aria-hidden="true">▶</span>}
+        {entry.thumb_url ? <img src={entry.thumb_url} alt="" loading="lazy" /> : <Play aria-hidden="true" />}
         <span class={`badge${entry.status === "failed" ? " warn" : ""}`}>{statusText(entry)}</span>
       </span>
       <h3>{entry.title}</h3>
@@ -207,7 +208,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
   const remove = () => call(boot, "DELETE", path).then(onBack, failed);
   return (
     <main class="library" data-testid="entry">
-      <div class="row"><Button look="quiet" onClick={onBack} testId="back">← {t("back")}</Button></div>
+      <div class="row"><Button look="quiet" onClick={onBack} testId="back"><ArrowLeft class="flip" size={18} aria-hidden="true" /> {t("back")}</Button></div>
       {entry.file_url ? (
         // A signed link has an end: when it is over, a fresh one is fetched and playing goes on.
         <video

@@ -1,4 +1,5 @@
 /** The lobby inside the course's frame: who is there, one big button, and how to connect Slack. */
+import { Circle } from "lucide-preact";
 import { useEffect, useState } from "preact/hooks";
 import { Avatar, Button, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
@@ -82,7 +83,7 @@ function Present({ lobby }: { lobby: Lobby }) {
   return (
     <div class="stack">
       <p>
-        <span class="live">● {t("live")}</span> · {t("people", { count: lobby.people.length })}
+        <span class="live"><Circle size={10} fill="currentColor" aria-hidden="true" /> {t("live")}</span> · {t("people", { count: lobby.people.length })}
         {lobby.breakout.status === "running" && ` · ${t("breakout")}`}
       </p>
       <ul class="people">

@@ -3,8 +3,8 @@ import { EllipsisVertical, Hand, MicOff, SendHorizontal, X } from "lucide-preact
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PersonView, RoomState } from "../protocol/types";
+import { Menu, type MenuItem } from "../ui/kit";
 import { done, peopleHere, roomName, usePage, type Page } from "./context";
-import { Menu, type MenuItem } from "./dialog";
 import { t } from "./texts";
 
 export function SidePanel(): JSX.Element | null {
@@ -116,7 +116,7 @@ function Row({ person, state, far }: { person: PersonView; state: RoomState; far
       {person.hand_raised_at !== null && <Hand size={16} aria-label={t("people.hand")} />}
       {far !== true && !person.mic && <MicOff size={16} aria-label={t("people.muted")} />}
       {items.length > 0 && (
-        <Menu label={t("people.actions", { name: person.name })} items={items} class="icon" testId={`actions-${person.person_id}`}>
+        <Menu label={t("people.actions", { name: person.name })} items={items} face="icon" testId={`actions-${person.person_id}`}>
           <EllipsisVertical size={18} aria-hidden="true" />
         </Menu>
       )}
@@ -129,21 +129,21 @@ function actions(page: Page, person: PersonView, state: RoomState, own: boolean)
   const { send } = page.store;
   const items: MenuItem[] = [];
   if (!own && person.mic) {
-    items.push({ key: "mute", label: t("people.mute"), run: () => void send("mute_participant", { person_id }).then((r) => done(page, r)) });
+    items.push({ key: "mute", label: t("people.mute"), onSelect: () => void send("mute_participant", { person_id }).then((r) => done(page, r)) });
   }
   if (person.hand_raised_at !== null) {
     const run = (): void => void send("set_hand", { raised: false, person_id }).then((r) => done(page, r));
-    items.push({ key: "lower", label: t("people.lower"), run });
+    items.push({ key: "lower", label: t("people.lower"), onSelect: run });
   }
   if (state.breakout.status === "running") {
     for (const { room_id, name } of Object.values(state.rooms)) {
       if (room_id === person.room_id) continue;
       const run = (): void => void send("move_participant", { person_id, room_id }).then((r) => done(page, r));
-      items.push({ key: room_id, label: t("people.move", { room: name }), run });
+      items.push({ key: room_id, label: t("people.move", { room: name }), onSelect: run });
     }
   }
   if (!own && person.role !== "moderator") {
-    items.push({ key: "remove", label: t("people.remove"), danger: true, run: () => (page.dialog.value = { remove: person }) });
+    items.push({ key: "remove", label: t("people.remove"), danger: true, onSelect: () => (page.dialog.value = { remove: person }) });
   }
   return items;
 }

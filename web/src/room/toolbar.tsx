@@ -4,8 +4,8 @@ import {
   PhoneOff, Settings, Square, Users, Video, VideoOff,
 } from "lucide-preact";
 import type { JSX } from "preact";
+import { Menu, type MenuItem } from "../ui/kit";
 import { done, recordingHere, toast, usePage, type Page } from "./context";
-import { Menu, type MenuItem } from "./dialog";
 import { pauseOrResume, RecordingIndicator, stopRecording } from "./recording";
 import { t } from "./texts";
 
@@ -46,8 +46,8 @@ export function Toolbar(): JSX.Element | null {
   const moderator = state.you.role === "moderator";
   const panel = (name: "people" | "chat"): void => void (page.panel.value = page.panel.value === name ? null : name);
   const leaving: MenuItem[] = [
-    { key: "leave", label: t("menu.leave"), icon: <DoorOpen size={18} />, testId: "menu-leave", run: () => store.client.leave() },
-    { key: "end", label: t("menu.end"), icon: <PhoneOff size={18} />, danger: true, testId: "menu-end", run: () => (page.dialog.value = "end") },
+    { key: "leave", label: t("menu.leave"), icon: <DoorOpen size={18} />, testId: "menu-leave", onSelect: () => store.client.leave() },
+    { key: "end", label: t("menu.end"), icon: <PhoneOff size={18} />, danger: true, testId: "menu-end", onSelect: () => (page.dialog.value = "end") },
   ];
   return (
     <footer class="toolbar" aria-label={t("tool.bar")}>
@@ -64,11 +64,11 @@ export function Toolbar(): JSX.Element | null {
         <Tool label={t(raised ? "tool.lower" : "tool.hand")} hint="H" on={raised} wide testId="raise-hand" run={() => void toggleHand(page)}><Hand /></Tool>
         <Tool label={t("tool.people")} on={page.panel.value === "people"} wide testId="toggle-people" run={() => panel("people")}><Users /></Tool>
         <Tool label={t("tool.chat")} on={page.panel.value === "chat"} testId="toggle-chat" badge={page.unread.value} run={() => panel("chat")}><MessageSquare /></Tool>
-        <Menu label={t("tool.more")} testId="more" items={moreItems(page, canShare)}><Ellipsis aria-hidden="true" /></Menu>
+        <Menu label={t("tool.more")} testId="more" face="tool" up items={moreItems(page, canShare)}><Ellipsis aria-hidden="true" /></Menu>
       </div>
       <div class="toolbar-end">
         {moderator
-          ? <Menu label={t("tool.leave")} testId="leave" class="tool leave" items={leaving}><PhoneOff aria-hidden="true" /><span class="wide">{t("tool.leave")}</span></Menu>
+          ? <Menu label={t("tool.leave")} testId="leave" face="tool leave" up items={leaving}><PhoneOff aria-hidden="true" /><span class="wide">{t("tool.leave")}</span></Menu>
           : <button type="button" class="tool leave" data-testid="leave" aria-label={t("tool.leave")} title={t("tool.leave")} onClick={() => store.client.leave()}>
               <PhoneOff aria-hidden="true" /><span class="wide">{t("tool.leave")}</span>
             </button>}
@@ -83,27 +83,27 @@ function moreItems(page: Page, canShare: boolean): MenuItem[] {
   if (state?.you.role === "moderator") {
     const recording = recordingHere(state);
     if (recording === null) {
-      items.push({ key: "record", label: t("menu.record"), icon: <Circle size={18} />, testId: "menu-record", run: () => (page.dialog.value = "record") });
+      items.push({ key: "record", label: t("menu.record"), icon: <Circle size={18} />, testId: "menu-record", onSelect: () => (page.dialog.value = "record") });
     } else {
       const paused = recording.desired === "paused";
       items.push(
         { key: "pause", label: t(paused ? "menu.resume" : "menu.pause"), icon: paused ? <Play size={18} /> : <Pause size={18} />,
-          testId: "menu-pause-recording", run: () => void pauseOrResume(page, recording) },
-        { key: "stop", label: t("menu.stop"), icon: <Square size={18} />, testId: "menu-stop-recording", run: () => void stopRecording(page) },
+          testId: "menu-pause-recording", onSelect: () => void pauseOrResume(page, recording) },
+        { key: "stop", label: t("menu.stop"), icon: <Square size={18} />, testId: "menu-stop-recording", onSelect: () => void stopRecording(page) },
       );
     }
-    items.push({ key: "breakout", label: t("menu.breakout"), icon: <Grid2x2 size={18} />, testId: "menu-breakout", run: () => (page.breakoutOpen.value = true) });
+    items.push({ key: "breakout", label: t("menu.breakout"), icon: <Grid2x2 size={18} />, testId: "menu-breakout", onSelect: () => (page.breakoutOpen.value = true) });
   }
   if (window.matchMedia("(max-width: 639px)").matches) {
-    if (canShare) items.push({ key: "share", label: t("tool.share"), icon: <MonitorUp size={18} />, run: () => void toggleScreen(page) });
+    if (canShare) items.push({ key: "share", label: t("tool.share"), icon: <MonitorUp size={18} />, onSelect: () => void toggleScreen(page) });
     items.push(
-      { key: "hand", label: t("tool.hand"), icon: <Hand size={18} />, run: () => void toggleHand(page) },
-      { key: "people", label: t("tool.people"), icon: <Users size={18} />, run: () => (page.panel.value = "people") },
+      { key: "hand", label: t("tool.hand"), icon: <Hand size={18} />, onSelect: () => void toggleHand(page) },
+      { key: "people", label: t("tool.people"), icon: <Users size={18} />, onSelect: () => (page.panel.value = "people") },
     );
   }
   items.push(
-    { key: "settings", label: t("menu.settings"), icon: <Settings size={18} />, testId: "menu-settings", run: () => (page.dialog.value = "settings") },
-    { key: "shortcuts", label: t("menu.shortcuts"), icon: <Keyboard size={18} />, run: () => (page.dialog.value = "shortcuts") },
+    { key: "settings", label: t("menu.settings"), icon: <Settings size={18} />, testId: "menu-settings", onSelect: () => (page.dialog.value = "settings") },
+    { key: "shortcuts", label: t("menu.shortcuts"), icon: <Keyboard size={18} />, onSelect: () => (page.dialog.value = "shortcuts") },
   );
   return items;
 }

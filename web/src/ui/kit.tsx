@@ -1,5 +1,6 @@
 /** The small set of controls that every page uses. No knowledge of rooms or media. */
 import type { ComponentChildren, JSX, VNode } from "preact";
+import { X } from "lucide-preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import "./tokens.css";
 import "./kit.css";
@@ -108,7 +109,7 @@ export function Sheet({ title, closeLabel, onClose, wide, head, foot, children, 
         <h2 id={id}>{title}</h2>
         {head}
         <IconButton label={closeLabel} look="quiet" onClick={onClose}>
-          ✕
+          <X size={20} aria-hidden="true" />
         </IconButton>
       </header>
       <div class="content">{children}</div>
@@ -118,6 +119,8 @@ export function Sheet({ title, closeLabel, onClose, wide, head, foot, children, 
 }
 
 export interface MenuItem {
+  /** Where two items may have one label. */
+  key?: string;
   label: string;
   onSelect: () => void;
   icon?: VNode;
@@ -132,11 +135,13 @@ interface MenuProps {
   up?: boolean;
   look?: ButtonLook;
   small?: boolean;
+  /** The button's class, where a page draws its buttons in its own way. */
+  face?: string;
   testId?: string;
 }
 
 /** A menu button: arrows, Home, End, first letter, Escape. */
-export function Menu({ label, items, children, up, look = "quiet", small, testId }: MenuProps) {
+export function Menu({ label, items, children, up, look = "quiet", small, face, testId }: MenuProps) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const buttons = () => [...(root.current?.querySelectorAll<HTMLButtonElement>("[role=menuitem]") ?? [])];
@@ -161,6 +166,8 @@ export function Menu({ label, items, children, up, look = "quiet", small, testId
       event.preventDefault();
       event.stopPropagation();
       close();
+    } else if (event.key === "Tab") {
+      setOpen(false);
     } else if (step !== undefined && all.length) {
       event.preventDefault();
       all[(step + all.length) % all.length]?.focus();
@@ -170,11 +177,10 @@ export function Menu({ label, items, children, up, look = "quiet", small, testId
   };
   return (
     <div class="menu" ref={root} onKeyDown={open ? onKey : undefined}>
-      <Button
-        look={look}
-        small={small}
-        class="icon"
-        testId={testId}
+      <button
+        type="button"
+        class={face ?? ["btn", look, small ? "small" : "", "icon"].filter(Boolean).join(" ")}
+        data-testid={testId}
         aria-haspopup="menu"
         aria-expanded={open}
         aria-label={label}
@@ -182,11 +188,11 @@ export function Menu({ label, items, children, up, look = "quiet", small, testId
         onClick={() => setOpen(!open)}
       >
         {children}
-      </Button>
+      </button>
       {open && (
         <ul class={`menu-list ${up ? "up" : "down"}`} role="menu" aria-label={label}>
           {items.map((item) => (
-            <li role="none" key={item.label}>
+            <li role="none" key={item.key ?? item.label}>
               <button
                 type="button"
                 role="menuitem"
@@ -199,7 +205,7 @@ export function Menu({ label, items, children, up, look = "quiet", small, testId
                 }}
               >
                 {item.icon}
-                {item.label}
+                <span>{item.label}</span>
               </button>
             </li>
           ))}
