@@ -43,6 +43,10 @@ BUGS = {
 RESPONSE_HOSTS = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
 LATEST_RESPONSE_S = 60.0
 """An answer to a button is not worth more trouble."""
+ACTIVE_S = 120.0
+"""A card that was not rewritten for so long takes no share of Slack's limit."""
+UPDATES_A_MINUTE = 45
+"""Slack allows about 50 chat.update a minute and workspace; some are for help calls and recordings."""
 LATEST_CALL_S = 300.0
 """A help call that could not be posted for so long is not news any more."""
 
@@ -101,8 +105,11 @@ class Outbox:
             return True
         if method == "chat.postMessage":
             return now - self._posted.get(item.channel_id, -10.0) >= 1.0
-        calm = (item.coalesce_key or "").startswith("card:")
-        least = self._settings.card_interval_s if calm else 0.3
+        least = 0.3
+        if (item.coalesce_key or "").startswith("card:"):
+            self._updated = {key: at for key, at in self._updated.items() if now - at < ACTIVE_S}
+            cards = sum((key or "").startswith("card:") for _, key in self._updated)
+            least = card_interval(self._settings.card_interval_s, cards)
         return now - self._updated.get((item.channel_id, item.coalesce_key), -100.0) >= least
 
     def _send(self, item: OutboxItem) -> None:
@@ -150,7 +157,7 @@ class Outbox:
         status = getattr(error.response, "status_code", 200)
         log.warning("slack.refused method=%s code=%s status=%s", method, code, status)
         if status == 429 or code == "ratelimited":
-            wait = _retry_after(error.response.headers)
+            wait = retry_after(error.response.headers)
             self._parked[method] = time.monotonic() + wait
             slack.later(self._db, item, 0.0)
         elif code in GONE:
@@ -174,7 +181,12 @@ class Outbox:
         )
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
+def card_interval(least_s: float, cards: int) -> float:
+    """Seconds between two updates of one card when ``cards`` are being rewritten."""
+    return max(least_s, 60.0 * cards / UPDATES_A_MINUTE)
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
     """Seconds to wait, 1 to 300; the header's name comes in any case."""
     found = next((value for name, value in headers.items() if name.lower() == "retry-after"), "1")
     return min(300.0, max(1.0, float(found))) if found.isdecimal() else 1.0

@@ -125,14 +125,14 @@ class Bot:
 
     # -- Slack ---------------------------------------------------------------------------------------------------
 
-    def post(self, body: str, *, at: int | None = None, **headers: str) -> TestResponse:
-        """A signed request; ``headers`` replace ours (underscores for dashes)."""
+    def post(self, body: str, at: int | None = None, headers: dict[str, str] | None = None) -> TestResponse:
+        """A signed request at a Unix time; ``headers`` replace ours."""
         timestamp = str(int(time.time()) if at is None else at)
         made = {
             "X-Slack-Request-Timestamp": timestamp,
             "X-Slack-Signature": slack_client.signature(SECRET, timestamp, body),
             "Content-Type": "application/x-www-form-urlencoded",
-            **{name.replace("_", "-"): value for name, value in headers.items()},
+            **(headers or {}),
         }
         return self.client.post("/slack/events", data=body.encode(), headers=made)
 
@@ -186,10 +186,11 @@ class Bot:
         assert answer.status_code == 200
         return dict(answer.get_json(silent=True) or {})
 
-    def event(self, event: dict[str, Any], event_id: str = "", **headers: str) -> int:
+    def event(self, event: dict[str, Any], event_id: str = "", headers: dict[str, str] | None = None) -> int:
         """Send an event; the HTTP status."""
         body = slack_client.event_body(event, event_id or uuid4().hex)
-        return self.post(body, Content_Type="application/json", **headers).status_code
+        made = {"Content-Type": "application/json", **(headers or {})}
+        return self.post(body, headers=made).status_code
 
     def view(self, user: str) -> dict[str, Any]:
         """The open form."""
@@ -244,7 +245,7 @@ def make_bot(folder: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
     flask.register_blueprint(create_blueprint(build_app(settings, db, rooms)))
     bot = Bot(db, rooms, settings, practice, flask, flask.test_client(), course_id, session_id, actors)
     for user in (ALICE, BOB):
-        bot.do(user, c.EnterSession(actors[user].name, actors[user].role))
+        bot.do(user, c.EnterSession(actors[user].name, actors[user].role or Role.PARTICIPANT))
     try:
         yield bot
     finally:

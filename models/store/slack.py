@@ -309,7 +309,7 @@ def put_out(
         )
 
 
-def due(db: Database, limit: int = 20) -> list[OutboxItem]:
+def due(db: Database, limit: int = 200) -> list[OutboxItem]:
     """Calls whose time has come, most urgent first."""
     with db.read() as session:
         rows = session.exec(

@@ -50,20 +50,20 @@ def test_a_signed_command_is_answered(bot: Bot) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {"X_Slack_Signature": "v0=" + "0" * 64},
-        {"X_Slack_Signature": ""},
-        {"X_Slack_Signature": "v0=\xe9"},
-        {"X_Slack_Request_Timestamp": ""},
-        {"X_Slack_Request_Timestamp": "soon"},
-        {"X_Slack_Request_Timestamp": "-5"},
-        {"X_Slack_Request_Timestamp": "\xb2"},
-        {"X_Slack_Request_Timestamp": "9" * 400},
+        {"X-Slack-Signature": "v0=" + "0" * 64},
+        {"X-Slack-Signature": ""},
+        {"X-Slack-Signature": "v0=\xe9"},
+        {"X-Slack-Request-Timestamp": ""},
+        {"X-Slack-Request-Timestamp": "soon"},
+        {"X-Slack-Request-Timestamp": "-5"},
+        {"X-Slack-Request-Timestamp": "\xb2"},
+        {"X-Slack-Request-Timestamp": "9" * 400},
     ],
     ids=["forged", "empty", "not-ascii", "no-time", "word", "negative", "superscript", "huge"],
 )
 def test_what_is_not_signed_is_refused(bot: Bot, headers: dict[str, str]) -> None:
     before = bot.names()
-    answer = bot.post(slack_client.command_body(ALICE, MODS, "/breakout", "start 4 auto"), **headers)
+    answer = bot.post(slack_client.command_body(ALICE, MODS, "/breakout", "start 4 auto"), headers=headers)
     assert answer.status_code == 401
     assert bot.names() == before
 
@@ -76,7 +76,7 @@ def test_a_request_from_another_time_is_refused(bot: Bot, seconds: int) -> None:
 def test_a_changed_body_is_refused(bot: Bot) -> None:
     now = str(int(time.time()))
     signature = slack_client.signature(secret="another", timestamp=now, body=STATUS)
-    assert bot.post(STATUS, at=int(now), X_Slack_Signature=signature).status_code == 401
+    assert bot.post(STATUS, at=int(now), headers={"X-Slack-Signature": signature}).status_code == 401
 
 
 def test_an_oversize_request_is_refused_unread(bot: Bot) -> None:
@@ -97,8 +97,8 @@ def test_an_oversize_request_is_refused_unread(bot: Bot) -> None:
 )
 @pytest.mark.parametrize("signed", [True, False])
 def test_garbage_is_a_bad_request_and_no_failure(bot: Bot, body: str, kind: str, signed: bool) -> None:
-    forged = {} if signed else {"X_Slack_Signature": "v0=" + "0" * 64}
-    assert bot.post(body, Content_Type=kind, **forged).status_code in (400, 401)
+    forged = {} if signed else {"X-Slack-Signature": "v0=" + "0" * 64}
+    assert bot.post(body, headers={"Content-Type": kind, **forged}).status_code in (400, 401)
 
 
 def test_another_workspace_is_ignored_even_with_a_good_signature(bot: Bot) -> None:
@@ -112,10 +112,11 @@ def test_another_workspace_is_ignored_even_with_a_good_signature(bot: Bot) -> No
 
 def test_the_address_is_verified(bot: Bot) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"})
-    answer = bot.post(body, Content_Type="application/json")
+    as_json = {"Content-Type": "application/json"}
+    answer = bot.post(body, headers=as_json)
     assert answer.status_code == 200
     assert answer.json == {"challenge": "abc"}
-    assert bot.post(body, Content_Type="application/json", X_Slack_Signature="v0=0").status_code == 401
+    assert bot.post(body, headers={**as_json, "X-Slack-Signature": "v0=0"}).status_code == 401
 
 
 def test_the_same_command_twice_changes_nothing_more(bot: Bot) -> None:
@@ -133,7 +134,7 @@ def test_a_repeated_event_runs_once(bot: Bot) -> None:
     assert slack.channels_of(bot.db, bot.course_id) != []
     assert MODS not in [link.channel_id for link in slack.channels_of(bot.db, bot.course_id)]
     assert "linked" in bot.say(ALICE, "/room link moderators")
-    assert bot.event(gone, "Ev1", X_Slack_Retry_Num="1", X_Slack_Retry_Reason="http_timeout") == 200
+    assert bot.event(gone, "Ev1", {"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"}) == 200
     assert MODS in [link.channel_id for link in slack.channels_of(bot.db, bot.course_id)]
 
 
@@ -146,7 +147,7 @@ def test_an_event_that_failed_runs_again_at_the_retry(bot: Bot, monkeypatch: pyt
     with monkeypatch.context() as patched:
         patched.setattr(slack, "suspend_channel", broken)
         assert bot.event(gone, "Ev2") == 500
-    assert bot.event(gone, "Ev2", X_Slack_Retry_Num="1") == 200
+    assert bot.event(gone, "Ev2", {"X-Slack-Retry-Num": "1"}) == 200
     assert MODS not in [link.channel_id for link in slack.channels_of(bot.db, bot.course_id)]
 
 

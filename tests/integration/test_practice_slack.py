@@ -110,7 +110,7 @@ def test_a_class_is_run_from_the_page(page: Page) -> None:
 def test_a_form_is_opened_corrected_and_submitted(page: Page) -> None:
     page.type(ALICE, "/broadcast")
     page.type(ALICE, "/breakout start")
-    values = {
+    values: dict[str, Any] = {
         "rooms": {"v": {"type": "number_input", "value": "0"}},
         "assign": {"v": {"type": "radio_buttons", "selected_option": {"value": "manual"}}},
         "mins": {"v": {"type": "number_input", "value": None}},

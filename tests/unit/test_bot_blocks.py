@@ -40,8 +40,8 @@ def state_with(rooms: int, name: str = "Room", *, person: str = "Bob") -> Sessio
     made = {MAIN_ROOM: Room(MAIN_ROOM, "Main room", 0)}
     made |= {room_id: Room(room_id, name, n) for n, room_id in enumerate(room_ids, 1)}
     first = room_ids[0] if room_ids else MAIN_ROOM
-    alice = Participant(PersonId("alice"), "Alice", Role.MODERATOR, NOW)
-    bob = replace(Participant(PersonId("bob"), person, Role.PARTICIPANT, NOW), room_id=first)
+    alice = Participant(PersonId("alice"), "Alice", Role.MODERATOR)
+    bob = Participant(PersonId("bob"), person, Role.PARTICIPANT, first)
     call = HelpCall(CallId("h1"), bob.person_id, first, NOW)
     recording = Recording(RecordingId("rec1"), first, name, alice.person_id, NOW, RecordingStatus.RECORDING)
     return SessionState(

@@ -74,7 +74,7 @@ def test_documented_examples_are_understood(verb: object) -> None:
 
 def test_start_with_everything() -> None:
     typed = parse("/breakout", "START 4 rooms for 15m, auto record")
-    assert (typed.number, typed.seconds, typed.words) == (4, 900, {"auto", "record"})
+    assert (typed.number, typed.seconds, typed.words) == (4, 900, frozenset({"auto", "record"}))
     assert not typed.is_bare
 
 
