@@ -225,7 +225,7 @@ class Viewer:
         self._after = after
         self._shared: dict[tuple[object, ...], View | None] = {}
         self._common: View | None = None
-        self._far: dict[PersonId, View | None] | None = None
+        self._far: View | None = None
 
     def patch(self, person_id: PersonId, role: Role) -> View | None:
         """The patch of this viewer's view; the shared part is worked out once a class. Do not change the result."""
@@ -251,7 +251,7 @@ class Viewer:
         if self._common is None or self._far is None:
             self._common = patch(_common_view(self._before), _common_view(self._after)) or {}
             self._far = self._far_people()
-        people: View = {**self._far}
+        people = dict(self._far)
         for state, room_id in ((self._before, old_room), (self._after, new_room)):
             for key, person in state.people.items():
                 if person.room_id == room_id:
@@ -265,7 +265,7 @@ class Viewer:
             changes["people"] = people
         return changes or None
 
-    def _far_people(self) -> dict[PersonId, View | None]:
+    def _far_people(self) -> View:
         """Entities that changed for somebody in none of their rooms."""
         changed: dict[PersonId, View | None] = {
             k: None for k in self._before.people if k not in self._after.people
