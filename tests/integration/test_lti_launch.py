@@ -1,0 +1,433 @@
+"""Launches through the real door and the practice LMS over HTTP: good ones, the certification's bad ones, and hostile ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+from flask import Flask
+from werkzeug.serving import make_server
+
+from lti.app import LtiDeps, create_blueprint
+from models.store import lti as store
+from models.store import people
+from models.store.database import Database
+from models.store.migrate import upgrade
+from models.values import Role
+from rooms.service import RoomsService
+from sandbox.lms import keys
+from sandbox.lms.app import create_app as create_lms
+from sandbox.lms.client import LaunchFailed, launch, launch_form, open_room
+from sandbox.lms.setup import register_practice_platform
+from sandbox.lms.world import TOOLS
+from server.ports_check import free_port
+
+pytestmark = pytest.mark.integration
+LTI = "https://purl.imsglobal.org/spec/lti/claim/"
+CLIENT = TOOLS["room"].client_id
+
+
+@dataclass
+class World:
+    """Our door and the practice LMS, each on its own port."""
+
+    db: Database
+    rooms: RoomsService
+    url: str
+    lms: str
+    key: rsa.RSAPrivateKey
+
+    def login(self, **changes: str) -> dict[str, str]:
+        """Begin a login; returns state and nonce of the redirect."""
+        query = {
+            "iss": self.lms,
+            "login_hint": "aGludA==",
+            "client_id": CLIENT,
+            "target_link_uri": f"{self.url}/lti/launch",
+        }
+        answer = requests.get(
+            f"{self.url}/lti/login", params=query | changes, allow_redirects=False, timeout=10
+        )
+        assert answer.status_code == 302, answer.text
+        found = parse_qs(urlsplit(answer.headers["Location"]).query)
+        return {"state": found["state"][0], "nonce": found["nonce"][0]}
+
+    def claims(self, nonce: str, **changes: Any) -> dict[str, Any]:
+        now = int(time.time())
+        body = {
+            "iss": self.lms,
+            "aud": CLIENT,
+            "sub": f"{self.lms}/user/zoe",
+            "iat": now,
+            "exp": now + 3600,
+            "nonce": nonce,
+            "name": "Zoe Secretname",
+            LTI + "message_type": "LtiResourceLinkRequest",
+            LTI + "version": "1.3.0",
+            LTI + "deployment_id": "1",
+            LTI + "target_link_uri": f"{self.url}/lti/launch",
+            LTI + "roles": ["http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor"],
+            LTI + "resource_link": {"id": "content:1", "title": "Room"},
+            LTI + "context": {"id": "bio101", "title": "BIO 101"},
+        }
+        for key, value in changes.items():
+            key = LTI + key if LTI + key in body else key
+            if value is None:
+                body.pop(key, None)
+            else:
+                body[key] = value
+        return body
+
+    def sign(self, claims: dict[str, Any], **headers: Any) -> str:
+        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": keys.KID, **headers})
+
+    def post(self, token: str, state: str) -> requests.Response:
+        return requests.post(f"{self.url}/lti/launch", data={"id_token": token, "state": state}, timeout=10)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("lti")
+    dist = folder / "dist"
+    (dist / ".vite").mkdir(parents=True)
+    entries = {
+        f"src/entries/{e}.tsx": {"file": f"assets/{e}.js", "css": []} for e in ("room", "lobby", "library")
+    }
+    (dist / ".vite" / "manifest.json").write_text(json.dumps(entries))
+    url = f"sqlite:///{folder / 'lti.db'}"
+    upgrade(url)
+    db = Database(url)
+    rooms = RoomsService(db)
+    port, lms_port = free_port(), free_port()
+    base, lms = f"http://127.0.0.1:{port}", f"http://localhost:{lms_port}"
+    app = Flask("door")
+    app.register_blueprint(create_blueprint(LtiDeps(db, rooms, base, dist)))
+    servers = [
+        make_server("127.0.0.1", port, app, threaded=True),
+        make_server("127.0.0.1", lms_port, create_lms(lms, base, folder / "lms"), threaded=True),
+    ]
+    threads = [threading.Thread(target=s.serve_forever, daemon=True) for s in servers]
+    for thread in threads:
+        thread.start()
+    register_practice_platform(db, lms)
+    yield World(db, rooms, base, lms, keys.load_or_make(folder / "lms"))
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+    for thread in threads:
+        thread.join(5)
+    rooms.close()
+    db.close()
+
+
+# -- good launches ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("person", "role"),
+    [
+        ("alice", "moderator"),
+        ("tara", "moderator"),
+        ("adam", "moderator"),
+        ("bob", "participant"),
+        ("bo", "participant"),
+    ],
+)
+def test_everybody_of_the_course_comes_in_with_their_role(world: World, person: str, role: str) -> None:
+    page = launch(world.lms, person)
+    assert (page.page, page.role) == ("lobby", role)
+    room = open_room(page)
+    assert room.role == role
+
+
+def test_the_three_tools_open_their_pages_and_a_workspace_only_my_media(world: World) -> None:
+    assert launch(world.lms, "bob", "gallery").page == "gallery"
+    assert launch(world.lms, "bob", "mymedia").page == "mymedia"
+    own = launch(world.lms, "bob", "mymedia", "~bob")
+    assert (own.page, own.role) == ("mymedia", "participant")
+    with pytest.raises(LaunchFailed, match="403"):
+        open_room(own)
+
+
+def test_a_person_is_the_same_across_tools_and_courses(world: World) -> None:
+    launch(world.lms, "adam", "room", "bio101")
+    launch(world.lms, "adam", "mymedia", "his200")
+    person_id = people.upsert_person(world.db, world.lms, f"{world.lms}/user/adam")
+    assert {c.context_id for c in people.courses_of(world.db, person_id)} >= {"bio101", "his200"}
+
+
+def test_the_page_has_a_strict_policy_and_is_never_cached(world: World) -> None:
+    action, fields = launch_form(world.lms, "alice")
+    answer = requests.post(action, data=fields, timeout=10)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe-inline'" not in policy.split("style-src-attr")[0]
+    assert world.lms in policy[policy.index("frame-ancestors") :]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert not answer.cookies
+    nonces = re.findall(r'nonce="([^"]+)"', answer.text)
+    assert nonces and all(f"'nonce-{nonce}'" in policy for nonce in nonces)
+
+
+def test_twenty_launches_at_once_are_all_answered(world: World) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        pages = list(pool.map(lambda n: launch(world.lms, ("alice", "bob", "bea", "ben")[n % 4]), range(20)))
+    assert {page.page for page in pages} == {"lobby"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"roles": ["Instructor"]},
+        {"roles": "Instructor"},
+        {"roles": []},
+        {"roles": ["urn:unknown"]},
+        {"name": None},
+        {"context": None},
+        {"resource_link": {"id": "content:77"}},
+        {"aud": [CLIENT]},
+        {"azp": CLIENT},
+        {"aud": [CLIENT, "other"], "azp": CLIENT},
+        {"deployment_id": "a-new-one"},
+        {"iat": lambda now: now + 30},
+    ],
+)
+def test_unusual_but_valid_launches_are_accepted(world: World, changes: dict[str, Any]) -> None:
+    begun = world.login()
+    changes = {k: v(int(time.time())) if callable(v) else v for k, v in changes.items()}
+    answer = world.post(world.sign(world.claims(begun["nonce"], **changes)), begun["state"])
+    assert answer.status_code == 200, answer.text
+
+
+# -- refused ---------------------------------------------------------------------------------------------------
+
+Forge = Callable[[World, str], str]
+
+
+def _claims(**changes: Any) -> Forge:
+    def forge(world: World, nonce: str) -> str:
+        ready = {k: v(world) if callable(v) else v for k, v in changes.items()}
+        return world.sign(world.claims(nonce, **ready))
+
+    return forge
+
+
+def _other_key(world: World, nonce: str) -> str:
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return jwt.encode(world.claims(nonce), other, algorithm="RS256", headers={"kid": keys.KID})
+
+
+def _no_kid(world: World, nonce: str) -> str:
+    return jwt.encode(world.claims(nonce), world.key, algorithm="RS256")
+
+
+def _hs256(world: World, nonce: str) -> str:
+    return jwt.encode(world.claims(nonce), "a" * 40, algorithm="HS256", headers={"kid": keys.KID})
+
+
+def _unsigned(world: World, nonce: str) -> str:
+    return jwt.encode(world.claims(nonce), None, algorithm="none", headers={"kid": keys.KID})  # type: ignore[arg-type]
+
+
+def _tampered(world: World, nonce: str) -> str:
+    head, _, signature = world.sign(world.claims(nonce)).split(".")
+    _, body, _ = world.sign(world.claims(nonce, sub="somebody-else")).split(".")
+    return f"{head}.{body}.{signature}"
+
+
+NOW = int(time.time())
+BAD: dict[str, tuple[Forge, str]] = {
+    # The certification's twelve (facts of the guide's section 4.1) …
+    "no kid": (_no_kid, "kid"),
+    "wrong kid": (lambda w, n: w.sign(w.claims(n), kid="imstester_66067"), "key_unknown"),
+    "wrong version": (_claims(version="11.3"), "version"),
+    "no version": (_claims(version=None), "version"),
+    "not an LTI message": (lambda w, n: w.sign({"name": "badltilaunch"}), "nonce"),
+    "claims missing": (_claims(aud=None, iss=None, sub=None, deployment_id=None, roles=None), "unknown_platform"),
+    "times long ago": (_claims(iat=11111, exp=22222), "expired"),
+    "no message type": (_claims(message_type=None), "message"),
+    "no roles": (_claims(roles=None), "roles"),
+    "no deployment": (_claims(deployment_id=None), "deployment"),
+    "no resource link id": (_claims(resource_link={"title": "x"}), "message"),
+    "no sub": (_claims(sub=None), "token"),
+    # … and ours.
+    "alg none": (_unsigned, "algorithm"),
+    "HS256": (_hs256, "algorithm"),
+    "another key": (_other_key, "signature"),
+    "tampered body": (_tampered, "signature"),
+    "no exp": (_claims(exp=None), "token"),
+    "no iat": (_claims(iat=None), "token"),
+    "a day old": (_claims(iat=NOW - 86400, exp=NOW + 3600), "too_old"),
+    "iat far ahead": (_claims(iat=NOW + 6000, exp=NOW + 9000), "token"),
+    "nbf ahead": (_claims(nbf=NOW + 6000), "token"),
+    "wrong audience": (_claims(aud="another-client"), "unknown_platform"),
+    "another of our clients": (_claims(aud=TOOLS["gallery"].client_id), "wrong_client"),
+    "azp of another client": (_claims(azp="another-client"), "azp"),
+    "several audiences without azp": (_claims(aud=[CLIENT, "another-client"]), "azp"),
+    "unknown issuer": (_claims(iss="https://elsewhere.example"), "unknown_platform"),
+    "target on another host": (_claims(target_link_uri="https://evil.example/lti/launch"), "wrong_target"),
+    "no target": (_claims(target_link_uri=None), "wrong_target"),
+    "wrong nonce": (lambda w, n: w.sign(w.claims("another")), "nonce"),
+    "unknown message": (_claims(message_type="LtiDanceRequest"), "message"),
+    "garbage": (lambda w, n: "not.a.token", "token"),
+    "two parts": (lambda w, n: "not.token", "token"),
+    "empty": (lambda w, n: "", "token"),
+    "oversize": (lambda w, n: "x" * 200_000, "token"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_launches_get_a_page_with_a_reference_that_is_in_the_log(
+    world: World, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    forge, code = BAD[name]
+    begun = world.login()
+    token = forge(world, begun["nonce"])
+    with caplog.at_level(logging.INFO):
+        answer = world.post(token, begun["state"])
+    assert answer.status_code in (403, 413), answer.text
+    found = re.search(r"Reference for the log: (\w+) \((\w+)\)", answer.text)
+    assert found is not None and found[2] == code, answer.text[-400:]
+    assert found[1] in caplog.text
+    assert "Secretname" not in caplog.text and (len(token) < 20 or token not in caplog.text)
+    assert "Traceback" not in answer.text
+
+
+def test_a_launch_counts_once(world: World) -> None:
+    action, fields = launch_form(world.lms, "alice")
+    assert requests.post(action, data=fields, timeout=10).status_code == 200
+    again = requests.post(action, data=fields, timeout=10)
+    assert again.status_code == 403 and "(state)" in again.text
+
+
+def test_an_unknown_or_foreign_state_is_refused(world: World) -> None:
+    begun = world.login()
+    token = world.sign(world.claims(begun["nonce"]))
+    assert "(state)" in world.post(token, "unknown").text
+    other = world.login()
+    assert "(nonce)" in world.post(token, other["state"]).text
+
+
+def test_a_login_leads_only_to_registered_platforms_and_our_own_pages(world: World) -> None:
+    for changes in (
+        {"iss": "https://elsewhere.example"},
+        {"client_id": "unknown"},
+        {"target_link_uri": "https://evil.example/"},
+    ):
+        query = {"iss": world.lms, "login_hint": "x", "client_id": CLIENT} | changes
+        answer = requests.get(f"{world.url}/lti/login", params=query, allow_redirects=False, timeout=10)
+        assert answer.status_code == 403 and "Location" not in answer.headers
+    assert requests.get(f"{world.url}/lti/login", timeout=10).status_code == 400
+    several = requests.get(f"{world.url}/lti/login", params={"iss": world.lms, "login_hint": "x"}, timeout=10)
+    assert "(client_missing)" in several.text
+
+
+def test_a_platform_with_a_list_of_deployments_accepts_no_other(world: World) -> None:
+    platform = store.add_platform(
+        world.db,
+        issuer="https://strict.example",
+        client_id="strict",
+        auth_login_url="https://strict.example/auth",
+        auth_token_url="https://strict.example/token",
+        jwks_url="https://strict.example/jwks",
+        deployments=["d1"],
+    )
+    assert store.accept_deployment(world.db, platform, "d1")
+    assert not store.accept_deployment(world.db, platform, "d2")
+
+
+def test_a_rotated_platform_key_is_fetched_once_more_and_not_more_often(world: World) -> None:
+    platform = store.find_platform(world.db, world.lms, CLIENT)
+    assert platform is not None
+    store.save_keyset(world.db, platform.id, {"keys": []})
+    begun = world.login()
+    refused = world.post(world.sign(world.claims(begun["nonce"])), begun["state"])
+    assert "(key_unknown)" in refused.text, "fetched a moment ago: not again within 30 s"
+    with world.db.write() as session:
+        session.connection().exec_driver_sql("UPDATE platform SET jwks_fetched_at = NULL")
+    begun = world.login()
+    assert world.post(world.sign(world.claims(begun["nonce"])), begun["state"]).status_code == 200
+
+
+# -- the way into the room -------------------------------------------------------------------------------------
+
+
+def test_a_handoff_code_opens_the_room_once_and_a_reload_stays(world: World) -> None:
+    page = launch(world.lms, "alice")
+    headers = {"Authorization": f"Bearer {page.token}"}
+    url = requests.post(f"{world.url}/app/api/handoff", headers=headers, timeout=10).json()["url"]
+    with requests.Session() as window:
+        first = window.get(url, timeout=10)
+        assert first.status_code == 200 and "/room/" in first.url
+        assert window.get(first.url, timeout=10).status_code == 200
+    assert requests.get(first.url, timeout=10).status_code == 403
+    again = requests.get(url, timeout=10)
+    assert again.status_code == 403 and "used already" in again.text
+    assert requests.get(f"{world.url}/room?code=unknown", timeout=10).status_code == 403
+
+
+def test_an_expired_code_and_a_missing_token_are_refused_with_what_to_do(world: World) -> None:
+    page = launch(world.lms, "bob")
+    headers = {"Authorization": f"Bearer {page.token}"}
+    url = requests.post(f"{world.url}/app/api/handoff", headers=headers, timeout=10).json()["url"]
+    with world.db.write() as session:
+        session.connection().exec_driver_sql("UPDATE handoff_code SET expires_at = '2020-01-01 00:00:00'")
+    late = requests.get(url, timeout=10)
+    assert late.status_code == 403 and "waited too long" in late.text and "Open room again" in late.text
+    for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {page.token}"}):
+        answer = requests.post(f"{world.url}/app/api/handoff", headers=wrong, timeout=10)
+        assert answer.status_code == 401 and answer.json()["error"]["code"] == "unauthenticated"
+
+
+def test_somebody_from_another_course_gets_their_own_room_only(world: World) -> None:
+    alice = open_room(launch(world.lms, "alice"))
+    charlie = open_room(launch(world.lms, "charlie"))
+    assert charlie.session_id != alice.session_id
+    page = launch(world.lms, "charlie")
+    with requests.Session() as window:
+        headers = {"Authorization": f"Bearer {page.token}"}
+        url = requests.post(f"{world.url}/app/api/handoff", headers=headers, timeout=10).json()["url"]
+        window.get(url, timeout=10)
+        assert window.get(f"{world.url}/room/{alice.session_id}", timeout=10).status_code == 403
+
+
+def test_the_lobby_tells_who_is_there(world: World) -> None:
+    page = launch(world.lms, "bea")
+    headers = {"Authorization": f"Bearer {page.token}"}
+    lobby = requests.get(f"{world.url}/app/api/lobby", headers=headers, timeout=10).json()
+    assert lobby["room"]["course_title"] == "BIO 101"
+    assert lobby["role"] == "participant" and lobby["slack"] == {"enabled": False, "linked": False}
+
+
+def test_our_keyset_is_public_and_holds_no_private_part(world: World) -> None:
+    keyset = requests.get(f"{world.url}/lti/jwks.json", timeout=10).json()
+    assert keyset["keys"] and all(set(key) >= {"kid", "n", "e", "alg"} for key in keyset["keys"])
+    assert not any({"d", "p", "q"} & set(key) for key in keyset["keys"])
+
+
+def test_a_role_is_that_of_the_newest_launch(world: World) -> None:
+    person_id = people.upsert_person(world.db, world.lms, f"{world.lms}/user/bob")
+    course_id = people.upsert_course(world.db, world.lms, "bio101")
+    people.upsert_membership(world.db, course_id, person_id, Role.MODERATOR, [])
+    assert launch(world.lms, "bob").role == "participant"
+    assert people.membership_role(world.db, course_id, person_id) is Role.PARTICIPANT
+
+
+def test_dist_folder_is_missing_gives_a_clear_page(world: World, tmp_path: Path) -> None:
+    app = Flask("unbuilt")
+    app.register_blueprint(create_blueprint(LtiDeps(world.db, world.rooms, world.url, tmp_path)))
+    action, fields = launch_form(world.lms, "alice")
+    answer = app.test_client().post(urlsplit(action).path, data=fields)
+    assert answer.status_code == 503 and "make setup" in answer.text
