@@ -22,7 +22,7 @@ main{padding:24px;min-width:0}iframe{width:100%;height:max(640px,calc(100vh - 14
 .cards a{display:block;padding:16px;border:1px solid var(--line);border-radius:12px;background:var(--card);text-decoration:none;color:var(--text)}
 .cards a:hover{border-color:var(--accent)}.cards small{color:var(--soft)}h1{font-size:28px;line-height:1.2;margin:0 0 8px}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
-@media (max-width:640px){.wrap{grid-template-columns:1fr}nav{display:flex;overflow:auto;border:0;border-bottom:1px solid var(--line);padding:8px}main{padding:12px}}
+@media (max-width:640px){.wrap{grid-template-columns:1fr}nav a{white-space:nowrap}nav{display:flex;overflow:auto;border:0;border-bottom:1px solid var(--line);padding:8px}main{padding:12px}}
 """
 
 # As Sakai's default “browser.feature.allow”: no camera, microphone or screen for other origins.

@@ -153,7 +153,7 @@ function again() {
 function frame() {
   $('#user').replaceChildren(...world.users.map((u) => make('option', {value: u.id, textContent: u.name, selected: u.id === me.user})));
   $('#channels').replaceChildren(...world.channels.map((c) => {
-    const button = make('button', {textContent: `${c.private ? '🔒' : '#'} ${c.name}`, onclick: () => { me.channel = c.id; again(); }});
+    const button = make('button', {textContent: `# ${c.name}`, className: c.private ? 'private' : '', title: c.private ? 'Private channel' : '', onclick: () => { me.channel = c.id; again(); }});
     button.ariaCurrent = String(c.id === me.channel);
     return button;
   }));

@@ -74,7 +74,7 @@ export function BroadcastButton({ send }: { send: Send }) {
   };
   return (
     <>
-      <Button small testId="broadcast-open" onClick={() => setOpen(true)}><Megaphone size={16} aria-hidden="true" /> {t("broadcast")}</Button>
+      <Button small testId="broadcast-open" aria-label={t("broadcast")} onClick={() => setOpen(true)}><Megaphone size={16} aria-hidden="true" /> <span class="words">{t("broadcast")}</span></Button>
       {open && (
         <Dialog title={t("broadcast")} onClose={() => setOpen(false)}>
           <form class="stack" onSubmit={(event) => void submit(event)}>
@@ -151,7 +151,7 @@ export function ControlBar({ state, send, serverNow, onOpenDashboard }: BarProps
     testId: `go-${room.room_id}`,
   }));
   return (
-    <div class="controlbar" data-testid="control-bar">
+    <div class={moderator ? "controlbar" : "controlbar guest"} data-testid="control-bar">
       {moderator && <BroadcastButton send={tell} />}
       <TimeButton state={state} send={tell} serverNow={serverNow} />
       <div class="middle">
@@ -167,7 +167,7 @@ export function ControlBar({ state, send, serverNow, onOpenDashboard }: BarProps
           <Button small look={waiting ? "primary" : "quiet"} testId="bell" onClick={onOpenDashboard} aria-label={waiting ? t("calls", { count: waiting }) : t("noCalls")}>
             <Bell size={18} aria-hidden="true" />{waiting || ""}
           </Button>
-          <Button small testId="open-dashboard" onClick={onOpenDashboard}><LayoutGrid size={16} aria-hidden="true" /> <span class="words">{t("openDashboard")}</span></Button>
+          <Button small testId="open-dashboard" aria-label={t("openDashboard")} onClick={onOpenDashboard}><LayoutGrid size={16} aria-hidden="true" /> <span class="words">{t("openDashboard")}</span></Button>
         </>
       )}
     </div>

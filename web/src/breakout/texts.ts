@@ -3,8 +3,6 @@ import { catalogue } from "../ui/text";
 
 export const t = catalogue({
   setupTitle: "Start breakout rooms",
-  create: "Create",
-  rooms: "rooms",
   howMany: "Number of rooms",
   assign: "Assign participants",
   auto: "Automatically",
@@ -40,14 +38,11 @@ export const t = catalogue({
   broadcast: "Broadcast",
   broadcastText: "Message to all breakout rooms",
   broadcastSend: "Broadcast",
-  broadcastSent: { one: "Sent to {count} person.", other: "Sent to {count} people." },
   remaining: "Remaining time",
   addTime: "Add time",
   addMinutes: "Minutes to add",
   left: "{time} left",
-  noLimit: "No time limit",
   main: "Main room",
-  people: { one: "{count} person", other: "{count} people" },
   unassigned: "Not assigned yet",
   empty: "Nobody here",
   join: "Join room",

@@ -14,7 +14,6 @@ const t = catalogue({
   opening: "Opening…",
   window: "The room opens in a window of its own, because camera and microphone do not work inside the course page.",
   blocked: "Your browser blocked the new window. Use this link:",
-  recordings: { one: "My recordings ({count})", other: "My recordings ({count})" },
   breakout: "Breakout rooms are open.",
   loading: "Loading…",
   failed: "The lobby could not be loaded",

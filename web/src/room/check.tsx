@@ -1,5 +1,5 @@
 /** Before the room: own picture, level, devices, Join. */
-import { Camera, CameraOff, Mic, MicOff } from "lucide-preact";
+import { Video, VideoOff, Mic, MicOff } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Media } from "../media/media";
@@ -31,7 +31,7 @@ export function DeviceCheck({ media, room, onJoin }: CheckProps): JSX.Element {
             <Toggle on={micOn} label={t(micOn ? "tool.mute" : "tool.unmute")} run={() => void media.setMic(!micOn)}
               icon={micOn ? <Mic /> : <MicOff />} testId="check-mic" />
             <Toggle on={cameraOn} label={t(cameraOn ? "tool.camera_off" : "tool.camera_on")}
-              run={() => void media.setCamera(!cameraOn)} icon={cameraOn ? <Camera /> : <CameraOff />} testId="check-camera" />
+              run={() => void media.setCamera(!cameraOn)} icon={cameraOn ? <Video /> : <VideoOff />} testId="check-camera" />
           </div>
         </div>
         <div class="check-side">

@@ -3,11 +3,9 @@
 import { catalogue } from "../ui/text";
 
 const texts = {
-  "connection.connecting": "Connecting…",
   "connection.reconnecting": "The connection was lost. Reconnecting… You keep your place.",
   "connection.blocked": "Your browser waits for a click before it plays sound.",
   "connection.hear": "Click to hear",
-  "connection.media": "Audio and video are connecting…",
 
   "ended.left": "You left the room.",
   "ended.removed": "A moderator removed you from this session.",
@@ -15,12 +13,10 @@ const texts = {
   "ended.replaced": "This room was opened again in another window. You can close this one.",
   "ended.unauthenticated": "Your place in this room has expired. Please open the room from the course page again.",
   "ended.other": "The room was closed for you. Please open it from the course page again.",
-  "ended.title": "Goodbye",
   "ended.rejoin": "Join again",
   "ended.close": "You can close this window.",
 
   "check.title": "Ready to join?",
-  "check.room": "Join {room}",
   "check.join": "Join",
   "check.joining": "Joining…",
   "check.mic": "Microphone",
@@ -45,7 +41,6 @@ const texts = {
   "trouble.camera.failed": "The camera did not start. Choose another one, or reload the page.",
   "trouble.screen": "Your screen could not be shared. Choose another window and try again.",
 
-  "bar.room": "You are in {room}",
   "tool.mute": "Mute microphone",
   "tool.unmute": "Unmute microphone",
   "tool.camera_off": "Turn camera off",
@@ -80,7 +75,6 @@ const texts = {
   "rec.off": "Record this room",
   "rec.starting": "Starting…",
   "rec.paused": "Paused",
-  "rec.running": "This room is being recorded",
   "rec.stopped": "The recording has stopped.",
   "rec.failed": "The recording failed. {error}",
 
@@ -108,7 +102,6 @@ const texts = {
   "people.remove.confirm": "Remove {name}",
   "people.hand": "Hand raised",
   "people.muted": "Microphone off",
-  "people.speaking": "{name} is speaking",
 
   "chat.empty": "No messages in this room yet. Say hello!",
   "chat.input": "Message to everyone in {room}",
@@ -117,7 +110,6 @@ const texts = {
 
   "stage.screen": "{name} shares the screen",
   "stage.alone": "You are the only one here. Others appear as they join.",
-  "stage.more": { one: "+{count} more", other: "+{count} more" },
 
   "broadcast.from": "Message from {name}",
 
