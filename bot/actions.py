@@ -394,10 +394,16 @@ class Actions:
         call = state.calls.get(call_id)  # type: ignore[call-overload]
         if call is None:
             raise DomainError("call_unknown")
-        self.submit(
-            asker, actor, session_id, c.ClaimCall(call.call_id) if claim else c.DismissCall(call.call_id)
-        )
-        return Reply("You are on the way." if claim else "Dismissed.")
+        command = c.ClaimCall(call.call_id) if claim else c.DismissCall(call.call_id)
+        accepted = self.submit(asker, actor, session_id, command)
+        if not claim:
+            return Reply("Dismissed.")
+        me = accepted.state.people.get(actor.person_id) if actor.person_id is not None else None
+        if me is None or not me.online:
+            return Reply(
+                "You are on the way. Open the Room from your course page; you come in where you are called."
+            )
+        return Reply("You are on the way.")
 
     # -- /record -----------------------------------------------------------------------------------------------
 

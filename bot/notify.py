@@ -21,6 +21,7 @@ from rooms.state import HelpCall, SessionState
 
 log = logging.getLogger("sideroom.bot")
 URGENT, SOON, CALM = 1, 3, 5
+OPEN_CALLS = (CallStatus.RAISED, CallStatus.CLAIMED)
 QUIET = (e.MediaChanged, e.ChatSent, e.HandChanged, e.MessageBroadcast, e.ParticipantMuted)
 """Events that change nothing on the card."""
 
@@ -72,7 +73,7 @@ class Notifier:
                 self._put_card(channel, state, CALM)
                 if channel.role == "moderators":
                     for call in state.calls.values():
-                        if call.status in (CallStatus.RAISED, CallStatus.CLAIMED):
+                        if call.status in OPEN_CALLS:
                             self._put_call(channel, state, call)
 
     def notify(self, committed: Committed) -> None:
@@ -100,7 +101,13 @@ class Notifier:
         state = committed.after
         for recorded in committed.events:
             if isinstance(recorded.event, e.CallRaised | e.CallClaimed | e.CallClosed):
-                self._put_call(channel, state, state.calls[recorded.event.call_id])
+                told = state.calls.get(recorded.event.call_id)
+                if told is not None:
+                    self._put_call(channel, state, told)
+        # The end of a session takes its calls away without closing each.
+        for call in committed.before.calls.values():
+            if call.status in OPEN_CALLS and call.call_id not in state.calls:
+                self._put_call(channel, state, call)
 
     def _put_call(self, channel: ChannelLink, state: SessionState, call: HelpCall) -> None:
         blocks = messages.call_message(state, call, self._name(channel.team_id, state, call))

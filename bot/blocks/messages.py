@@ -36,7 +36,7 @@ def call_message(state: SessionState, call: HelpCall, helper: str | None) -> lis
     where = f"*{escape(room.name if room else 'a room')}*"
     block_id = f"call:{call.call_id}:{state.seq}"
     value = f"{state.session_id}:{call.call_id}"
-    if call.status is CallStatus.RAISED:
+    if call.status is CallStatus.RAISED and state.is_open:
         return [
             section(
                 f":bell: {who} in {where} asks for help · since {clock_time(call.raised_at)}",
@@ -48,7 +48,7 @@ def call_message(state: SessionState, call: HelpCall, helper: str | None) -> lis
                 button("Dismiss", "help_dismiss", value),
             ),
         ]
-    if call.status is CallStatus.CLAIMED:
+    if call.status is CallStatus.CLAIMED and state.is_open:
         return [
             section(
                 f":white_check_mark: {helper or 'A moderator'} is on the way to {who} in {where}",
@@ -56,7 +56,9 @@ def call_message(state: SessionState, call: HelpCall, helper: str | None) -> lis
             )
         ]
     by = f" by {helper}" if helper else ""
-    word = "dismissed" if call.status is CallStatus.DISMISSED else "done"
+    word = {CallStatus.DISMISSED: "dismissed", CallStatus.DONE: "done"}.get(call.status)
+    if word is None:
+        word, by = "the session has ended", ""
     return [
         section(
             f"~{escape(person.name if person else 'Somebody')} in {where} asked for help~ · {word}{by}",

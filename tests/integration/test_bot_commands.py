@@ -30,6 +30,7 @@ from tests.botkit import (
     make_bot,
     practice_slack,
     template_db,
+    until,
 )
 
 pytestmark = pytest.mark.integration
@@ -268,6 +269,27 @@ def test_calls_by_number(running: Bot) -> None:
     assert the_call(running).status is CallStatus.DISMISSED
     assert running.say(ALICE, "/help-calls list") == "Nobody is waiting for help."
     assert "already closed" in press_any(running, ALICE, "help_join")
+
+
+def test_a_moderator_whose_page_is_closed_comes_in_at_the_caller(running: Bot) -> None:
+    person_id = running.actors[ALICE].person_id
+    assert person_id is not None
+    running.do(ALICE, c.LeaveSession(person_id))
+    said = press_any(running, ALICE, "help_join")
+    assert "Open the Room from your course page" in said
+    running.do(ALICE, c.EnterSession("Alice", Role.MODERATOR))
+    assert running.state.people[person_id].room_id == the_call(running).room_id
+
+
+def test_calls_end_with_the_session(running: Bot) -> None:
+    with running.posting():
+        running.do(ALICE, c.AddTime(60))
+        until(lambda: any("asks for help" in m["text"] for m in running.bot_messages()), "the call")
+        running.do(ALICE, c.EndSession())
+        until(
+            lambda: not any("help_join" in str(m["blocks"]) for m in running.bot_messages()),
+            "the call without buttons",
+        )
 
 
 # -- forms and menus -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from bot.web import MAX_BYTES
 from models.store import slack
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import TEAM_ID
-from tests.botkit import ALICE, MODS, Bot, Practice, make_bot, practice_slack, template_db
+from tests.botkit import ALICE, MODS, SECRET, TOKEN, Bot, Practice, make_bot, practice_slack, template_db
 
 pytestmark = pytest.mark.integration
 
@@ -180,3 +180,22 @@ def test_a_button_of_an_old_message_is_acknowledged(bot: Bot) -> None:
 def test_ssl_check_is_answered(bot: Bot) -> None:
     answer = bot.post(urlencode({"ssl_check": "1", "token": "x"}))
     assert answer.status_code == 200
+
+
+def test_the_log_keeps_no_secrets(bot: Bot, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    code = slack.issue_code(bot.db, str(bot.actors[ALICE].person_id))
+    body = slack_client.command_body(
+        ALICE, MODS, "/room", f"connect {code}", "https://hooks.slack.com/commands/T/1/deep", "trigger-77"
+    )
+    bot.post(body)
+    bot.post(body)
+    forged = "v0=" + "a" * 64
+    bot.post(body, headers={"X-Slack-Signature": forged})
+    bot.event({"type": "user_change", "user": {"profile": {"email": "alice@lms.test"}}})
+    said = "\n".join(
+        record.getMessage() for record in caplog.records if not record.name.startswith("werkzeug")
+    )
+    assert "slack.repeated" in said
+    for secret in (code, "hooks.slack.com", "trigger-77", forged, TOKEN, SECRET, "alice@lms.test"):
+        assert secret not in said
