@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,8 @@ from uuid import uuid4
 
 from huey import SqliteHuey  # type: ignore[attr-defined]
 
-from library.intake import take
+from library.intake import ensure_processing_entry, mark_failed, take
+from library.retention import expire
 from library.values import CompositionFacts
 from models.store import recordings_jobs as store
 from models.store.database import Database
@@ -45,6 +47,7 @@ MAX_ATTEMPTS: Final = 3
 RETRY: Final = timedelta(seconds=3)
 STOP_S: Final = 5.0
 REQUEUE_S: Final = 60.0
+TIDY_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class JobSettings:
     queue_path: Path
     workers: int = 1
     retention: timedelta | None = None
+    journals: timedelta | None = None
+    """How long a journal is kept after its film is in the library; None: for ever."""
     options: dict[str, int | str] = field(default_factory=dict)
 
 
@@ -69,6 +74,7 @@ def from_settings(settings: Settings) -> JobSettings:
         queue_path=settings.data_dir.resolve() / "jobs.db",
         workers=settings.composers,
         retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
+        journals=timedelta(days=settings.journal_days) if settings.journal_days else None,
     )
 
 
@@ -89,6 +95,7 @@ class JobWorker:
         self._huey = _queue(settings.queue_path)
         self._compose = self._huey.task(name="compose")(self.compose)
         self._queued: dict[RecordingId, float] = {}
+        self._tidy_at = 0.0
 
     def stop(self) -> None:
         self._stopping.set()
@@ -107,6 +114,9 @@ class JobWorker:
             while not self._stopping.is_set():
                 self._wake.clear()
                 self._look()
+                if time.monotonic() >= self._tidy_at:
+                    self._tidy_at = time.monotonic() + TIDY_S
+                    self.tidy()
                 self._wake.wait(LOOK_S)
         finally:
             unsubscribe()
@@ -128,6 +138,24 @@ class JobWorker:
                 self._queued[recording_id] = time.monotonic()
                 self._compose(recording_id)
 
+    def tidy(self) -> None:
+        """Expire library entries whose time is over, and remove journals that are not needed any more."""
+        now = datetime.now(UTC)
+        try:
+            expire(self._db, self._settings.library_dir, now)
+            self._remove_journals(now)
+        except Exception:
+            log.exception("jobs.tidy_failed")
+
+    def _remove_journals(self, now: datetime) -> None:
+        if self._settings.journals is None or not self._settings.recordings_dir.is_dir():
+            return
+        done = store.uploaded_before(self._db, now - self._settings.journals)
+        for folder in self._settings.recordings_dir.iterdir():
+            if folder.name in done:
+                shutil.rmtree(folder, ignore_errors=True)
+                log.info("journal.removed recording_id=%s", folder.name)
+
     # -- one recording -----------------------------------------------------------------------------------------
 
     def compose(self, recording_id: str) -> None:
@@ -138,6 +166,7 @@ class JobWorker:
                 return
             info = store.recording_info(self._db, key)
             if info is not None:
+                ensure_processing_entry(self._db, info)
                 self._attempt(info)
         except Exception:
             # The lease runs out and the work is found again.
@@ -173,6 +202,7 @@ class JobWorker:
             f"The recording could not be composed after {MAX_ATTEMPTS} tries: {reason[:300]}. "
             "What was captured is kept; an administrator can compose it again."
         )
+        mark_failed(self._db, info)
         self._report(info, ReportRecording(info.recording_id, "ERRORED", error=error))
         store.release(self._db, info.recording_id, self._owner)
 

@@ -63,6 +63,9 @@ class Settings:
     slack_team_id: str = _setting("", "Workspace that may use the bot (T…); empty: the token's own.")
     slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
     retention_days: int = _setting(0, "Days a recording is kept in the library; 0: for ever.")
+    journal_days: int = _setting(
+        7, "Days the encoded tracks are kept after the film is in the library; 0: for ever."
+    )
     empty_session_s: int = _setting(900, "Seconds after which a session with nobody in it ends.")
     grace_s: int = _setting(30, "Seconds a dropped connection keeps its place and its media.")
     composers: int = _setting(1, "How many recordings are composed at the same time.")
@@ -161,8 +164,10 @@ def _check(settings: Settings) -> list[str]:
         problems.append("TURN needs both SIDEROOM_TURN_URLS and SIDEROOM_TURN_SECRET.")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         problems.append("SIDEROOM_LOG_LEVEL: use DEBUG, INFO, WARNING or ERROR.")
-    if settings.retention_days < 0 or settings.composers < 1:
-        problems.append("SIDEROOM_RETENTION_DAYS must be 0 or more, SIDEROOM_COMPOSERS 1 or more.")
+    if min(settings.retention_days, settings.journal_days) < 0 or settings.composers < 1:
+        problems.append(
+            "SIDEROOM_RETENTION_DAYS and SIDEROOM_JOURNAL_DAYS must be 0 or more, SIDEROOM_COMPOSERS 1 or more."
+        )
     return problems
 
 

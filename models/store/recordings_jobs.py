@@ -138,3 +138,10 @@ def recording_info(db: Database, recording_id: RecordingId) -> RecordingInfo | N
         stopped_at=row.stopped_at,
         attempts=row.attempts,
     )
+
+
+def uploaded_before(db: Database, at: datetime) -> set[str]:
+    """Ids of recordings whose film has been in the library since before ``at``."""
+    with db.read() as session:
+        where = (RecordingRow.status == RecordingStatus.UPLOADED.value, col(RecordingRow.stopped_at) < at)
+        return set(session.exec(select(RecordingRow.id).where(*where)).all())

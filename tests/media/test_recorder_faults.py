@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from models.store.database import Database
+from models.store.library import entry_of_recording
 from models.store.migrate import upgrade
 from models.values import MAIN_ROOM, SYSTEM, RecordingStatus, SessionId
 from recorder.service import RecorderService
@@ -91,8 +93,48 @@ def test_a_journal_that_cannot_be_composed_is_errored_after_three_tries_and_kept
                 session.connection().exec_driver_sql("UPDATE recording SET lease_until = NULL")
             assert recording().status is RecordingStatus.UPLOADING, attempt
             worker.compose(recording().recording_id)
+            entry = entry_of_recording(db, recording().recording_id)
+            assert entry is not None and entry["status"] == ("failed" if attempt == 2 else "processing")
         assert recording().status is RecordingStatus.ERRORED
         assert "after 3 tries" in (recording().error or "")
         assert (journal / "manifest.jsonl").exists()
+    finally:
+        db.close()
+
+
+def test_journals_are_removed_when_the_film_is_safe_and_not_before(
+    rooms: RoomsService, tmp_path: Path
+) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    journals = tmp_path / "recordings"
+    folders: dict[str, Path] = {}
+    for key, roads in {
+        "done": ["UPLOADING", "UPLOADED"],
+        "failed": ["ERRORED"],
+        "waiting": ["UPLOADING"],
+    }.items():
+        session_id, recording = record(rooms, key)
+        for status in roads:
+            rooms.submit(ask(SYSTEM, c.ReportRecording(recording().recording_id, status), session_id))
+        folders[key] = journals / recording().recording_id
+        folders[key].mkdir(parents=True)
+        (folders[key] / "manifest.jsonl").write_text("{}\n")
+    stranger = journals / "not-a-recording"
+    stranger.mkdir()
+
+    def tidy(keep: timedelta | None) -> None:
+        JobWorker(
+            JobSettings(db.url, journals, tmp_path / "library", tmp_path / "jobs.db", journals=keep),
+            rooms,
+            db,
+        ).tidy()
+
+    try:
+        tidy(None)
+        tidy(timedelta(days=1))
+        assert all(folder.exists() for folder in folders.values())
+        tidy(timedelta(0))
+        assert not folders["done"].exists()
+        assert folders["failed"].exists() and folders["waiting"].exists() and stranger.exists()
     finally:
         db.close()
