@@ -275,3 +275,23 @@ def test_an_answer_goes_only_to_slacks_own_address(bot: Bot) -> None:
         Outbox(settings, bot.db).work()
         assert len([m for m in bot.slack.store.seen_by(MODS, ALICE) if m["text"] == "hello"]) == expected
     assert waiting(bot) == 0
+
+
+def test_a_help_call_goes_before_the_cards(bot: Bot) -> None:
+    """Urgent first, one message a second and channel; the other channel does not wait for this one."""
+    for number in range(3):
+        put(bot, f"card {number}", f"card:{number}")
+    slack.put_out(
+        bot.db,
+        team_id=TEAM_ID,
+        channel_id=MODS,
+        method="message",
+        payload={"text": "call", "blocks": []},
+        coalesce_key="call:1",
+        rev=1,
+        priority=1,
+    )
+    put(bot, "class card", "card:0", channel=CLASS)
+    Outbox(bot.settings, bot.db).work()
+    assert [call["body"]["text"] for call in calls_of(bot, "chat.postMessage")] == ["call", "class card"]
+    assert waiting(bot) == 3
