@@ -258,7 +258,7 @@ class Actions:
 
     def _join(self, asker: Asker, typed: Typed) -> Reply:
         actor, state = self.here(asker)
-        if typed.number and actor.person_id in state.people:
+        if typed.number is not None and actor.person_id in state.people:
             room = self._room(state, typed.number)
             self.submit(asker, actor, state.session_id, c.JoinRoom(room.room_id))
             return Reply(f"You are moving to *{escape(room.name)}*.")
@@ -275,9 +275,8 @@ class Actions:
         assign = next((word for word in ("manual", "self", "keep") if word in typed.words), "auto")
         if typed.number is None and assign == "auto" and state.breakout_rooms:
             assign = "keep"
-        return self.start(
-            asker, actor, state, typed.number or 4, assign, typed.seconds, "record" in typed.words
-        )
+        count = 4 if typed.number is None else typed.number
+        return self.start(asker, actor, state, count, assign, typed.seconds, "record" in typed.words)
 
     def start(
         self,
@@ -304,8 +303,11 @@ class Actions:
 
     def _add(self, asker: Asker, typed: Typed) -> Reply:
         actor, state = self.here(asker)
-        self.submit(asker, actor, state.session_id, c.AddTime(typed.seconds or 300))
-        return Reply(f"Added {(typed.seconds or 300) // 60} min.")
+        seconds = 300 if typed.seconds is None else typed.seconds
+        if seconds == 0:
+            raise SlackRefusal("bad_usage", "Say how much: `/breakout add 5m`.")
+        self.submit(asker, actor, state.session_id, c.AddTime(seconds))
+        return Reply(f"Added {seconds // 60} min." if seconds % 60 == 0 else f"Added {seconds} s.")
 
     def simple(self, asker: Asker, what: str) -> Reply:
         """The commands without arguments, also those of the card's buttons."""
@@ -381,7 +383,7 @@ class Actions:
     def _numbered_call(self, asker: Asker, typed: Typed, *, claim: bool) -> Reply:
         _, state = self.here(asker)
         calls = self._open_calls(state)
-        number = typed.number or 1
+        number = 1 if typed.number is None else typed.number
         if not 1 <= number <= len(calls):
             raise SlackRefusal("bad_usage", f"There is no call {number}. Type `/help-calls list`.")
         return self.answer_call(asker, state.session_id, calls[number - 1].call_id, claim=claim)

@@ -441,3 +441,17 @@ def test_a_suspended_channel_says_how_to_mend_it(bot: Bot) -> None:
     assert "suspended" in bot.say(ALICE, "/room status")
     assert "linked to *BIO 101*" in bot.say(ALICE, "/room link moderators")
     assert "Main room" in bot.say(ALICE, "/room status")
+
+
+def test_zero_is_a_number(bot: Bot) -> None:
+    """Nought is not “nothing said”."""
+    assert "start in" not in bot.say(ALICE, "/breakout start 0")
+    assert bot.state.breakout_rooms == ()
+    bot.run_breakout(2)
+    ends = bot.state.breakout.ends_at
+    assert "Added" not in bot.say(ALICE, "/breakout add 0")
+    assert bot.state.breakout.ends_at == ends
+    assert bot.say(ALICE, "/room join 2") == "You are moving to *Room 2*."
+    assert bot.say(ALICE, "/room join 0") == "You are moving to *Main room*."
+    bot.do(BOB, c.CallModerator())
+    assert "no call 0" in bot.say(ALICE, "/help-calls join 0")
