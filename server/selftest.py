@@ -234,6 +234,7 @@ class SelfTest:
         if len(self._entries) != 2:
             raise StepFailed(f"{len(self._entries)} files in the breakout recordings folder, not 2")
         offsets: list[float] = []
+        seen: set[int] = set()
         for entry in self._entries:
             path = self._folder / f"{entry['entry_id']}.mp4"
             answer = await asyncio.to_thread(requests.get, _absolute(page, entry["file_url"]), timeout=30)
@@ -250,6 +251,9 @@ class SelfTest:
             if check.flashes == 0 or check.beeps == 0:
                 raise StepFailed(f"{check.flashes} flashes and {check.beeps} beeps were found in a file")
             offsets += check.offsets_ms
+            seen |= {index for index, onsets in check.flashes_s.items() if onsets}
+        if seen != set(range(len(PEOPLE))):
+            raise StepFailed(f"only the people {sorted(seen)} have a tile in some file")
         offsets.sort(key=abs)
         p50, p95 = abs(offsets[len(offsets) // 2]), abs(offsets[int(len(offsets) * 0.95)])
         self.report.recording |= {

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from models.store.access import Access
+from models.values import MediaSource
 
 
 class Socket(Protocol):
@@ -87,6 +88,8 @@ class Connection:
         """What this browser's state holds already; older events are not sent to it."""
         self.dropped_at: float | None = None
         self.media_joined = False
+        self.muted: set[MediaSource] = set()
+        """What a moderator switched off; told to the media plane again after it was restarted."""
 
     def attach(self, socket: Socket, queue_size: int) -> None:
         """Give it a (new) socket; messages that waited for the old one are gone, a ``welcome`` replaces them."""

@@ -193,6 +193,8 @@ class Hub:
                 connection.peer_id, state.session_id, person.room_id, connection.access.person_id
             )
             connection.media_joined = True
+            for source in connection.muted:
+                await self.media.mute(connection.peer_id, source, True)
         except MediaError as error:
             # The room works without media; the plane's MediaReset brings the peer in later.
             log.warning("media.join_failed code=%s", error.code)
@@ -353,9 +355,11 @@ class Hub:
         event = recorded.event
         if isinstance(event, ParticipantMuted):
             for connection in _of(here, set(event.person_ids)):
+                connection.muted.add(MediaSource.MIC)
                 await self.media.mute(connection.peer_id, MediaSource.MIC, True)
         elif isinstance(event, MediaChanged) and event.mic:
             for connection in _of(here, {event.person_id}):
+                connection.muted.discard(MediaSource.MIC)
                 await self.media.mute(connection.peer_id, MediaSource.MIC, False)
         elif isinstance(event, ParticipantRemoved):
             for connection in _of(here, {event.person_id}):

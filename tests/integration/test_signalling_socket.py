@@ -253,6 +253,11 @@ async def test_mute_is_enforced_in_the_media_plane_until_the_person_unmutes(serv
         await alice.command("mute_participant", person_id="bob")
         await bob.wait(lambda: any(e["event"] == "participant_muted" for e in bob.events))
         await bob.wait(lambda: (bob.connection_id, MediaSource.MIC) in server.media.muted)
+        # A restarted media worker is told again.
+        server.media.muted.clear()
+        assert server.media.emit is not None
+        await server.media.emit(MediaReset())
+        await bob.wait(lambda: (bob.connection_id, MediaSource.MIC) in server.media.muted)
         await bob.command("set_media", mic=True)
         await bob.wait(lambda: (bob.connection_id, MediaSource.MIC) not in server.media.muted)
 
