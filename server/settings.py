@@ -60,7 +60,7 @@ class Settings:
         "", "Signing secret of the Slack app; empty: Slack is off.", secret=True
     )
     slack_bot_token: str = _setting("", "Bot token (xoxb-…) of the Slack app.", secret=True)
-    slack_team_id: str = _setting("", "Workspace that may use the bot (T…); empty: the token's own.")
+    slack_team_id: str = _setting("", "Workspace that may use the bot (T…); needed when Slack is on.")
     slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
     retention_days: int = _setting(0, "Days a recording is kept in the library; 0: for ever.")
     journal_days: int = _setting(
@@ -160,6 +160,8 @@ def _check(settings: Settings) -> list[str]:
         problems.append("SIDEROOM_SECRET: use at least 32 characters.")
     if bool(settings.slack_signing_secret) != bool(settings.slack_bot_token):
         problems.append("Slack needs both SIDEROOM_SLACK_SIGNING_SECRET and SIDEROOM_SLACK_BOT_TOKEN.")
+    if settings.slack_enabled and not settings.slack_team_id:
+        problems.append("SIDEROOM_SLACK_TEAM_ID: name the workspace (T…) that may use the bot.")
     if bool(settings.turn_urls) != bool(settings.turn_secret):
         problems.append("TURN needs both SIDEROOM_TURN_URLS and SIDEROOM_TURN_SECRET.")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):

@@ -37,6 +37,9 @@ def test_slack_needs_both_of_its_secrets() -> None:
     with pytest.raises(SettingsError, match="Slack needs both"):
         load({"SIDEROOM_SLACK_BOT_TOKEN": "xoxb-1"})
 
+    with pytest.raises(SettingsError, match="SLACK_TEAM_ID"):
+        load({"SIDEROOM_SLACK_BOT_TOKEN": "xoxb-1", "SIDEROOM_SLACK_SIGNING_SECRET": "s"})
+
 
 def test_configuration_page_lists_each_key_with_its_meaning() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
