@@ -60,6 +60,7 @@ def create_blueprint(deps: LtiDeps) -> Blueprint:
     route = blueprint.add_url_rule
     route("/lti/login", "login", door.login, methods=["GET", "POST"])
     route("/lti/launch", "launch", door.launch, methods=["POST"])
+    route("/lti/launch", "launch_by_hand", door.launch_by_hand, methods=["GET"])
     route("/lti/jwks.json", "jwks", door.jwks)
     route("/lti/config.json", "config", door.config)
     route("/app/api/lobby", "lobby", door.lobby)
@@ -134,6 +135,12 @@ class _Door:
                 )
             )
         return self._open(launch)
+
+    @staticmethod
+    def launch_by_hand() -> Response:
+        """Somebody opened or reloaded the launch address itself."""
+        text = "This page is opened by the LMS. Go to the course page and open the tool there."
+        return shell.message("Open this tool from your course", text, status=400)
 
     def _refuse(self, refused: LaunchRefused) -> Response:
         reference = secrets.token_hex(4)

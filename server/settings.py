@@ -16,6 +16,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
+ELSEWHERE = frozenset(
+    {
+        "SIDEROOM_DEMO_LMS_PORT",
+        "SIDEROOM_DEMO_SLACK_PORT",
+        "SIDEROOM_SETUP_TESTS",
+        "SIDEROOM_MEDIA_SECRET",
+        "SIDEROOM_TAP_SECRET",
+    }
+)
+"""Variables of the demo, the set-up script and the media worker: no settings, but no mistakes either."""
+
+
 class SettingsError(Exception):
     """The configuration cannot be used; ``problems`` holds one sentence each."""
 
@@ -114,7 +126,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             values[spec.name] = _convert(raw, spec.default)
         except ValueError:
             problems.append(f"{env_name(spec.name)}: “{raw}” is not a number.")
-    known = {env_name(spec.name) for spec in fields(Settings)}
+    known = ELSEWHERE | {env_name(spec.name) for spec in fields(Settings)}
     for name in environ:
         if name.startswith("SIDEROOM_") and name not in known and name.removesuffix("_FILE") not in known:
             problems.append(f"{name}: there is no such setting; see docs/configuration.md.")

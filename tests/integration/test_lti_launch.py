@@ -305,6 +305,11 @@ def test_bad_launches_get_a_page_with_a_reference_that_is_in_the_log(
     assert "Traceback" not in answer.text
 
 
+def test_opening_the_launch_address_by_hand_says_where_to_go(world: World) -> None:
+    answer = requests.get(f"{world.url}/lti/launch", timeout=10)
+    assert answer.status_code == 400 and "course page" in answer.text
+
+
 def test_a_launch_counts_once(world: World) -> None:
     action, fields = launch_form(world.lms, "alice")
     assert requests.post(action, data=fields, timeout=10).status_code == 200

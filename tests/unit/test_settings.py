@@ -33,6 +33,10 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(error.value.problems) == 3
 
 
+def test_variables_of_the_demo_are_no_mistake() -> None:
+    assert load({"SIDEROOM_DEMO_LMS_PORT": "9081"}) == Settings()
+
+
 def test_slack_needs_both_of_its_secrets() -> None:
     with pytest.raises(SettingsError, match="Slack needs both"):
         load({"SIDEROOM_SLACK_BOT_TOKEN": "xoxb-1"})

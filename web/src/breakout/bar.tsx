@@ -1,7 +1,7 @@
 /** The control bar of a running breakout, and its pieces that the dashboard shows too. */
 import { Bell, Check, ChevronDown, LayoutGrid, Megaphone, Timer, X } from "lucide-preact";
 import { useEffect, useState } from "preact/hooks";
-import type { RoomState, Send } from "../protocol/types";
+import type { CallView, RoomState, Send } from "../protocol/types";
 import { Button, Dialog, Menu, Ring } from "../ui/kit";
 import { length } from "../ui/text";
 import { isActive, MAIN, myCountdown, roomsInOrder, secondsUntil } from "./logic";
@@ -188,7 +188,7 @@ function Participants({ state, send, choices }: ChoicesProps) {
   return (
     <>
       {inRoom && !call && <Button small look="primary" testId="call-moderator" onClick={() => void send("call_moderator", {})}>{t("callModerator")}</Button>}
-      {call && <span role="status">{call.status === "claimed" ? t("onTheWay") : t("called")}</span>}
+      {call && <span role="status">{callText(state, call)}</span>}
       {call && <Button small onClick={() => void send("cancel_call", {})}>{t("cancelCall")}</Button>}
       {inRoom && state.breakout.may_return && state.breakout.status === "running" && (
         <Button small testId={`join-room-${MAIN}`} onClick={() => void send("join_room", { room_id: MAIN })}>{t("back")}</Button>
@@ -201,6 +201,12 @@ function Participants({ state, send, choices }: ChoicesProps) {
       {offered.length > 0 && <Menu label={t("choose")} items={offered} look="" small testId="choose-room">{t("choose")} <ChevronDown size={16} aria-hidden="true" /></Menu>}
     </>
   );
+}
+
+function callText(state: RoomState, call: CallView): string {
+  if (call.status !== "claimed") return t("called");
+  const helper = state.people[call.handled_by ?? ""];
+  return helper && helper.room_id === state.you.room_id ? t("beside") : t("onTheWay");
 }
 
 /** The ring and one sentence before a move; spoken once, never blocking. */

@@ -50,6 +50,7 @@ export const t = catalogue({
   dismiss: "Dismiss call of {name}",
   calling: "{name} asks for help in {room}",
   onTheWay: "A moderator is on the way.",
+  beside: "A moderator is here with you.",
   called: "You called a moderator.",
   callModerator: "Call moderator",
   cancelCall: "Cancel call",

@@ -1,9 +1,10 @@
 /** The lobby inside the course's frame: who is there, one big button, and how to connect Slack. */
-import { Circle } from "lucide-preact";
+import { ArrowLeft, Circle } from "lucide-preact";
 import { useEffect, useState } from "preact/hooks";
 import { Avatar, Button, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue } from "../ui/text";
+import { LibraryPage } from "../library/library";
 import "./lobby.css";
 
 const t = catalogue({
@@ -15,6 +16,8 @@ const t = catalogue({
   window: "The room opens in a window of its own, because camera and microphone do not work inside the course page.",
   blocked: "Your browser blocked the new window. Use this link:",
   breakout: "Breakout rooms are open.",
+  recordings: { one: "My recordings ({count})", other: "My recordings ({count})" },
+  back: "Back to the room",
   loading: "Loading…",
   failed: "The lobby could not be loaded",
   again: "Try again",
@@ -39,6 +42,7 @@ const REFRESH_MS = 4000;
 export function LobbyPage({ boot }: { boot: Boot }) {
   const [lobby, setLobby] = useState<Lobby | null>(null);
   const [error, setError] = useState<string | null>(null);
+  const [library, setLibrary] = useState(false);
   const load = () =>
     call<Lobby>(boot, "GET", "/app/api/lobby").then(
       (data) => {
@@ -54,6 +58,13 @@ export function LobbyPage({ boot }: { boot: Boot }) {
     }, REFRESH_MS);
     return () => clearInterval(timer);
   }, []);
+  if (library)
+    return (
+      <>
+        <div class="row"><Button look="quiet" onClick={() => setLibrary(false)}><ArrowLeft class="flip" size={18} aria-hidden="true" /> {t("back")}</Button></div>
+        <LibraryPage boot={boot} />
+      </>
+    );
   if (!lobby && error)
     return (
       <Empty title={t("failed")} text={error}>
@@ -70,6 +81,7 @@ export function LobbyPage({ boot }: { boot: Boot }) {
       <section class="card">
         <Present lobby={lobby} />
         <OpenRoom boot={boot} />
+        <div class="row"><Button testId="my-recordings" onClick={() => setLibrary(true)}>{t("recordings", { count: lobby.recordings })}</Button></div>
         {error && <p role="alert">{error}</p>}
       </section>
       {lobby.slack.enabled && boot.role === "moderator" && <Slack boot={boot} linked={lobby.slack.linked} onChange={load} />}
