@@ -267,9 +267,7 @@ class Viewer:
 
     def _far_people(self) -> View:
         """Entities that changed for somebody in none of their rooms."""
-        changed: View = {
-            k: None for k in self._before.people if k not in self._after.people
-        }
+        changed: View = {k: None for k in self._before.people if k not in self._after.people}
         for key, person in self._after.people.items():
             old = self._before.people.get(key)
             if old is person:

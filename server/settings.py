@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-
 ELSEWHERE = frozenset(
     {
         "SIDEROOM_DEMO_LMS_PORT",

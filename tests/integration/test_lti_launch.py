@@ -255,7 +255,10 @@ BAD: dict[str, tuple[Forge, str]] = {
     "wrong version": (_claims(version="11.3"), "version"),
     "no version": (_claims(version=None), "version"),
     "not an LTI message": (lambda w, n: w.sign({"name": "badltilaunch"}), "nonce"),
-    "claims missing": (_claims(aud=None, iss=None, sub=None, deployment_id=None, roles=None), "unknown_platform"),
+    "claims missing": (
+        _claims(aud=None, iss=None, sub=None, deployment_id=None, roles=None),
+        "unknown_platform",
+    ),
     "times long ago": (_claims(iat=11111, exp=22222), "expired"),
     "no message type": (_claims(message_type=None), "message"),
     "no roles": (_claims(roles=None), "roles"),
