@@ -25,6 +25,7 @@ _Scheduler: Any = BackgroundScheduler
 _Pool: Any = ThreadPoolExecutor
 GRACE = timedelta(milliseconds=5)
 """Rings a little late rather than a little early: an early ring would be refused."""
+RING_AGAIN = timedelta(seconds=1)
 THREADS = 4
 LATE_S = 3600
 
@@ -65,7 +66,7 @@ class Alarms:
         wanted = self._wanted(state)
         prefix = f"{state.session_id}/"
         for job in self._scheduler.get_jobs():
-            if job.id.startswith(prefix) and job.id not in wanted:
+            if job.id.startswith(prefix) and job.id not in wanted and "/again/" not in job.id:
                 job.remove()
         for job_id, (at, command, command_id) in wanted.items():
             if self._scheduler.get_job(job_id) is None:
@@ -106,13 +107,29 @@ class Alarms:
         return wanted
 
     def _ring(self, session_id: SessionId, command: Command, command_id: str) -> None:
-        if isinstance(command, EndSession) and any(
-            p.online for p in self._rooms.state(session_id).people.values()
-        ):
-            return
         try:
+            if isinstance(command, EndSession) and any(
+                p.online for p in self._rooms.state(session_id).people.values()
+            ):
+                return
             self._rooms.submit(Envelope(CommandId(command_id), session_id, SYSTEM, command))
         except DomainError as error:
             log.info("alarm.refused command=%s code=%s", type(command).__name__, error.code)
+            if error.code == "conflict":
+                self._again(session_id, command, command_id)
+        except Exception:
+            # A locked or restarting database must not lose a countdown: people would be stuck in it.
+            log.exception("alarm.failed command=%s", type(command).__name__)
+            self._again(session_id, command, command_id)
         else:
             log.info("alarm.rang command=%s session_id=%s", type(command).__name__, session_id)
+
+    def _again(self, session_id: SessionId, command: Command, command_id: str) -> None:
+        self._scheduler.add_job(
+            self._ring,
+            "date",
+            run_date=datetime.now(UTC) + RING_AGAIN,
+            args=(session_id, command, command_id),
+            id=f"{session_id}/again/{command_id}",
+            replace_existing=True,
+        )

@@ -136,7 +136,14 @@ class JobWorker:
         for recording_id in waiting:
             if time.monotonic() - self._queued.get(recording_id, -REQUEUE_S) >= REQUEUE_S:
                 self._queued[recording_id] = time.monotonic()
+                self._show(recording_id)
                 self._compose(recording_id)
+
+    def _show(self, recording_id: RecordingId) -> None:
+        """The library shows a recording as soon as it waits, also behind others."""
+        info = store.recording_info(self._db, recording_id)
+        if info is not None:
+            ensure_processing_entry(self._db, info)
 
     def tidy(self) -> None:
         """Expire library entries whose time is over, and remove journals that are not needed any more."""

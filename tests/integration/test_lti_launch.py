@@ -352,6 +352,23 @@ def test_a_platform_with_a_list_of_deployments_accepts_no_other(world: World) ->
         jwks_url="https://strict.example/jwks",
         deployments=["d1"],
     )
+    strict = {
+        "jwks_url": f"{world.lms}/imsblis/lti13/keyset",
+        "auth_login_url": f"{world.lms}/imsoidc/lti13/oidc_auth",
+    }
+    store.add_platform(
+        world.db,
+        issuer=world.lms,
+        client_id="strict-room",
+        auth_token_url=f"{world.lms}/t",
+        deployments=["1"],
+        **strict,
+    )
+    for deployment_id, status in (("1", 200), ("9", 403)):
+        begun = world.login(client_id="strict-room")
+        claims = world.claims(begun["nonce"], aud="strict-room", deployment_id=deployment_id)
+        answer = world.post(world.sign(claims), begun["state"])
+        assert answer.status_code == status and ("(deployment)" in answer.text) == (status == 403)
     assert store.accept_deployment(world.db, platform, "d1")
     assert not store.accept_deployment(world.db, platform, "d2")
 

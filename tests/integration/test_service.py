@@ -200,6 +200,39 @@ def test_alarms_complete_countdowns_ring_once_and_after_a_restart(
     assert {p.room_id for p in first.state(session_id).people.values()} == {MAIN_ROOM}
 
 
+class _Unlucky:
+    """A rooms service whose first submits fail, as with a locked database or too many writers."""
+
+    def __init__(self, rooms: RoomsService, failures: list[Exception]) -> None:
+        self._rooms = rooms
+        self.failures = failures
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._rooms, name)
+
+    def submit(self, envelope: c.Envelope) -> object:
+        if self.failures:
+            raise self.failures.pop()
+        return self._rooms.submit(envelope)
+
+
+def test_an_alarm_that_could_not_be_delivered_rings_again(services: Callable[[], RoomsService]) -> None:
+    service = services()
+    session_id = opened(service, f"unlucky-{time.time_ns()}")
+    unlucky = _Unlucky(service, [OSError("database is locked"), DomainError("conflict")])
+    alarms = Alarms(unlucky)  # type: ignore[arg-type]
+    alarms.start()
+    try:
+        service.submit(ask(ALICE, c.CreateRooms(1, countdown_s=1, time_limit_s=None), session_id))
+        service.submit(ask(ALICE, c.StartBreakout(), session_id))
+        until(
+            lambda: service.state(session_id).breakout.status is BreakoutStatus.RUNNING, "the breakout starts"
+        )
+        assert unlucky.failures == []
+    finally:
+        alarms.stop()
+
+
 def test_an_empty_session_ends_by_itself(services: Callable[[], RoomsService]) -> None:
     service = services()
     session_id = opened(service, f"empty-{time.time_ns()}")

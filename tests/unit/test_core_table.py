@@ -120,6 +120,38 @@ def test_every_pair_of_command_and_status_is_decided_on_purpose(status: Breakout
         assert history.do(ALICE, command) == row[column], f"{name} while {status}"
 
 
+#                                  none              configured        starting          running           closing
+ANYBODYS: dict[str, tuple[Command, tuple[str, str, str, str, str]]] = {
+    "set_media": (c.SetMedia(mic=True), (OK,) * 5),
+    "set_hand": (c.SetHand(True), (OK,) * 5),
+    "send_chat": (c.SendChat("hello"), (OK,) * 5),
+    "call_moderator": (c.CallModerator(), ("not_running",) * 3 + ("already_called",) * 2),
+    "cancel_call": (c.CancelCall(), ("call_unknown",) * 3 + (OK,) * 2),
+}
+OURS: dict[str, tuple[Command, tuple[str, str, str, str, str]]] = {
+    "open_session": (c.OpenSession("bio101", "BIO 101", "Room"), ("already_open",) * 5),
+    "leave_session": (c.LeaveSession(PersonId("bea")), (OK,) * 5),
+    "complete_transition": (c.CompleteTransition("long-gone"), ("stale_alarm",) * 5),
+    "time_is_up": (c.TimeIsUp("2020-01-01T00:00:00+00:00"), ("stale_alarm",) * 5),
+    "report_recording": (c.ReportRecording(RecordingId("none"), "RECORDING"), ("recording_unknown",) * 5),
+}
+
+
+@pytest.mark.parametrize("status", list(BreakoutStatus))
+def test_what_everybody_and_our_own_processes_ask_is_decided_on_purpose(status: BreakoutStatus) -> None:
+    column = list(BreakoutStatus).index(status)
+    assert set(ANYBODYS) | {"join_room"} == OTHERS
+    assert set(OURS) | {"enter_session"} == set(COMMANDS) - CLIENT_COMMANDS
+    for name, (command, row) in ANYBODYS.items():
+        assert in_status(status).do(BOB, command) == row[column], f"{name} while {status}"
+        assert in_status(status).do(CHARLIE, command) == "other_course"
+    for name, (command, row) in OURS.items():
+        assert in_status(status).do(SYSTEM, command) == row[column], f"{name} while {status}"
+        if name != "leave_session":
+            assert in_status(status).do(ALICE, command) == "not_allowed"
+    assert in_status(status).do(BEN, c.EnterSession("Ben", Role.PARTICIPANT)) == OK
+
+
 @pytest.mark.parametrize("status", list(BreakoutStatus))
 def test_no_moderators_command_is_for_students_or_strangers(status: BreakoutStatus) -> None:
     for name in TABLE:
