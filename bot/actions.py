@@ -30,6 +30,7 @@ from models.values import (
     CallStatus,
     CommandId,
     CourseId,
+    RecordingId,
     Role,
     SessionId,
 )
@@ -38,7 +39,7 @@ from rooms.commands import Command, Envelope
 from rooms.errors import DomainError
 from rooms.ports import Accepted
 from rooms.service import RoomsService
-from rooms.state import HelpCall, Room, SessionState
+from rooms.state import HelpCall, Recording, Room, SessionState
 
 _JOIN = next(verb for verb in VERBS if (verb.group, verb.name) == ("", "join"))
 
@@ -102,10 +103,10 @@ class Actions:
             ("help-calls", "join"): lambda a, t: self._numbered_call(a, t, claim=True),
             ("help-calls", "dismiss"): lambda a, t: self._numbered_call(a, t, claim=False),
             ("record", "start"): self._record_start,
-            ("record", "pause"): lambda a, _t: self._record(a, c.PauseRecording(), "Recording pauses."),
-            ("record", "resume"): lambda a, _t: self._record(a, c.ResumeRecording(), "Recording goes on."),
-            ("record", "stop"): lambda a, _t: self._record(
-                a, c.StopRecording(), "Recording stops. The files will be ready soon."
+            ("record", "pause"): lambda a, t: self._record(a, t, c.PauseRecording, "Recording pauses."),
+            ("record", "resume"): lambda a, t: self._record(a, t, c.ResumeRecording, "Recording goes on."),
+            ("record", "stop"): lambda a, t: self._record(
+                a, t, c.StopRecording, "Recording stops. The files will be ready soon."
             ),
             ("record", "status"): self._record_status,
             ("record", "list"): self._record_status,
@@ -424,10 +425,27 @@ class Actions:
         self.submit(asker, actor, state.session_id, c.StartRecording(room.room_id))
         return Reply(f"Recording of *{escape(room.name)}* will start momentarily.")
 
-    def _record(self, asker: Asker, command: Command, text: str) -> Reply:
+    def _record(
+        self,
+        asker: Asker,
+        typed: Typed,
+        make: Callable[[RecordingId | None], Command],
+        text: str,
+    ) -> Reply:
+        """Of the room that was named; of every room without a name."""
         actor, state = self.here(asker)
-        self.submit(asker, actor, state.session_id, command)
+        number = 0 if "main" in typed.words else typed.number
+        which = None if number is None else self._live(state, self._room(state, number)).recording_id
+        self.submit(asker, actor, state.session_id, make(which))
         return Reply(text)
+
+    @staticmethod
+    def _live(state: SessionState, room: Room) -> Recording:
+        """The recording that runs in this room. Raises DomainError."""
+        for recording in state.recordings.values():
+            if recording.room_id == room.room_id and recording.status.is_live:
+                return recording
+        raise DomainError("nothing_recording")
 
     def _record_status(self, asker: Asker, _typed: Typed) -> Reply:
         actor, state = self.here(asker)
@@ -450,11 +468,7 @@ class Actions:
         if what == "rec_start":
             self.submit(asker, actor, state.session_id, c.StartRecording(room.room_id))
             return Reply(f"Recording of *{escape(room.name)}* will start momentarily.")
-        recording = next(
-            (r for r in state.recordings.values() if r.room_id == room.room_id and r.status.is_live), None
-        )
-        if recording is None:
-            raise DomainError("nothing_recording")
+        recording = self._live(state, room)
         command: Command = c.StopRecording(recording.recording_id)
         if what == "rec_toggle":
             paused = recording.desired == "paused"

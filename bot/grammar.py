@@ -85,7 +85,7 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
             return Typed(verb, seconds=duration(words[0]) if words else 300)
         case ("breakout", "move"):
             return _move(verb, words)
-        case ("record", "start"):
+        case ("record", "start" | "pause" | "resume" | "stop"):
             return _record(verb, words)
         case ("help-calls", "join" | "dismiss"):
             return Typed(verb, number=_number(words, 1))
@@ -97,6 +97,8 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
             roles = frozenset(word.lower() for word in words) & {"moderators", "class"}
             return Typed(verb, words=roles, text=" ".join(w for w in words if w.lower() not in roles))
         case _:
+            if words and not verb.usage:
+                raise BadUsage(f"“{_plain(words[0])}” was not understood. Say only `{verb.full}`.")
             return Typed(verb, text=" ".join(words), is_bare=not words)
 
 
@@ -158,10 +160,11 @@ def _record(verb: Verb, words: list[str]) -> Typed:
     lowered = [word.lower() for word in words]
     if not lowered:
         return Typed(verb, is_bare=True)
-    if lowered[0] in ("all", "main"):
-        return Typed(verb, words=frozenset({lowered[0]}))
-    if lowered[0] == "room":
-        lowered = lowered[1:]
-    if not lowered:
-        raise BadUsage("Say which room: `/record start room 2`, `main` or `all`.")
-    return Typed(verb, number=_number(lowered, None))
+    first, *rest = lowered[1:] if lowered[0] == "room" and len(lowered) > 1 else lowered
+    if rest:
+        raise BadUsage(f"“{_plain(rest[0])}” was not understood. One room at a time, or `all`.")
+    if first in ("all", "main"):
+        return Typed(verb, words=frozenset({first}))
+    if first == "room":
+        raise BadUsage(f"Say which room: `/record {verb.name} room 2`, `main` or `all`.")
+    return Typed(verb, number=_number([first], None))

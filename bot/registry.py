@@ -100,9 +100,9 @@ VERBS: tuple[Verb, ...] = (
         "moderator",
         "start all",
     ),
-    Verb("record", "pause", "", "Pause recording", "moderator"),
-    Verb("record", "resume", "", "Go on recording", "moderator"),
-    Verb("record", "stop", "", "Stop recording", "moderator"),
+    Verb("record", "pause", "[room N|main|all]", "Pause recording", "moderator"),
+    Verb("record", "resume", "[room N|main|all]", "Go on recording", "moderator"),
+    Verb("record", "stop", "[room N|main|all]", "Stop recording", "moderator"),
     Verb("record", "status", "", "What is being recorded", "moderator"),
     Verb("record", "list", "", "The session's recordings", "moderator"),
 )

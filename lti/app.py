@@ -102,14 +102,10 @@ class _Door:
     def login(self) -> BaseResponse:
         """OIDC login initiation (GET from Sakai, POST from others)."""
         try:
-            url, state = launches.begin(self._db, request.values.to_dict(), self._deps.base_url)
+            url, _ = launches.begin(self._db, request.values.to_dict(), self._deps.base_url)
         except LaunchRefused as refused:
             return self._refuse(refused)
         answer = redirect(url)
-        if self._deps.secure:
-            # A second guard where the browser still allows it; the one-use row in the database is the real one.
-            cookie = f"sideroom_lti={state[:16]}; Max-Age=900; Path=/lti; Secure; HttpOnly; SameSite=None; Partitioned"
-            answer.headers.add("Set-Cookie", cookie)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -119,7 +115,9 @@ class _Door:
         if "error" in form:
             return self._refuse(
                 LaunchRefused(
-                    "platform_error", "The LMS could not open this tool.", f"OIDC error: {form['error'][:80]}"
+                    "platform_error",
+                    "The LMS could not open this tool.",
+                    f"OIDC error: {form['error'][:80]!r}",
                 )
             )
         try:

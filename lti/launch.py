@@ -32,7 +32,7 @@ from models.values import Role
 
 LEEWAY_S = 60
 MAX_AGE_S = 600
-FETCH_TIMEOUT_S = 5
+FETCH_TIMEOUT_S = 3
 RESOURCE_LINK = "LtiResourceLinkRequest"
 DEEP_LINKING = "LtiDeepLinkingRequest"
 MAX_TEXT = 300
@@ -176,6 +176,23 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
             )
         return self
 
+    def validate_jwt_format(self) -> _Launch:
+        """As the library does, and what comes out must have the shapes that the checks below rely on."""
+        super().validate_jwt_format()
+        header, body = self._jwt["header"], self._jwt["body"]
+        texts = (body.get(key) for key in ("iss", "nonce", "azp")) if isinstance(body, dict) else ()
+        if (
+            not isinstance(header, dict)
+            or not isinstance(body, dict)
+            or not all(_is_text(text) for text in texts)
+        ):
+            raise LaunchRefused(
+                "token",
+                "The LMS sent an unusable token.",
+                "its parts are not objects, or iss, nonce or azp no text",
+            )
+        return self
+
     def validate_nonce(self) -> _Launch:
         nonce = self.body.get("nonce")
         assert self._login is not None
@@ -238,11 +255,11 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
             raise LaunchRefused(
                 "token", "The LMS sent an unusable token.", f"{type(error).__name__}"
             ) from error
-        if (
-            not isinstance(data.get("iat"), int | float)
-            or data["exp"] - data["iat"] < 0
-            or _age(data) > MAX_AGE_S
+        if any(
+            isinstance(data[key], bool) or not isinstance(data[key], int | float) for key in ("iat", "exp")
         ):
+            raise LaunchRefused("token", "The LMS sent an unusable token.", "iat and exp must be numbers")
+        if data["exp"] < data["iat"] or _age(data) > MAX_AGE_S:
             raise LaunchRefused(
                 "too_old",
                 "This page waited too long.",
@@ -262,6 +279,8 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
             )
         found = _find_key(self.platform.jwks, kid)
         if found is None and self.platform.may_fetch_keys:
+            # Noted before the attempt: a keyset that does not answer must not hold up every launch.
+            store.save_keyset(self._db, self.platform.id, self.platform.jwks)
             keyset = _fetch_keyset(self.platform.jwks_url)
             store.save_keyset(self._db, self.platform.id, keyset)
             found = _find_key(keyset, kid)
@@ -313,6 +332,16 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
                 "message", "The LMS sent a message we cannot use.", str(error)[:MAX_TEXT]
             ) from error
         return self
+
+
+def _is_text(value: Any) -> bool:
+    """Absent, or a text that can be written as UTF-8 (no lone surrogates)."""
+    if value is None:
+        return True
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _age(data: Mapping[str, Any]) -> float:

@@ -51,10 +51,11 @@ def _is_admin(role: str) -> bool:
 
 
 def _is_moderator(role: str) -> bool:
-    """Full URIs of the membership vocabulary (also Sakai's ``#Instructor#TeachingAssistant``) and short names."""
+    """Full URIs of the membership vocabulary (also Sakai's ``#Instructor#TeachingAssistant``) and short names.
+
+    Only the principal role counts: ``membership/Learner#Instructor`` is a kind of learner (LTI Core 1.3 A.2.3).
+    """
     for prefix in (claims.MEMBERSHIP, claims.MEMBERSHIP_SUB):
         if role.startswith(prefix):
-            return bool(
-                _MODERATORS & {part.lower() for part in role[len(prefix) :].replace("#", "/").split("/")}
-            )
+            return role[len(prefix) :].replace("#", "/").split("/")[0].lower() in _MODERATORS
     return ":" not in role and role.replace(" ", "").lower() in _MODERATORS

@@ -102,7 +102,7 @@ def secured(document: str, status: int, nonce: str, ancestors: Iterable[str], me
     frames = " ".join(dict.fromkeys(ancestors)) or "'none'"
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
-        "img-src 'self' data: blob:; media-src 'self' blob: mediastream:; font-src 'self'; connect-src 'self' ws: wss:; "
+        "img-src 'self' data: blob:; media-src 'self' blob: mediastream:; font-src 'self'; connect-src 'self'; "
         f"base-uri 'none'; form-action 'self'; frame-ancestors {frames}"
     )
     answer = Response(document, status, mimetype="text/html")

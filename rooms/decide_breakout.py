@@ -238,7 +238,7 @@ def complete_transition(ctx: Context, x: c.CompleteTransition) -> Events:
     if transition.kind == "end":
         return _finish(ctx, transition.transition_id)
     moves = _known(ctx, transition)
-    return (*calls_done(ctx, set(moves)), e.ParticipantsMoved(moves, transition.transition_id))
+    return (*calls_done(ctx, moves, going=moves), e.ParticipantsMoved(moves, transition.transition_id))
 
 
 def _known(ctx: Context, transition: Transition) -> Moves:
@@ -270,7 +270,8 @@ def join_room(ctx: Context, x: c.JoinRoom) -> Events:
     assigned: Events = ()
     if room.number > 0 and me.assigned_room_id != room.room_id and me.role is not Role.MODERATOR:
         assigned = (e.ParticipantsAssigned({me.person_id: room.room_id}),)
-    return (*assigned, *calls_done(ctx, {me.person_id}), e.ParticipantsMoved({me.person_id: room.room_id}))
+    going: Moves = {me.person_id: room.room_id}
+    return (*assigned, *calls_done(ctx, going, going=going), e.ParticipantsMoved(going))
 
 
 def _may_join(ctx: Context, me: Participant, room: Room) -> None:
@@ -306,7 +307,7 @@ def _plan(ctx: Context, moves: Moves, kind: str) -> Events:
     alone = list(moves) == [ctx.actor.person_id]
     if state.breakout.countdown_s == 0 or alone:
         assigned: Events = () if kind == "gather" or alone else (e.ParticipantsAssigned({**moves}),)
-        return (*assigned, *calls_done(ctx, set(moves)), e.ParticipantsMoved(moves))
+        return (*assigned, *calls_done(ctx, moves, going=moves), e.ParticipantsMoved(moves))
     return (e.MovesPlanned(ctx.new_id("t"), kind, ctx.after(state.breakout.countdown_s), moves),)
 
 
@@ -344,7 +345,9 @@ def move_to_next_room(ctx: Context, _x: c.MoveToNextRoom) -> Events:
 
 def gather_everyone(ctx: Context, _x: c.GatherEveryone) -> Events:
     ctx.require_running()
-    return _plan(ctx, _all_back(ctx.state), "gather")
+    # Also who is in the main room but was about to be moved out of it.
+    leaving = {k: MAIN_ROOM for t in ctx.state.transitions.values() if t.kind == "moves" for k in t.moves}
+    return _plan(ctx, leaving | _all_back(ctx.state), "gather")
 
 
 # -- broadcast and help calls ----------------------------------------------------------------------------------
@@ -406,10 +409,8 @@ def claim_call(ctx: Context, x: c.ClaimCall) -> Events:
     room_id = caller.room_id if caller is not None else call.room_id
     if me is None or me.room_id == room_id or ctx.breakout_status is not BreakoutStatus.RUNNING:
         return claimed
-    others = tuple(
-        x for x in calls_done(ctx, {by}) if not (isinstance(x, e.CallClosed) and x.call_id == call.call_id)
-    )
-    return (*claimed, *others, e.ParticipantsMoved({by: room_id}))
+    going: Moves = {by: room_id}
+    return (*claimed, *calls_done(ctx, going, going=going), e.ParticipantsMoved(going))
 
 
 def dismiss_call(ctx: Context, x: c.DismissCall) -> Events:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from models.values import MAIN_ROOM, AssignMode, BreakoutStatus, CallStatus, PersonId, Role, RoomId
 from rooms import commands as c
 from rooms import events as e
@@ -43,13 +45,16 @@ def enter_session(ctx: Context, x: c.EnterSession) -> Events:
         if known.online and known.name == name and known.role is x.role:
             return ()
         room_id = known.room_id if known.room_id in ctx.state.rooms else MAIN_ROOM
-        return (e.ParticipantEntered(person_id, name, x.role, room_id, True),)
+        back = e.ParticipantEntered(person_id, name, x.role, room_id, True)
+        # Somebody who was away when rooms were dealt is as late as somebody new.
+        unplaced = not known.online and known.assigned_room_id is None and room_id == MAIN_ROOM
+        return (back, *_place_late(ctx, person_id, x.role)) if unplaced else (back,)
     entered = e.ParticipantEntered(person_id, name, x.role, MAIN_ROOM, False)
     return (entered, *_place_late(ctx, person_id, x.role))
 
 
 def _place_late(ctx: Context, person_id: PersonId, role: Role) -> Events:
-    """Somebody new while an automatic breakout runs: the smallest room, with the usual countdown."""
+    """Somebody without a room while an automatic breakout runs: the smallest room, with the usual countdown."""
     breakout = ctx.state.breakout
     running = breakout.status in (BreakoutStatus.STARTING, BreakoutStatus.RUNNING)
     if not running or breakout.assign is not AssignMode.AUTO or role is Role.MODERATOR:
@@ -77,20 +82,28 @@ def leave_session(ctx: Context, x: c.LeaveSession) -> Events:
     person = ctx.person(x.person_id)
     if not person.online:
         return ()
-    return (e.ParticipantLeft(x.person_id), *calls_done(ctx, {x.person_id}, leaving=True))
+    return (e.ParticipantLeft(x.person_id), *calls_done(ctx, {x.person_id}))
 
 
-def calls_done(ctx: Context, people: set[PersonId], *, leaving: bool = False) -> Events:
-    """Help calls that are over because these people left or changed rooms: their own calls, and those they answered."""
+def calls_done(
+    ctx: Context, people: Collection[PersonId], *, going: Mapping[PersonId, RoomId] | None = None
+) -> Events:
+    """Help calls that are over because these people left or changed rooms: their own calls, and those they answered.
+
+    ``going``: where they go, None when they leave the session. A helper who comes to the caller is not done yet.
+    """
     done: list[Event] = []
     for call in ctx.state.calls.values():
         if call.status not in (CallStatus.RAISED, CallStatus.CLAIMED):
             continue
         own = call.person_id in people
         helping = call.status is CallStatus.CLAIMED and call.handled_by in people
+        if helping and not own and going is not None and call.handled_by is not None:
+            caller = ctx.state.people.get(call.person_id)
+            helping = caller is None or going.get(call.handled_by) != caller.room_id
         if own or helping:
             done.append(
-                e.CallClosed(call.call_id, CallStatus.DONE.value, None if leaving else call.handled_by)
+                e.CallClosed(call.call_id, CallStatus.DONE.value, None if going is None else call.handled_by)
             )
     return tuple(done)
 
@@ -99,7 +112,7 @@ def remove_participant(ctx: Context, x: c.RemoveParticipant) -> Events:
     ctx.person(x.person_id)
     if x.person_id == ctx.actor.person_id:
         raise DomainError("not_allowed", "You cannot remove yourself; use Leave.")
-    return (*calls_done(ctx, {x.person_id}, leaving=True), e.ParticipantRemoved(x.person_id))
+    return (*calls_done(ctx, {x.person_id}), e.ParticipantRemoved(x.person_id))
 
 
 def set_media(ctx: Context, x: c.SetMedia) -> Events:

@@ -198,16 +198,18 @@ class RoomsService:
     def _catch_up(self, session_id: SessionId) -> SessionState:
         """The newest state, publishing on the way what others committed. Holds the session's lock.
 
-        What was in the log before this service was made is history and is not published.
+        What was in the log before this service was made, or was published before the state was forgotten, is history.
         """
         before = self._states.get(session_id) or SessionState(session_id)
         missed = log_store.events_after(self._db, session_id, before.seq)
         if not missed:
             return before
-        for stored in missed:
-            if stored.id <= self._first_id:
+        published = self._published.get(session_id, 0)
+        known = [stored.id <= self._first_id or stored.seq <= published for stored in missed]
+        for stored, old in zip(missed, known, strict=True):
+            if old:
                 before = evolve(before, _recorded(stored))
-        news = tuple(_recorded(stored) for stored in missed if stored.id > self._first_id)
+        news = tuple(_recorded(stored) for stored, old in zip(missed, known, strict=True) if not old)
         after = before
         for recorded in news:
             after = evolve(after, recorded)
@@ -218,7 +220,7 @@ class RoomsService:
         return after
 
     def _forget_ended(self) -> None:
-        ended = [s for s, state in self._states.items() if not state.is_open]
+        ended = [s for s, state in self._states.copy().items() if not state.is_open]
         for session_id in ended[:-KEPT_ENDED]:
             self._states.pop(session_id, None)
 
@@ -235,7 +237,7 @@ class RoomsService:
                 self._stopping.wait(1.0)
 
     def _look(self) -> None:
-        known = {str(session_id): state.seq for session_id, state in self._states.items()}
+        known = {str(session_id): state.seq for session_id, state in self._states.copy().items()}
         changed, newest = log_store.sessions_changed(self._db, known, self._tail_id)
         for session_id in changed:
             with self._lock(SessionId(session_id)):

@@ -145,8 +145,8 @@ def list_platforms(db: Database) -> list[Platform]:
         ]
 
 
-def save_keyset(db: Database, platform_id: int, keyset: dict[str, Any]) -> None:
-    """Keep a platform's fetched keys."""
+def save_keyset(db: Database, platform_id: int, keyset: dict[str, Any] | None) -> None:
+    """Keep a platform's keys, and when they were last asked for."""
     with db.write() as session:
         row = session.get(PlatformRow, platform_id)
         if row is not None:

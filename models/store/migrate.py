@@ -13,6 +13,8 @@ from models.store.database import Database
 
 FOLDER = Path(__file__).parents[1] / "migrations"
 metadata = SQLModel.metadata
+UPGRADE_LOCK = 5_171_023
+"""Any number that nobody else on the database uses."""
 
 
 def upgrade(db_url: str) -> None:
@@ -22,7 +24,11 @@ def upgrade(db_url: str) -> None:
     db = Database(db_url)
     try:
         with db.write() as session:
-            config.attributes["connection"] = session.connection()
+            connection = session.connection()
+            if not db.is_sqlite:
+                # SQLite's write lock makes a second process wait; here it needs a lock of its own.
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})")
+            config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
         db.close()

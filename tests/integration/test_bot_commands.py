@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from models.store import people, slack
 from models.tables import SlackCodeRow
-from models.values import CallStatus, Role
+from models.values import BreakoutStatus, CallStatus, Role
 from rooms import commands as c
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import TEAM_ID
@@ -199,6 +199,24 @@ def test_recording_from_slack(bot: Bot) -> None:
     assert "recording starting" in bot.say(ALICE, "/record status")
     assert "Recording stops" in bot.say(ALICE, "/record stop")
     assert next(iter(bot.state.recordings.values())).desired == "stopped"
+
+
+def test_one_room_of_two_recordings(bot: Bot) -> None:
+    """Stopping room 2 must leave room 1's recording alone."""
+    bot.run_breakout(2)
+    bot.say(ALICE, "/record start room 1")
+    bot.say(ALICE, "/record start room 2")
+    first, second = bot.state.recordings
+    for said in ("/record stop rom 2", "/record stop room", "/record pause 1 2", "/breakout end now"):
+        bot.say(ALICE, said)
+    assert bot.state.breakout.status is BreakoutStatus.RUNNING
+    assert {r.desired for r in bot.state.recordings.values()} == {"recording"}
+    assert "no room 7" in bot.say(ALICE, "/record stop room 7")
+    assert "Recording stops" in bot.say(ALICE, "/record stop room 2")
+    assert bot.state.recordings[first].desired == "recording"
+    assert bot.state.recordings[second].desired == "stopped"
+    assert bot.say(ALICE, "/record pause main")
+    assert bot.state.recordings[first].desired == "recording"
 
 
 def test_status_help_and_an_unknown_verb(bot: Bot) -> None:

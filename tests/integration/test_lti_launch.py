@@ -247,6 +247,12 @@ def _tampered(world: World, nonce: str) -> str:
     return f"{head}.{body}.{signature}"
 
 
+def _raw(world: World, body: Any) -> str:
+    return jwt.api_jws.encode(
+        json.dumps(body).encode(), world.key, algorithm="RS256", headers={"kid": keys.KID}
+    )
+
+
 NOW = int(time.time())
 BAD: dict[str, tuple[Forge, str]] = {
     # The certification's twelve (facts of the guide's section 4.1) …
@@ -284,6 +290,10 @@ BAD: dict[str, tuple[Forge, str]] = {
     "no target": (_claims(target_link_uri=None), "wrong_target"),
     "wrong nonce": (lambda w, n: w.sign(w.claims("another")), "nonce"),
     "unknown message": (_claims(message_type="LtiDanceRequest"), "message"),
+    "azp a list": (_claims(azp=["x"]), "token"),
+    "nonce a lone surrogate": (lambda w, n: _raw(w, {"nonce": "\ud800"}), "token"),
+    "body a list": (lambda w, n: _raw(w, ["not", "an", "object"]), "token"),
+    "exp a text": (_claims(exp=str(NOW + 3600)), "token"),
     "garbage": (lambda w, n: "not.a.token", "token"),
     "two parts": (lambda w, n: "not.token", "token"),
     "empty": (lambda w, n: "", "token"),
@@ -306,6 +316,37 @@ def test_bad_launches_get_a_page_with_a_reference_that_is_in_the_log(
     assert found[1] in caplog.text
     assert "Secretname" not in caplog.text and (len(token) < 20 or token not in caplog.text)
     assert "Traceback" not in answer.text
+
+
+def test_a_platforms_error_is_shown_and_cannot_forge_log_lines(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        answer = requests.post(
+            f"{world.url}/lti/launch", data={"error": "x\nlti.launched app=room"}, timeout=10
+        )
+    assert answer.status_code == 403 and "(platform_error)" in answer.text
+    assert not any(
+        record.getMessage().count("\n") for record in caplog.records if record.name == "sideroom.lti"
+    )
+
+
+def test_a_keyset_that_does_not_answer_is_asked_once_not_by_every_launch(world: World) -> None:
+    store.add_platform(
+        world.db,
+        issuer="https://down.example",
+        client_id="down",
+        auth_login_url="https://down.example/auth",
+        auth_token_url="https://down.example/token",
+        jwks_url=f"http://127.0.0.1:{free_port()}/jwks",
+    )
+    codes = []
+    for _ in range(3):
+        begun = world.login(iss="https://down.example", client_id="down")
+        claims = world.claims(begun["nonce"], iss="https://down.example", aud="down")
+        found = re.search(r"\((\w+)\)</p>", world.post(world.sign(claims), begun["state"]).text)
+        codes.append(found[1] if found else "")
+    assert codes == ["keyset", "key_unknown", "key_unknown"]
 
 
 def test_opening_the_launch_address_by_hand_says_where_to_go(world: World) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -78,6 +81,41 @@ def test_migrations_give_the_tables_and_may_be_repeated(url: str) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, metadata) == []
     db.close()
+
+
+def test_processes_that_upgrade_at_once_do_not_collide(url: str) -> None:
+    code = "import sys; from models.store.migrate import upgrade; upgrade(sys.argv[1])"
+    db = Database(url)
+    metadata.drop_all(db.engine)
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+    db.close()
+    root = Path(__file__).parents[2]
+    started = [subprocess.Popen([sys.executable, "-c", code, url], cwd=root) for _ in range(3)]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+
+
+def test_a_late_report_of_a_forgotten_session_is_published_once(
+    services: Callable[[], RoomsService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rooms.service.KEPT_ENDED", 1)
+    first, second = services(), services()
+    heard: list[Recorded] = []
+    first.subscribe(lambda committed: heard.extend(committed.events))
+    keys = [f"forgotten-{n}-{time.time_ns()}" for n in range(3)]
+    sessions = []
+    for key in keys:
+        session_id = opened(first, key)
+        first.submit(ask(ALICE, c.StartRecording(MAIN_ROOM), session_id))
+        first.submit(ask(ALICE, c.EndSession(), session_id))
+        sessions.append(session_id)
+    recording_id = next(iter(first.state(sessions[0]).recordings))
+    # Reading another's commit makes the first service forget its oldest ended sessions.
+    first.state(second.open_session(COURSE, "BIO 101", "Room", f"other-{time.time_ns()}"))
+    second.submit(ask(SYSTEM, c.ReportRecording(recording_id, "UPLOADING"), sessions[0]))
+    last = second.state(sessions[0]).seq
+    until(lambda: any(r.session_id == sessions[0] and r.seq == last for r in heard), "the report is heard")
+    assert [r.seq for r in heard if r.session_id == sessions[0]] == list(range(1, last + 1))
 
 
 def test_many_writers_in_two_services_make_one_order(services: Callable[[], RoomsService]) -> None:

@@ -7,9 +7,12 @@ import pytest
 from models.values import (
     MAIN_ROOM,
     SYSTEM,
+    Actor,
+    ActorKind,
     AssignMode,
     BreakoutStatus,
     CallId,
+    CallStatus,
     PersonId,
     RecordingId,
     RecordingStatus,
@@ -335,3 +338,40 @@ def test_tables_cover_every_command_and_event() -> None:
     assert set(RULES) == set(DECIDERS) == set(COMMANDS.values())
     assert set(EVOLVERS) == set(EVENTS.values())
     assert COURSE != CHARLIE.course_id
+
+
+def test_who_was_away_when_rooms_were_dealt_is_placed_on_return() -> None:
+    history = opened()
+    bob = PersonId("bob")
+    assert history.do(BOB, c.LeaveSession(bob)) == OK
+    assert history.do(ALICE, c.CreateRooms(2)) == OK
+    assert history.do(ALICE, c.StartBreakout()) == OK
+    history.wait(6)
+    assert history.do(BOB, c.EnterSession("Bob", Role.PARTICIPANT)) == OK
+    assert history.state.people[bob].room_id == MAIN_ROOM
+    history.wait(6)
+    # Bea has the first room; Bob gets the empty one.
+    assert history.state.people[bob].room_id == history.state.breakout_rooms[1].room_id
+
+
+def test_gathering_takes_back_a_move_out_of_the_main_room() -> None:
+    history = in_status(RUNNING)
+    bob = PersonId("bob")
+    room_id = history.state.people[bob].room_id
+    assert history.do(BOB, c.JoinRoom(MAIN_ROOM)) == OK
+    assert history.do(ALICE, c.MoveParticipant(bob, room_id)) == OK
+    assert history.do(ALICE, c.GatherEveryone()) == OK
+    history.wait(20)
+    assert {p.room_id for p in history.state.people.values()} == {MAIN_ROOM}
+
+
+def test_a_claim_from_outside_stays_open_until_the_helper_leaves_the_callers_room() -> None:
+    history = in_status(RUNNING)
+    call_id = next(iter(history.state.calls))
+    outside = Actor(ActorKind.PERSON, PersonId("mia"), "Mia", Role.MODERATOR, COURSE)
+    assert history.do(outside, c.ClaimCall(call_id)) == OK
+    assert history.do(outside, c.EnterSession("Mia", Role.MODERATOR)) == OK
+    assert history.do(outside, c.JoinRoom(history.state.people[PersonId("bob")].room_id)) == OK
+    assert history.state.calls[call_id].status is CallStatus.CLAIMED
+    assert history.do(outside, c.JoinRoom(MAIN_ROOM)) == OK
+    assert history.state.calls[call_id].status is CallStatus.DONE

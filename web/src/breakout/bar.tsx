@@ -111,7 +111,9 @@ export function CallList({ state, send }: { state: RoomState; send: Send }) {
               <Bell size={16} aria-hidden="true" /> {t("calling", { name, room: state.rooms[call.room_id]?.name ?? "" })}
               {call.status === "claimed" && <> – {state.people[call.handled_by ?? ""]?.name ?? ""} <Check size={16} aria-hidden="true" /></>}
             </p>
-            <Button small testId={`call-join-${call.call_id}`} onClick={() => void send("claim_call", { call_id: call.call_id })}>{t("joinCall")}</Button>
+            {(call.status === "raised" || call.handled_by === state.you.person_id) && (
+              <Button small testId={`call-join-${call.call_id}`} onClick={() => void send("claim_call", { call_id: call.call_id })}>{t("joinCall")}</Button>
+            )}
             <Button
               small class="icon" testId={`call-dismiss-${call.call_id}`} aria-label={t("dismiss", { name })}
               onClick={() => void send("dismiss_call", { call_id: call.call_id })}

@@ -1,6 +1,6 @@
 /** My Media, the course's Media Gallery and the breakout recordings folder: cards, search, and an entry with its player. */
 import { ArrowLeft, Play } from "lucide-preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue, day, length } from "../ui/text";
@@ -39,6 +39,7 @@ const t = catalogue({
   by: "Recorded by {name}",
   expires: "Kept until {date}",
   player: "Player: {title}",
+  unplayable: "This film cannot be played here. Download it, or tell your administrator.",
   warning: "Quality report: {text}",
 });
 
@@ -94,21 +95,26 @@ function List({ boot, scope, onScope, onOpen }: ListProps) {
   const [entries, setEntries] = useState<Entry[]>([]);
   const [query, setQuery] = useState("");
   const [error, setError] = useState<string | null>(null);
+  const shown = useRef(0);
+  const asked = useRef(0);
   const load = async (page = 0) => {
+    const mine = ++asked.current;
     try {
       const path = `/app/api/media?scope=${scope}&page=${page}&q=${encodeURIComponent(query)}`;
       const data = await call<Listing>(boot, "GET", path);
+      if (mine !== asked.current) return; // a newer question (another tab, other words) is under way
+      shown.current = page;
       setListing(data);
       setEntries((before) => (page === 0 ? data.entries : [...before, ...data.entries]));
       setError(null);
     } catch (problem) {
-      setError((problem as ApiError).message);
+      if (mine === asked.current) setError((problem as ApiError).message);
     }
   };
   useEffect(() => {
     const soon = setTimeout(() => void load(), query ? 250 : 0);
     const timer = setInterval(() => {
-      if (!document.hidden && (listing?.page ?? 0) === 0) void load();
+      if (!document.hidden && shown.current === 0) void load();
     }, REFRESH_MS);
     return () => {
       clearTimeout(soon);
@@ -187,6 +193,8 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
   const [entry, setEntry] = useState<Entry | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [asking, setAsking] = useState<"delete" | "rename" | null>(null);
+  const renewed = useRef(false);
+  const place = useRef<{ time: number; playing: boolean } | null>(null);
   const path = `/app/api/media/${encodeURIComponent(entryId)}`;
   const failed = (problem: unknown) => setError((problem as ApiError).message);
   const load = () => call<Entry>(boot, "GET", path).then(setEntry, failed);
@@ -206,6 +214,20 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
       <Spinner label={t("loading")} />
     );
   const remove = () => call(boot, "DELETE", path).then(onBack, failed);
+  const renew = (event: Event) => {
+    const video = event.currentTarget as HTMLVideoElement;
+    if (renewed.current) return setError(t("unplayable"));
+    renewed.current = true;
+    place.current = { time: video.currentTime, playing: !video.paused };
+    void load();
+  };
+  const resume = (event: Event) => {
+    const video = event.currentTarget as HTMLVideoElement;
+    if (!place.current) return;
+    video.currentTime = place.current.time;
+    if (place.current.playing) void video.play().catch(() => undefined);
+    place.current = null;
+  };
   return (
     <main class="library" data-testid="entry">
       <div class="row"><Button look="quiet" onClick={onBack} testId="back"><ArrowLeft class="flip" size={18} aria-hidden="true" /> {t("back")}</Button></div>
@@ -213,7 +235,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
         // A signed link has an end: when it is over, a fresh one is fetched and playing goes on.
         <video
           controls playsInline preload="metadata" src={entry.file_url} poster={entry.thumb_url ?? undefined} data-testid="player"
-          aria-label={t("player", { title: entry.title })} onError={() => void load()}
+          aria-label={t("player", { title: entry.title })} onError={renew} onLoadedMetadata={resume} onPlaying={() => { renewed.current = false; }}
         />
       ) : (
         <Empty title={statusText(entry)} text={entry.error ?? undefined} />
