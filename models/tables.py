@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, Index, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -222,11 +222,18 @@ class RecordingRow(SQLModel, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     stopped_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     duration_s: float | None = None
-    size_bytes: int | None = None
+    size_bytes: int | None = Field(default=None, sa_type=BigInteger)
     file_name: str = ""
     journal_path: str = ""
     error: str | None = None
     progress: float = 0.0
+    options: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    """What differs from the defaults of ``models.recording.RecordingOptions``."""
+    layout: str = "grid"
+    start_reason: str = "moderator"
+    stop_reason: str | None = None
+    caller: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    """Who started and who stopped it: ``{"start": actor, "stop": actor | null}``."""
     lease_owner: str = ""
     """Who composes it now; a lease past ``lease_until`` may be taken by another worker."""
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -253,7 +260,7 @@ class MediaEntryRow(SQLModel, table=True):
     """Folder of the entry's files, relative to the library root."""
     file_name: str = ""
     mime: str = "video/mp4"
-    size_bytes: int = 0
+    size_bytes: int = Field(default=0, sa_type=BigInteger)
     duration_s: float = 0.0
     width: int = 0
     height: int = 0
@@ -262,6 +269,23 @@ class MediaEntryRow(SQLModel, table=True):
     recorded_at: datetime = Field(sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class MediaFileRow(SQLModel, table=True):
+    """One file of a library entry. ``kind``: composite | audio | track_audio | track_video | chapters | thumbnail."""
+
+    __tablename__ = "media_file"
+    entry_id: str = Field(primary_key=True, foreign_key="media_entry.id")
+    name: str = Field(primary_key=True)
+    kind: str
+    mime: str
+    size_bytes: int = Field(default=0, sa_type=BigInteger)
+    sha256: str = ""
+    duration_s: float = 0.0
+    person_id: str | None = None
+    title: str = ""
+    quality: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class ApiKeyRow(SQLModel, table=True):

@@ -14,6 +14,8 @@ RecordingId = NewType("RecordingId", str)
 CallId = NewType("CallId", str)
 EntryId = NewType("EntryId", str)
 CommandId = NewType("CommandId", str)
+Json = NewType("Json", object)
+"""Any JSON value, checked by whoever uses it."""
 
 MAIN_ROOM = RoomId("main")
 """Every session has exactly one main room and it always carries this id."""

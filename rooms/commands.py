@@ -7,9 +7,23 @@ first answer). The wire name of a command is its class name in snake_case (``Sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from models.values import Actor, AssignMode, CallId, CommandId, PersonId, RecordingId, Role, RoomId, SessionId
+from models.recording import Layout
+from models.values import (
+    Actor,
+    AssignMode,
+    CallId,
+    CommandId,
+    Json,
+    PersonId,
+    RecordingId,
+    Role,
+    RoomId,
+    SessionId,
+)
 
 MAX_ROOMS = 100
 MAX_MESSAGE_CHARS = 1000
@@ -30,11 +44,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession(Command):
-    """First command of every session (system)."""
+    """First command of every session (system).
+
+    ``recording``: the course's recording options (partial); ``record_on_start``: record the main room when somebody comes.
+    """
 
     course_id: str
     course_title: str
     room_title: str
+    recording: Mapping[str, Json] = field(default_factory=dict)
+    record_on_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,13 @@ class KeepRooms(Command):
 
     time_limit_s: int | None = None
     countdown_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddRooms(Command):
+    """More breakout rooms, also while the breakout runs; people join them or are moved there."""
+
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +263,16 @@ class TimeIsUp(Command):
 
 @dataclass(frozen=True, slots=True)
 class StartRecording(Command):
-    """Record a room (None: the room the actor is in), or every breakout room (``all_rooms``)."""
+    """Record a room (None: the room the actor is in), or every breakout room (``all_rooms``).
+
+    ``options``: fields of ``models.recording.RecordingOptions`` that differ from the course's. One recording a room,
+    unless ``allow_multiple``.
+    """
 
     room_id: RoomId | None = None
     all_rooms: bool = False
+    options: Mapping[str, Json] = field(default_factory=dict)
+    allow_multiple: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +290,29 @@ class ResumeRecording(Command):
 @dataclass(frozen=True, slots=True)
 class StopRecording(Command):
     recording_id: RecordingId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireRecording(Command):
+    """Alarm only: its room has been empty for too long (``empty``), or it is as long as it may be (``length``)."""
+
+    recording_id: RecordingId
+    why: Literal["empty", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class SetRecordingLayout(Command):
+    """Another layout from now on; None: in every live recording of the session."""
+
+    layout: Layout
+    recording_id: RecordingId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetRecordingConsent(Command):
+    """A person declines to be recorded (or takes that back): neither captured, nor seen or heard in any film."""
+
+    declined: bool
 
 
 @dataclass(frozen=True, slots=True)

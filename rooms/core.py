@@ -16,7 +16,7 @@ from rooms import decide_recording as recording
 from rooms.commands import Command, Envelope
 from rooms.context import Context
 from rooms.errors import DomainError
-from rooms.events import Event
+from rooms.events import Event, Recorded
 from rooms.evolve import evolve
 from rooms.state import SessionState
 
@@ -34,6 +34,7 @@ DECIDERS: dict[type[Command], _Decider] = {
     c.SendChat: people.send_chat,
     c.CreateRooms: breakout.create_rooms,
     c.KeepRooms: breakout.keep_rooms,
+    c.AddRooms: breakout.add_rooms,
     c.RenameRoom: breakout.rename_room,
     c.AssignParticipant: breakout.assign_participant,
     c.StartBreakout: breakout.start_breakout,
@@ -55,6 +56,9 @@ DECIDERS: dict[type[Command], _Decider] = {
     c.PauseRecording: recording.pause_recording,
     c.ResumeRecording: recording.resume_recording,
     c.StopRecording: recording.stop_recording,
+    c.ExpireRecording: recording.expire_recording,
+    c.SetRecordingLayout: recording.set_layout,
+    c.SetRecordingConsent: recording.set_consent,
     c.ReportRecording: recording.report_recording,
 }
 AFTER_THE_END = (c.OpenSession, c.ReportRecording)
@@ -68,7 +72,31 @@ def decide(state: SessionState, envelope: Envelope, now: datetime) -> tuple[Even
         raise DomainError("no_session")
     if state.seq > 0 and not state.is_open and not isinstance(command, AFTER_THE_END):
         raise DomainError("session_ended")
-    return DECIDERS[type(command)](Context(state, envelope, now), command)
+    ctx = Context(state, envelope, now)
+    events = DECIDERS[type(command)](ctx, command)
+    return (*events, *recording.follow_ups(ctx, events, _after(ctx, events)))
+
+
+def _after(ctx: Context, events: tuple[Event, ...]) -> Callable[[], SessionState]:
+    """The state after ``events``, worked out only when somebody asks."""
+
+    def work_out() -> SessionState:
+        state = ctx.state
+        for number, event in enumerate(events, start=1):
+            state = evolve(
+                state,
+                Recorded(
+                    ctx.envelope.session_id,
+                    ctx.state.seq + number,
+                    ctx.now,
+                    ctx.actor,
+                    ctx.envelope.command_id,
+                    event,
+                ),
+            )
+        return state
+
+    return work_out
 
 
 __all__ = ["DECIDERS", "decide", "evolve"]

@@ -32,7 +32,7 @@ from rooms.commands import (
 )
 from rooms.context import Context, check_countdown, check_range, clean_text
 from rooms.decide_people import calls_done
-from rooms.decide_recording import invoke, is_recorded, stop_all
+from rooms.decide_recording import options_of, record_all, stop_all
 from rooms.errors import DomainError
 from rooms.events import Event
 from rooms.state import HelpCall, Participant, Room, SessionState, Transition
@@ -102,6 +102,16 @@ def keep_rooms(ctx: Context, x: c.KeepRooms) -> Events:
 def _require_rooms(ctx: Context) -> None:
     if ctx.breakout_status is BreakoutStatus.NONE or not ctx.state.breakout_rooms:
         raise DomainError("no_rooms")
+
+
+def add_rooms(ctx: Context, x: c.AddRooms) -> Events:
+    if ctx.breakout_status is BreakoutStatus.CLOSING:
+        raise DomainError("closing")
+    _require_rooms(ctx)
+    last = max(room.number for room in ctx.state.rooms.values())
+    check_range(x.count, 1, MAX_ROOMS - last, "The number of rooms to add")
+    numbers = range(last + 1, last + 1 + x.count)
+    return (e.RoomsAdded(tuple(Room(RoomId(ctx.new_id("r", n)), f"Room {n}", n) for n in numbers)),)
 
 
 def rename_room(ctx: Context, x: c.RenameRoom) -> Events:
@@ -184,8 +194,7 @@ def _begin(ctx: Context, moves: Mapping[PersonId, RoomId], transition_id: str, r
     if moves:
         events.append(e.ParticipantsMoved(dict(moves), transition_id))
     if record:
-        rooms = [room for room in ctx.state.breakout_rooms if not is_recorded(ctx.state, room.room_id)]
-        events += invoke(ctx, rooms, ctx.new_id("g"))
+        events += record_all(ctx, options_of(ctx, {}), "breakout")
     return tuple(events)
 
 
@@ -217,7 +226,12 @@ def _finish(ctx: Context, transition_id: str | None) -> Events:
     calls = tuple(
         e.CallClosed(call.call_id, CallStatus.DONE.value, call.handled_by) for call in _open_calls(ctx.state)
     )
-    return (*stop_all(ctx.state, rooms), *calls, *moved, e.BreakoutEnded(ctx.state.breakout.run))
+    return (
+        *stop_all(ctx.state, "breakout_ended", rooms),
+        *calls,
+        *moved,
+        e.BreakoutEnded(ctx.state.breakout.run),
+    )
 
 
 def time_is_up(ctx: Context, x: c.TimeIsUp) -> Events:

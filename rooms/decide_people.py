@@ -20,7 +20,7 @@ Events = tuple[Event, ...]
 def open_session(ctx: Context, x: c.OpenSession) -> Events:
     if ctx.state.seq > 0:
         raise DomainError("already_open")
-    return (e.SessionOpened(x.course_id, x.course_title, x.room_title),)
+    return (e.SessionOpened(x.course_id, x.course_title, x.room_title, x.recording, x.record_on_start),)
 
 
 def end_session(ctx: Context, _x: c.EndSession) -> Events:
@@ -28,7 +28,7 @@ def end_session(ctx: Context, _x: c.EndSession) -> Events:
     back: dict[PersonId, RoomId] = {
         p.person_id: MAIN_ROOM for p in ctx.state.people.values() if p.room_id != MAIN_ROOM
     }
-    events: list[Event] = list(stop_all(ctx.state))
+    events: list[Event] = list(stop_all(ctx.state, "session_ended"))
     if back:
         events.append(e.ParticipantsMoved(back))
     if ctx.breakout_status in (BreakoutStatus.STARTING, BreakoutStatus.RUNNING, BreakoutStatus.CLOSING):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from models.values import BreakoutStatus, RecordingId, RecordingStatus, RoomId
+from models.recording import BadOption, RecordingOptions, merged, options_from_json
+from models.values import MAIN_ROOM, ActorKind, BreakoutStatus, RecordingId, RecordingStatus, RoomId
 from rooms import commands as c
 from rooms import events as e
 from rooms.context import Context
@@ -36,38 +39,69 @@ def is_recorded(state: SessionState, room_id: RoomId) -> bool:
     return any(r.room_id == room_id for r in live(state))
 
 
-def invoke(ctx: Context, rooms: Iterable[Room], parent_id: str | None) -> Events:
+def invoke(
+    ctx: Context, rooms: Iterable[Room], parent_id: str | None, options: RecordingOptions, reason: str
+) -> Events:
+    """Ask the recorder for these rooms. Ids follow from the command and the room's number."""
     return tuple(
         e.RecordingInvoked(
-            RecordingId(ctx.new_id("k", room.number)), room.room_id, room.name, ctx.actor.person_id, parent_id
+            RecordingId(ctx.new_id("k", room.number)),
+            room.room_id,
+            room.name,
+            ctx.actor.person_id,
+            parent_id,
+            options,
+            reason,
         )
         for room in rooms
     )
 
 
-def stop_all(state: SessionState, rooms: frozenset[RoomId] | None = None) -> Events:
+def record_all(ctx: Context, options: RecordingOptions, reason: str) -> Events:
+    """Every breakout room that is not recorded yet, and those to come."""
+    parent_id = ctx.new_id("g")
+    rooms = [room for room in ctx.state.breakout_rooms if not is_recorded(ctx.state, room.room_id)]
+    return (
+        e.AllRoomsRecorded(parent_id, options, ctx.actor.person_id),
+        *invoke(ctx, rooms, parent_id, options, reason),
+    )
+
+
+def stop_all(state: SessionState, reason: str, rooms: frozenset[RoomId] | None = None) -> Events:
     """Ask every live recording (of these rooms) to stop."""
     return tuple(
-        e.RecordingRequested(r.recording_id, "stopped")
+        e.RecordingRequested(r.recording_id, "stopped", reason)
         for r in live(state)
         if rooms is None or r.room_id in rooms
     )
 
 
+def options_of(ctx: Context, given: Mapping[str, Any]) -> RecordingOptions:
+    """The course's options with what the call says. Raises ``bad_value`` naming the field."""
+    try:
+        return options_from_json(merged(ctx.state.recording_defaults, given))
+    except BadOption as error:
+        raise DomainError("bad_value", f"“{error.field}” {error.message}.", field=error.field) from None
+
+
+def _reason(ctx: Context) -> str:
+    return "api" if ctx.actor.kind is ActorKind.API else "moderator"
+
+
 def start_recording(ctx: Context, x: c.StartRecording) -> Events:
+    options = options_of(ctx, x.options)
     if x.all_rooms:
         if ctx.breakout_status not in (BreakoutStatus.RUNNING, BreakoutStatus.STARTING):
             raise DomainError("not_running")
-        rooms = [room for room in ctx.state.breakout_rooms if not is_recorded(ctx.state, room.room_id)]
-        if not rooms:
+        if all(is_recorded(ctx.state, room.room_id) for room in ctx.state.breakout_rooms):
             raise DomainError("already_recording")
-        return invoke(ctx, rooms, ctx.new_id("g"))
+        return record_all(ctx, options, _reason(ctx))
     room = ctx.room(x.room_id if x.room_id is not None else ctx.me.room_id)
     if room.number > 0 and ctx.breakout_status not in (BreakoutStatus.RUNNING, BreakoutStatus.CLOSING):
         raise DomainError("not_running")
-    if is_recorded(ctx.state, room.room_id):
+    if is_recorded(ctx.state, room.room_id) and not x.allow_multiple:
         raise DomainError("already_recording")
-    return invoke(ctx, [room], None)
+    return invoke(ctx, [room], None, options, _reason(ctx))
 
 
 def _one(ctx: Context, recording_id: RecordingId) -> Recording:
@@ -105,11 +139,69 @@ def _request(
 
 def stop_recording(ctx: Context, x: c.StopRecording) -> Events:
     if x.recording_id is not None:
-        return (e.RecordingRequested(_one(ctx, x.recording_id).recording_id, "stopped"),)
-    events = stop_all(ctx.state)
+        return (e.RecordingRequested(_one(ctx, x.recording_id).recording_id, "stopped", _reason(ctx)),)
+    events = stop_all(ctx.state, _reason(ctx))
+    if ctx.state.record_all is not None:
+        events = (*events, e.AllRoomsReleased(ctx.state.record_all.parent_id))
     if not events:
         raise DomainError("nothing_recording")
     return events
+
+
+def expire_recording(ctx: Context, x: c.ExpireRecording) -> Events:
+    recording = _one(ctx, x.recording_id)
+    options = recording.options
+    if x.why == "empty":
+        since, most = recording.empty_since, options.empty_stop_s
+        if since is None or most == 0 or ctx.now < since + timedelta(seconds=most):
+            raise DomainError("stale_alarm")
+    elif ctx.now < (full_at(recording) or datetime.max.replace(tzinfo=UTC)):
+        raise DomainError("stale_alarm")
+    return (e.RecordingRequested(recording.recording_id, "stopped", x.why),)
+
+
+def full_at(recording: Recording) -> datetime | None:
+    """When a recording reaches its greatest length; None while it does not run."""
+    if recording.since is None:
+        return None
+    return recording.since + timedelta(seconds=recording.options.max_seconds - recording.recorded_s)
+
+
+def set_layout(ctx: Context, x: c.SetRecordingLayout) -> Events:
+    wanted = live(ctx.state) if x.recording_id is None else [_one(ctx, x.recording_id)]
+    if not wanted:
+        raise DomainError("nothing_recording")
+    return tuple(e.RecordingLayoutChanged(r.recording_id, x.layout) for r in wanted if r.layout != x.layout)
+
+
+def set_consent(ctx: Context, x: c.SetRecordingConsent) -> Events:
+    me = ctx.me
+    return () if me.declines_recording == x.declined else (e.ConsentChanged(me.person_id, x.declined),)
+
+
+def follow_ups(ctx: Context, events: Events, after: Callable[[], SessionState]) -> Events:
+    """Recordings that begin because somebody came: the main room's on start, and rooms of a recording of all."""
+    if not any(isinstance(event, _ARRIVALS) for event in events):
+        return ()
+    if ctx.state.record_all is None and not ctx.state.record_on_start:
+        return ()
+    state = after()
+    occupied = {p.room_id for p in state.people.values() if p.online}
+    started: list[Event] = []
+    if state.record_on_start and MAIN_ROOM in occupied and not state.recordings:
+        started += invoke(ctx, [state.rooms[MAIN_ROOM]], None, options_of(ctx, {}), "on_start")
+    everything = state.record_all
+    if everything is not None:
+        rooms = [
+            room
+            for room in state.breakout_rooms
+            if room.room_id in occupied and not is_recorded(state, room.room_id)
+        ]
+        started += invoke(ctx, rooms, everything.parent_id, everything.options, "breakout")
+    return tuple(started)
+
+
+_ARRIVALS = (e.ParticipantEntered, e.ParticipantsMoved)
 
 
 def report_recording(ctx: Context, x: c.ReportRecording) -> Events:

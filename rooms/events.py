@@ -7,14 +7,16 @@ back for the event log, the browsers, webhooks and Slack.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from models.recording import DEFAULT_OPTIONS, Layout, RecordingOptions
 from models.values import (
     Actor,
     AssignMode,
     CallId,
     CommandId,
+    Json,
     PersonId,
     RecordingId,
     RecordingStatus,
@@ -35,6 +37,9 @@ class SessionOpened(Event):
     course_id: str
     course_title: str
     room_title: str
+    recording: Mapping[str, Json] = field(default_factory=dict)
+    """The course's recording options (partial)."""
+    record_on_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,13 @@ class RoomsCreated(Event):
 class RoomsKept(Event):
     time_limit_s: int | None
     countdown_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsAdded(Event):
+    """More breakout rooms beside those that are there."""
+
+    rooms: tuple[Room, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +229,25 @@ class RecordingInvoked(Event):
     room_name: str
     started_by: PersonId | None
     parent_id: str | None
+    options: RecordingOptions = DEFAULT_OPTIONS
+    reason: str = "moderator"
+    """``moderator``, ``api``, ``breakout`` (every room, from its start or because somebody came) or ``on_start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllRoomsRecorded(Event):
+    """Every breakout room is recorded from now on, also those that are added or entered later."""
+
+    parent_id: str
+    options: RecordingOptions
+    started_by: PersonId | None
+
+
+@dataclass(frozen=True, slots=True)
+class AllRoomsReleased(Event):
+    """Rooms that are entered from now on are not recorded by themselves any more."""
+
+    parent_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +256,22 @@ class RecordingRequested(Event):
 
     recording_id: RecordingId
     desired: Desired
+    reason: str = ""
+    """Of a stop: ``moderator``, ``api``, ``breakout_ended``, ``session_ended``, ``empty`` or ``length``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLayoutChanged(Event):
+    recording_id: RecordingId
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentChanged(Event):
+    """A person declined to be recorded, or took that back."""
+
+    person_id: PersonId
+    declined: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from rooms.state import (
     Breakout,
     HelpCall,
     Participant,
+    RecordAll,
     Recording,
     Room,
     SessionState,
@@ -58,7 +59,20 @@ def _person(state: SessionState, person_id: PersonId, **changes: Any) -> Session
 def evolve(state: SessionState, recorded: Recorded) -> SessionState:
     """Apply one event; ``seq`` of the result is the event's."""
     after = EVOLVERS[type(recorded.event)](state, recorded, recorded.event)
+    if after.recordings and (after.people is not state.people or after.recordings is not state.recordings):
+        after = _note_empty(after, recorded)
     return replace(after, seq=recorded.seq)
+
+
+def _note_empty(state: SessionState, r: Recorded) -> SessionState:
+    """Since when nobody has been in the rooms that are being recorded."""
+    occupied = {person.room_id for person in state.people.values() if person.online}
+    changed = {
+        k: replace(x, empty_since=None if x.room_id in occupied else r.at)
+        for k, x in state.recordings.items()
+        if x.status.is_live and (x.room_id in occupied) == (x.empty_since is not None)
+    }
+    return replace(state, recordings=frozen({**state.recordings, **changed})) if changed else state
 
 
 def _opened(state: SessionState, r: Recorded, x: e.SessionOpened) -> SessionState:
@@ -70,6 +84,8 @@ def _opened(state: SessionState, r: Recorded, x: e.SessionOpened) -> SessionStat
         room_title=x.room_title,
         opened_at=r.at,
         rooms=frozen({MAIN_ROOM: main}),
+        recording_defaults=frozen(x.recording),
+        record_on_start=x.record_on_start,
     )
 
 
@@ -84,6 +100,7 @@ def _ended(state: SessionState, r: Recorded, _x: e.SessionEnded) -> SessionState
         people=frozen(people),
         transitions=frozen({}),
         calls=frozen({}),
+        record_all=None,
     )
 
 
@@ -167,6 +184,10 @@ def _rooms_kept(state: SessionState, _r: Recorded, x: e.RoomsKept) -> SessionSta
     return replace(state, breakout=breakout)
 
 
+def _rooms_added(state: SessionState, _r: Recorded, x: e.RoomsAdded) -> SessionState:
+    return replace(state, rooms=frozen({**state.rooms, **{room.room_id: room for room in x.rooms}}))
+
+
 def _renamed(state: SessionState, _r: Recorded, x: e.RoomRenamed) -> SessionState:
     room = replace(state.rooms[x.room_id], name=x.name)
     return replace(state, rooms=_with(state.rooms, x.room_id, room))
@@ -247,7 +268,7 @@ def _breakout_ended(state: SessionState, _r: Recorded, _x: e.BreakoutEnded) -> S
     breakout = replace(
         state.breakout, status=BreakoutStatus.CONFIGURED, started_at=None, ends_at=None, record=False
     )
-    return replace(state, breakout=breakout, transitions=frozen({}))
+    return replace(state, breakout=breakout, transitions=frozen({}), record_all=None)
 
 
 def _call_raised(state: SessionState, r: Recorded, x: e.CallRaised) -> SessionState:
@@ -267,13 +288,43 @@ def _call_closed(state: SessionState, r: Recorded, x: e.CallClosed) -> SessionSt
 
 
 def _invoked(state: SessionState, r: Recorded, x: e.RecordingInvoked) -> SessionState:
-    recording = Recording(x.recording_id, x.room_id, x.room_name, x.started_by, r.at, parent_id=x.parent_id)
+    recording = Recording(
+        x.recording_id,
+        x.room_id,
+        x.room_name,
+        x.started_by,
+        r.at,
+        parent_id=x.parent_id,
+        options=x.options,
+        layout=x.options.layout,
+        start_reason=x.reason,
+        caller=r.actor,
+    )
     return replace(state, recordings=_with(state.recordings, x.recording_id, recording))
 
 
-def _requested(state: SessionState, _r: Recorded, x: e.RecordingRequested) -> SessionState:
+def _all_recorded(state: SessionState, _r: Recorded, x: e.AllRoomsRecorded) -> SessionState:
+    return replace(state, record_all=RecordAll(x.parent_id, x.options, x.started_by))
+
+
+def _all_released(state: SessionState, _r: Recorded, _x: e.AllRoomsReleased) -> SessionState:
+    return replace(state, record_all=None)
+
+
+def _requested(state: SessionState, r: Recorded, x: e.RecordingRequested) -> SessionState:
     recording = replace(state.recordings[x.recording_id], desired=x.desired)
+    if x.desired == "stopped":
+        recording = replace(recording, stop_reason=x.reason or None, stopper=r.actor)
     return replace(state, recordings=_with(state.recordings, x.recording_id, recording))
+
+
+def _layout(state: SessionState, _r: Recorded, x: e.RecordingLayoutChanged) -> SessionState:
+    recording = replace(state.recordings[x.recording_id], layout=x.layout)
+    return replace(state, recordings=_with(state.recordings, x.recording_id, recording))
+
+
+def _consent(state: SessionState, _r: Recorded, x: e.ConsentChanged) -> SessionState:
+    return _person(state, x.person_id, declines_recording=x.declined)
 
 
 def _recording(state: SessionState, r: Recorded, x: e.RecordingStatusChanged) -> SessionState:
@@ -306,6 +357,7 @@ EVOLVERS: dict[type[Event], _Evolver] = {
     e.ChatSent: _unchanged,
     e.RoomsCreated: _rooms_created,
     e.RoomsKept: _rooms_kept,
+    e.RoomsAdded: _rooms_added,
     e.RoomRenamed: _renamed,
     e.ParticipantsAssigned: _assigned,
     e.BreakoutStarting: _starting,
@@ -320,6 +372,10 @@ EVOLVERS: dict[type[Event], _Evolver] = {
     e.CallClaimed: _call_claimed,
     e.CallClosed: _call_closed,
     e.RecordingInvoked: _invoked,
+    e.AllRoomsRecorded: _all_recorded,
+    e.AllRoomsReleased: _all_released,
     e.RecordingRequested: _requested,
+    e.RecordingLayoutChanged: _layout,
+    e.ConsentChanged: _consent,
     e.RecordingStatusChanged: _recording,
 }

@@ -81,6 +81,7 @@ RULES: dict[type[Command], _Rule] = {
     c.SendChat: _present,
     c.CreateRooms: _moderator,
     c.KeepRooms: _moderator,
+    c.AddRooms: _moderator,
     c.RenameRoom: _moderator,
     c.AssignParticipant: _moderator,
     c.StartBreakout: _moderator,
@@ -102,5 +103,8 @@ RULES: dict[type[Command], _Rule] = {
     c.PauseRecording: _moderator,
     c.ResumeRecording: _moderator,
     c.StopRecording: _moderator,
+    c.ExpireRecording: _system,
+    c.SetRecordingLayout: _moderator,
+    c.SetRecordingConsent: _present,
     c.ReportRecording: _system,
 }

@@ -15,10 +15,12 @@ from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from models.recording import options_to_json
 from models.store import events as log_store
 from models.store import sessions as session_store
 from models.store.database import Database
 from models.store.events import Commit, RecordingFacts
+from models.store.people import course_settings
 from models.values import MAIN_ROOM, SYSTEM, CommandId, CourseId, SessionId
 from rooms import policy, wire
 from rooms.commands import Envelope, OpenSession
@@ -161,7 +163,14 @@ class RoomsService:
             ):
                 continue
             # Also for a found one: whoever added the row may have died before its first event.
-            command = OpenSession(course_id, course_title, room_title)
+            recording = course_settings(self._db, course_id).get("recording", {})
+            command = OpenSession(
+                course_id,
+                course_title,
+                room_title,
+                recording.get("options", {}),
+                bool(recording.get("record_on_start")),
+            )
             self.submit(Envelope(CommandId(f"open:{session_id}"), session_id, SYSTEM, command))
             return session_id
         raise DomainError("conflict")
@@ -302,4 +311,12 @@ def _facts(state: SessionState, recording: Recording) -> RecordingFacts:
         stopped_at=recording.stopped_at,
         duration_s=recording.recorded_s,
         error=recording.error,
+        options=options_to_json(recording.options),
+        layout=recording.layout,
+        start_reason=recording.start_reason,
+        stop_reason=recording.stop_reason,
+        caller={
+            "start": wire.actor_to_json(recording.caller),
+            "stop": wire.actor_to_json(recording.stopper) if recording.stopper is not None else None,
+        },
     )

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
+from models.recording import DEFAULT_OPTIONS, Layout, RecordingOptions
 from models.values import (
     MAIN_ROOM,
+    SYSTEM,
+    Actor,
     AssignMode,
     BreakoutStatus,
     CallId,
@@ -44,6 +47,7 @@ class Participant:
     screen: bool = False
     hand_raised_at: datetime | None = None
     entered_at: datetime | None = None
+    declines_recording: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,25 @@ class Recording:
     recorded_s: float = 0.0
     entry_id: str | None = None
     error: str | None = None
+    options: RecordingOptions = DEFAULT_OPTIONS
+    layout: Layout = "grid"
+    """The one asked for last; the options hold the first."""
+    start_reason: str = "moderator"
+    stop_reason: str | None = None
+    caller: Actor = SYSTEM
+    """Who asked for it."""
+    stopper: Actor | None = None
+    empty_since: datetime | None = None
+    """Since when nobody has been in its room; None while somebody is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAll:
+    """Every breakout room is recorded under ``parent_id`` until the breakout ends or somebody stops it."""
+
+    parent_id: str
+    options: RecordingOptions
+    started_by: PersonId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +156,9 @@ class SessionState:
     transitions: Mapping[str, Transition] = field(default_factory=lambda: MappingProxyType({}))
     calls: Mapping[CallId, HelpCall] = field(default_factory=lambda: MappingProxyType({}))
     recordings: Mapping[RecordingId, Recording] = field(default_factory=lambda: MappingProxyType({}))
+    record_all: RecordAll | None = None
+    recording_defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    record_on_start: bool = False
     removed: frozenset[PersonId] = frozenset()
 
     @property

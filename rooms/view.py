@@ -64,6 +64,7 @@ def _person(p: Participant, near: bool) -> View:
         "camera": p.camera and near,
         "screen": p.screen and near,
         "hand_raised_at": _time(p.hand_raised_at) if near else None,
+        "declines_recording": p.declines_recording and near,
     }
 
 
@@ -117,6 +118,8 @@ def _recording(r: Recording) -> View:
         "recorded_s": r.recorded_s,
         "started_at": _time(r.started_at),
         "started_by": r.started_by,
+        "layout": r.layout,
+        "stop_reason": r.stop_reason,
         "error": r.error,
         "entry_id": r.entry_id,
     }

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from models.values import Actor, ActorKind, CommandId, CourseId, PersonId, Role, SessionId
+from models.values import Actor, ActorKind, CommandId, CourseId, Json, PersonId, Role, SessionId
 from rooms import commands as _commands
 from rooms import events as _events
 from rooms.commands import Command
@@ -47,6 +47,7 @@ _NOT_FOR_CLIENTS = {
     "complete_transition",
     "time_is_up",
     "report_recording",
+    "expire_recording",
 }
 CLIENT_COMMANDS: frozenset[str] = frozenset(COMMANDS) - _NOT_FOR_CLIENTS
 """What browsers and integrators may ask for (docs/protocol.md §2)."""
@@ -75,6 +76,8 @@ def _bad(field: str, expected: str) -> DomainError:
 
 def _read(field: str, kind: Any, value: Any) -> Any:
     """A JSON value as the annotated type. Raises DomainError."""
+    if kind is Json:
+        return value
     if isinstance(kind, NewType):
         return _read(field, kind.__supertype__, value)
     origin = get_origin(kind)

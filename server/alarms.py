@@ -15,7 +15,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.values import SYSTEM, BreakoutStatus, CommandId, SessionId
-from rooms.commands import Command, CompleteTransition, EndSession, Envelope, TimeIsUp
+from rooms.commands import Command, CompleteTransition, EndSession, Envelope, ExpireRecording, TimeIsUp
+from rooms.decide_recording import full_at, live
 from rooms.errors import DomainError
 from rooms.ports import Committed, Rooms
 from rooms.state import SessionState
@@ -97,6 +98,22 @@ class Alarms:
                 TimeIsUp(stamp),
                 f"alarm:{session_id}:end:{stamp}",
             )
+        for recording in live(state):
+            key = recording.recording_id
+            full, empty = full_at(recording), recording.empty_since
+            if full is not None:
+                stamp = full.isoformat()
+                wanted[f"{session_id}/full/{key}/{stamp}"] = (
+                    full,
+                    ExpireRecording(key, "length"),
+                    f"alarm:{key}:length:{stamp}",
+                )
+            if empty is not None and recording.options.empty_stop_s:
+                wanted[f"{session_id}/left/{key}/{empty.isoformat()}"] = (
+                    empty + timedelta(seconds=recording.options.empty_stop_s),
+                    ExpireRecording(key, "empty"),
+                    f"alarm:{key}:empty:{empty.isoformat()}",
+                )
         if not any(person.online for person in state.people.values()):
             at = datetime.now(UTC) + self._empty
             wanted[f"{session_id}/empty/{state.seq}"] = (

@@ -48,6 +48,11 @@ class RecordingFacts:
     stopped_at: datetime | None
     duration_s: float
     error: str | None
+    options: dict[str, Any]
+    layout: str
+    start_reason: str
+    stop_reason: str | None
+    caller: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +116,13 @@ def _write_recording(row: RecordingRow | None, facts: RecordingFacts, session: A
             started_by=facts.started_by,
             status=facts.status,
             invoked_at=facts.invoked_at,
+            options=facts.options,
+            start_reason=facts.start_reason,
         )
         session.add(row)
     row.status, row.desired, row.error = facts.status, facts.desired, facts.error
     row.started_at, row.stopped_at, row.duration_s = facts.started_at, facts.stopped_at, facts.duration_s
+    row.layout, row.stop_reason, row.caller = facts.layout, facts.stop_reason, facts.caller
 
 
 def answered(db: Database, command_id: str) -> tuple[str, int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
@@ -142,3 +142,20 @@ def courses_of(db: Database, person_id: str) -> list[Course]:
             .order_by(col(MembershipRow.seen_at).desc())
         ).all()
     return [Course(CourseId(r.id), r.issuer, r.context_id, r.title) for r in rows]
+
+
+def course_settings(db: Database, course_id: str) -> dict[str, Any]:
+    """The course's settings; empty for an unknown course. ``recording``: {"options": partial, "record_on_start": bool}."""
+    with db.read() as session:
+        row = session.get(CourseRow, course_id)
+        return dict(row.settings) if row is not None else {}
+
+
+def set_course_setting(db: Database, course_id: str, key: str, value: Any) -> bool:
+    """Replace one member of the course's settings; False for an unknown course."""
+    with db.write() as session:
+        row = session.get(CourseRow, course_id)
+        if row is None:
+            return False
+        row.settings = {**row.settings, key: value}
+    return True

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.values import Json
 from rooms import commands as c
 from rooms import wire
 from rooms.errors import CODES, DomainError
@@ -43,6 +44,7 @@ def test_the_protocol_names_what_clients_may_not_ask_and_every_message_type() ->
 
 st.register_type_strategy(datetime, st.datetimes(timezones=st.just(UTC)))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+st.register_type_strategy(Json, st.booleans() | st.text(max_size=5) | st.integers(-(2**52), 2**52))
 st.register_type_strategy(int, st.integers(-(2**52), 2**52))
 
 

@@ -62,6 +62,7 @@ def moderators_commands(history: History) -> dict[str, Command]:
     return {
         "create_rooms": c.CreateRooms(3),
         "keep_rooms": c.KeepRooms(),
+        "add_rooms": c.AddRooms(2),
         "rename_room": c.RenameRoom(room_id, "Library"),
         "assign_participant": c.AssignParticipant(bob, room_id),
         "start_breakout": c.StartBreakout(),
@@ -78,6 +79,7 @@ def moderators_commands(history: History) -> dict[str, Command]:
         "pause_recording": c.PauseRecording(),
         "resume_recording": c.ResumeRecording(),
         "stop_recording": c.StopRecording(),
+        "set_recording_layout": c.SetRecordingLayout("speaker"),
         "remove_participant": c.RemoveParticipant(bob),
         "mute_participant": c.MuteParticipant(),
         "end_session": c.EndSession(),
@@ -88,6 +90,7 @@ def moderators_commands(history: History) -> dict[str, Command]:
 TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "create_rooms": (OK, OK, "already_running", "already_running", "already_running"),
     "keep_rooms": ("no_rooms", OK, "already_running", "already_running", "already_running"),
+    "add_rooms": ("no_rooms", OK, OK, OK, "closing"),
     "rename_room": ("not_allowed", OK, OK, OK, OK),
     "assign_participant": ("no_rooms", OK, OK, "already_running", "closing"),
     "start_breakout": ("no_rooms", OK, "already_running", "already_running", "closing"),
@@ -104,11 +107,20 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "pause_recording": ("nothing_recording",) * 5,
     "resume_recording": ("nothing_recording",) * 5,
     "stop_recording": ("nothing_recording",) * 5,
+    "set_recording_layout": ("nothing_recording",) * 5,
     "remove_participant": (OK, OK, OK, OK, OK),
     "mute_participant": (OK, OK, OK, OK, OK),
     "end_session": (OK, OK, OK, OK, OK),
 }
-OTHERS = {"set_media", "set_hand", "send_chat", "join_room", "call_moderator", "cancel_call"}
+OTHERS = {
+    "set_media",
+    "set_hand",
+    "send_chat",
+    "join_room",
+    "call_moderator",
+    "cancel_call",
+    "set_recording_consent",
+}
 """What everybody in the room may ask."""
 
 
@@ -129,6 +141,7 @@ ANYBODYS: dict[str, tuple[Command, tuple[str, str, str, str, str]]] = {
     "set_hand": (c.SetHand(True), (OK,) * 5),
     "send_chat": (c.SendChat("hello"), (OK,) * 5),
     "call_moderator": (c.CallModerator(), ("not_running",) * 3 + ("already_called",) * 2),
+    "set_recording_consent": (c.SetRecordingConsent(True), (OK,) * 5),
     "cancel_call": (c.CancelCall(), ("call_unknown",) * 3 + (OK,) * 2),
 }
 OURS: dict[str, tuple[Command, tuple[str, str, str, str, str]]] = {
@@ -137,6 +150,7 @@ OURS: dict[str, tuple[Command, tuple[str, str, str, str, str]]] = {
     "complete_transition": (c.CompleteTransition("long-gone"), ("stale_alarm",) * 5),
     "time_is_up": (c.TimeIsUp("2020-01-01T00:00:00+00:00"), ("stale_alarm",) * 5),
     "report_recording": (c.ReportRecording(RecordingId("none"), "RECORDING"), ("recording_unknown",) * 5),
+    "expire_recording": (c.ExpireRecording(RecordingId("none"), "empty"), ("recording_unknown",) * 5),
 }
 
 
