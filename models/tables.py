@@ -401,3 +401,48 @@ class AuditRow(SQLModel, table=True):
     action: str
     target: str = ""
     result: str = "ok"
+
+
+# -- administration --------------------------------------------------------------------------------------------
+
+
+class AdminAccountRow(SQLModel, table=True):
+    """A local administrator of this installation (``sideroom admin create``)."""
+
+    __tablename__ = "admin_account"
+    name: str = Field(primary_key=True)
+    password_hash: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    signed_in_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class AdminSessionRow(SQLModel, table=True):
+    """Who is signed in on the administration page. ``account`` null: came from the LMS as ``person_id``."""
+
+    __tablename__ = "admin_session"
+    token_hash: str = Field(primary_key=True)
+    account: str | None = Field(default=None, index=True)
+    person_id: str | None = None
+    name: str
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class AdminTryRow(SQLModel, table=True):
+    """Wrong passwords: so many of an account and address, then a pause."""
+
+    __tablename__ = "admin_try"
+    id: int | None = Field(default=None, primary_key=True)
+    account: str = Field(index=True)
+    address: str
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class AdminCodeRow(SQLModel, table=True):
+    """One-use codes that take an LMS system administrator from the course page to the administration page."""
+
+    __tablename__ = "admin_code"
+    code_hash: str = Field(primary_key=True)
+    person_id: str
+    name: str
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

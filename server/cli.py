@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from server import logs
+from server import cli_admin, logs
 from server.settings import SettingsError, load, prepare
 
 SCOPES = ("recordings:read", "recordings:write", "commands")
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add.set_defaults(run=_lti_add)
     lti.add_parser("list", help="list the registered platforms").set_defaults(run=_lti_list)
     lti.add_parser("urls", help="print the addresses to paste into the LMS").set_defaults(run=_lti_urls)
+    cli_admin.add_parser(commands)
     keys = commands.add_parser("key", help="API keys of integrators").add_subparsers(
         title="key", metavar="ACTION", required=True
     )

@@ -80,6 +80,9 @@ class Settings:
     empty_session_s: int = _setting(900, "Seconds after which a session with nobody in it ends.")
     grace_s: int = _setting(30, "Seconds a dropped connection keeps its place and its media.")
     composers: int = _setting(1, "How many recordings are composed at the same time.")
+    admin_lti: bool = _setting(
+        False, "System administrators of the LMS may open the administration page from a course page."
+    )
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
 
     @property

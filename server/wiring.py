@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from flask import Flask, Response
 from slack_bolt import App
 
+from api.admin.app import create_blueprints as admin_blueprints
+from api.admin.deps import AdminDeps
 from api.app import create_blueprints as api_blueprints
 from bot.app import build_app
 from bot.notify import Notifier
@@ -16,7 +18,7 @@ from bot.settings import BotSettings
 from bot.web import create_blueprint as bot_blueprint
 from lti.app import LtiDeps
 from lti.app import create_blueprint as lti_blueprint
-from lti.shell import message
+from lti.shell import message, page
 from media.plane import EmbeddedPlane
 from models.store.database import Database
 from rooms.service import RoomsService
@@ -133,11 +135,24 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack_app
         base_url=settings.base_url.rstrip("/"),
     ):
         app.register_blueprint(blueprint)
+    for blueprint in admin_blueprints(build_admin(settings, db)):
+        app.register_blueprint(blueprint)
     if slack_app is not None:
         app.register_blueprint(bot_blueprint(slack_app))
     app.add_url_rule("/", "start", _start)
     app.add_url_rule("/go", "go", _start)
     return app
+
+
+def build_admin(settings: Settings, db: Database) -> AdminDeps:
+    """The parts of the administration page."""
+    return AdminDeps(
+        db=db,
+        base_url=settings.base_url.rstrip("/"),
+        csrf_key=settings.key("admin"),
+        page=lambda boot: page(settings.web_dist, "admin", "Administration", boot, ancestors=()),
+        lti_admins=settings.admin_lti,
+    )
 
 
 def _start() -> Response:

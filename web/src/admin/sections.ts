@@ -1,0 +1,17 @@
+/** The sections of the administration page, in the order of the menu. A new section is one file and one line here. */
+import type { ComponentType } from "preact";
+import type { Ask } from "./door";
+import { keys } from "./sections/keys";
+
+export interface SectionProps {
+  ask: Ask;
+}
+
+export interface Section {
+  /** Stands in the address: `/admin#keys`. */
+  id: string;
+  title: string;
+  View: ComponentType<SectionProps>;
+}
+
+export const sections: Section[] = [keys];

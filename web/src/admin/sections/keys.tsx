@@ -1,0 +1,205 @@
+/** API keys: what there is, a new one (its secret is shown once), revoke. */
+import { useState } from "preact/hooks";
+import { Button, Dialog, Empty } from "../../ui/kit";
+import { catalogue, day } from "../../ui/text";
+import { Show, Table, useAct, useLoad } from "../load";
+import type { Section, SectionProps } from "../sections";
+
+const t = catalogue({
+  title: "API keys",
+  intro: "With a key, other programs use the REST interface. Its secret is shown once, when it is made.",
+  create: "New key",
+  name: "Name",
+  nameNote: "What uses it, such as “Campus calendar”",
+  may: "May",
+  course: "Course id",
+  courseNote: "Empty: all courses",
+  allCourses: "All courses",
+  made: "Made",
+  state: "State",
+  active: "Active",
+  revoked: "Revoked {when}",
+  revoke: "Revoke",
+  revokeTitle: "Revoke “{name}”?",
+  revokeText: "Programs that use it are refused at once. This cannot be undone.",
+  revokeConfirm: "Revoke “{name}”",
+  cancel: "Cancel",
+  secretTitle: "Key “{name}”",
+  secretText: "Copy the secret now. It is not shown again.",
+  copy: "Copy",
+  copied: "Copied",
+  done: "Done",
+  none: "No keys yet",
+  noneText: "Make a key for each program, so that each can be revoked alone.",
+  scopeRead: "See recordings",
+  scopeWrite: "Start, pause and stop recordings",
+  scopeCommands: "Send commands to sessions",
+});
+
+interface Key {
+  key_id: string;
+  name: string;
+  scopes: string[];
+  course_id: string | null;
+  course_title: string;
+  created_at: string;
+  revoked_at: string | null;
+}
+
+interface Keys {
+  keys: Key[];
+  scopes: string[];
+}
+
+const SCOPES = new Map([
+  ["recordings:read", t("scopeRead")],
+  ["recordings:write", t("scopeWrite")],
+  ["commands", t("scopeCommands")],
+]);
+
+/** A scope in words, or its name when it has none. */
+const scopeText = (scope: string) => SCOPES.get(scope) ?? scope;
+
+function Keys({ ask }: SectionProps) {
+  const loaded = useLoad<Keys>(ask, "/keys");
+  const [asking, setAsking] = useState<"create" | Key | null>(null);
+  const [made, setMade] = useState<{ name: string; secret: string } | null>(null);
+  const { busy, error, act } = useAct();
+  const close = () => setAsking(null);
+  const create = (name: string, scopes: string[], course_id: string) =>
+    void act(async () => {
+      const { secret } = await ask<{ secret: string }>("POST", "/keys", { name, scopes, course_id });
+      close();
+      setMade({ name, secret });
+      await loaded.reload();
+    });
+  const revoke = (key: Key) =>
+    void act(async () => {
+      await ask("DELETE", `/keys/${key.key_id}`);
+      close();
+      await loaded.reload();
+    });
+  return (
+    <Show loaded={loaded}>
+      {({ keys, scopes }) => (
+        <>
+          <p class="note">{t("intro")}</p>
+          <div class="row"><Button look="primary" testId="new-key" onClick={() => setAsking("create")}>{t("create")}</Button></div>
+          {keys.length === 0 ? <Empty title={t("none")} text={t("noneText")} /> : <List keys={keys} onRevoke={setAsking} />}
+          {asking === "create" && <Create scopes={scopes} busy={busy} error={error} onCreate={create} onClose={close} />}
+          {asking !== null && asking !== "create" && (
+            <Dialog
+              title={t("revokeTitle", { name: asking.name })}
+              onClose={close}
+              foot={
+                <>
+                  <Button onClick={close}>{t("cancel")}</Button>
+                  <Button look="danger" disabled={busy} testId="confirm-revoke" onClick={() => revoke(asking)}>{t("revokeConfirm", { name: asking.name })}</Button>
+                </>
+              }
+            >
+              <p>{t("revokeText")}</p>
+              {error && <p role="alert" class="error">{error}</p>}
+            </Dialog>
+          )}
+          {made && <Secret {...made} onClose={() => setMade(null)} />}
+        </>
+      )}
+    </Show>
+  );
+}
+
+function List({ keys, onRevoke }: { keys: Key[]; onRevoke: (key: Key) => void }) {
+  return (
+    <Table label={t("title")} heads={[t("name"), t("may"), t("course"), t("made"), t("state")]}>
+      {keys.map((key) => (
+        <tr key={key.key_id}>
+          <td data-head={t("name")}>{key.name}</td>
+          <td data-head={t("may")}>{key.scopes.map(scopeText).join(", ")}</td>
+          <td data-head={t("course")}>{key.course_id ? key.course_title || key.course_id : t("allCourses")}</td>
+          <td data-head={t("made")}>{day(key.created_at)}</td>
+          <td data-head={t("state")}>
+            {key.revoked_at ? (
+              <span class="note">{t("revoked", { when: day(key.revoked_at) })}</span>
+            ) : (
+              <span class="row">{t("active")} <Button small onClick={() => onRevoke(key)} aria-label={t("revokeConfirm", { name: key.name })}>{t("revoke")}</Button></span>
+            )}
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+interface CreateProps {
+  scopes: string[];
+  busy: boolean;
+  error: string | null;
+  onCreate: (name: string, scopes: string[], courseId: string) => void;
+  onClose: () => void;
+}
+
+function Create({ scopes, busy, error, onCreate, onClose }: CreateProps) {
+  const [name, setName] = useState("");
+  const [course, setCourse] = useState("");
+  const [chosen, setChosen] = useState<string[]>(scopes);
+  const toggle = (scope: string, on: boolean) => setChosen(on ? [...chosen, scope] : chosen.filter((each) => each !== scope));
+  return (
+    <Dialog title={t("create")} onClose={onClose}>
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onCreate(name, chosen, course.trim());
+        }}
+      >
+        <div class="field">
+          <label for="key-name">{t("name")}</label>
+          <input id="key-name" required maxLength={80} value={name} onInput={(event) => setName(event.currentTarget.value)} aria-describedby="key-name-note" />
+          <span class="note" id="key-name-note">{t("nameNote")}</span>
+        </div>
+        <fieldset class="field">
+          <legend>{t("may")}</legend>
+          {scopes.map((scope) => (
+            <label class="choice" key={scope}>
+              <input type="checkbox" checked={chosen.includes(scope)} onChange={(event) => toggle(scope, event.currentTarget.checked)} />
+              {scopeText(scope)}
+            </label>
+          ))}
+        </fieldset>
+        <div class="field">
+          <label for="key-course">{t("course")}</label>
+          <input id="key-course" value={course} onInput={(event) => setCourse(event.currentTarget.value)} aria-describedby="key-course-note" />
+          <span class="note" id="key-course-note">{t("courseNote")}</span>
+        </div>
+        {error && <p role="alert" class="error">{error}</p>}
+        <div class="row">
+          <Button look="primary" type="submit" disabled={busy} testId="create-key">{t("create")}</Button>
+          <Button onClick={onClose}>{t("cancel")}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Secret({ name, secret, onClose }: { name: string; secret: string; onClose: () => void }) {
+  const [copied, setCopied] = useState(false);
+  const copy = () => void navigator.clipboard.writeText(secret).then(() => setCopied(true), () => undefined);
+  return (
+    <Dialog
+      title={t("secretTitle", { name })}
+      onClose={onClose}
+      foot={
+        <>
+          <Button onClick={copy}>{copied ? t("copied") : t("copy")}</Button>
+          <Button look="primary" testId="secret-done" onClick={onClose}>{t("done")}</Button>
+        </>
+      }
+    >
+      <p>{t("secretText")}</p>
+      <p class="secret" data-testid="secret">{secret}</p>
+    </Dialog>
+  );
+}
+
+export const keys: Section = { id: "keys", title: t("title"), View: Keys };
