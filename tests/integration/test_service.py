@@ -282,3 +282,22 @@ def test_an_empty_session_ends_by_itself(services: Callable[[], RoomsService]) -
         until(lambda: not service.state(session_id).is_open, "the empty session ends")
     finally:
         alarms.stop()
+
+
+def test_a_recording_of_an_empty_room_stops_by_itself(services: Callable[[], RoomsService]) -> None:
+    service = services()
+    session_id = opened(service, f"left-{time.time_ns()}")
+    alarms = Alarms(service)
+    alarms.start()
+    try:
+        service.submit(ask(ALICE, c.StartRecording(MAIN_ROOM, options={"empty_stop_s": 1}), session_id))
+        for person in list(service.state(session_id).people):
+            service.submit(ask(SYSTEM, c.LeaveSession(person), session_id))
+        (recording,) = service.state(session_id).recordings
+        until(
+            lambda: service.state(session_id).recordings[recording].desired == "stopped", "the recording stops"
+        )
+        assert service.state(session_id).recordings[recording].stop_reason == "empty"
+        assert service.state(session_id).is_open
+    finally:
+        alarms.stop()

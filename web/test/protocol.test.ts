@@ -7,7 +7,7 @@ import type { ConnectionStatus, PersonView, RoomState, ServerMessage } from "../
 function person(id: string, roomId = "main"): PersonView {
   return {
     person_id: id, name: id, role: "participant", room_id: roomId, assigned_room_id: null,
-    online: true, mic: false, camera: false, screen: false, hand_raised_at: null,
+    online: true, mic: false, camera: false, screen: false, hand_raised_at: null, declines_recording: false,
   };
 }
 

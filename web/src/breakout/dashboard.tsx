@@ -38,6 +38,7 @@ export function Dashboard({ state, send, serverNow, record, onClose }: Dashboard
     say: (name, id, dropped) => setSaid(t(dropped ? "dropped" : "picked", { name, room: roomName(id) })),
   });
   const columns = byColumn(state);
+  const unrecorded = roomsInOrder(state).some((room) => room.room_id !== MAIN && !liveRecording(state, room.room_id));
   const away = Object.values(state.people).filter((p) => p.room_id !== MAIN).length;
   const head = (
     <>
@@ -63,7 +64,11 @@ export function Dashboard({ state, send, serverNow, record, onClose }: Dashboard
           {t("shuffle")}
         </Button>
         {active && <Button small testId="next-room" onClick={() => void tell("move_to_next_room", {})}>{t("next")}</Button>}
-        {active && <Button small testId="record-all" onClick={() => void tell("start_recording", { all_rooms: true })}>{t("recordAll")}</Button>}
+        {state.breakout.status !== "closing" && (
+          <Button small testId="add-room" onClick={() => void tell("add_rooms", {})}>{t("addRoom")}</Button>
+        )}
+        {active && unrecorded && <Button small testId="record-all" onClick={() => void tell("start_recording", { all_rooms: true })}>{t("recordAll")}</Button>}
+        {active && !unrecorded && <Button small testId="stop-all" onClick={() => void tell("stop_recording", {})}>{t("stopAll")}</Button>}
       </div>
       <div class="columns">
         {roomsInOrder(state).map((room) => (

@@ -33,6 +33,8 @@ export const t = catalogue({
   next: "Move to next room",
   gather: "Gather everyone",
   recordAll: "Record all rooms",
+  stopAll: "Stop all recordings",
+  addRoom: "Add room",
   recordRoom: "Record",
   stopRoom: "Stop recording",
   broadcast: "Broadcast",

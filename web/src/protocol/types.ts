@@ -32,6 +32,8 @@ export interface PersonView {
   camera: boolean;
   screen: boolean;
   hand_raised_at: string | null;
+  /** Wants to be left out of recordings; known in the person's own room and to moderators. */
+  declines_recording: boolean;
 }
 
 export interface RoomView {
@@ -68,6 +70,8 @@ export interface CallView {
   handled_by: string | null;
 }
 
+export type RecordingLayout = "grid" | "speaker" | "stage";
+
 /** Participants get only the first four members; the others are absent for them. */
 export interface RecordingView {
   recording_id: string;
@@ -81,6 +85,8 @@ export interface RecordingView {
   started_by?: string | null;
   error?: string | null;
   entry_id?: string | null;
+  layout?: RecordingLayout;
+  stop_reason?: string | null;
 }
 
 /** The state as one person may see it (docs/protocol.md §4). */
@@ -120,6 +126,13 @@ export interface Refusal {
 
 export type Result = { ok: true; seq: number } | { ok: false; error: Refusal };
 
+/** What a recording shall be, as far as the page offers it (models/recording.py has the rest). */
+export interface RecordingOptions {
+  layout?: RecordingLayout;
+  audio_tracks?: boolean;
+  title_card?: boolean;
+}
+
 /** Every command a client may send, by wire name, with its arguments (rooms/commands.py). */
 export interface Commands {
   end_session: Record<string, never>;
@@ -137,6 +150,7 @@ export interface Commands {
     may_return?: boolean;
   };
   keep_rooms: { time_limit_s?: number | null; countdown_s?: number };
+  add_rooms: { count?: number };
   rename_room: { room_id: string; name: string };
   assign_participant: { person_id: string; room_id: string | null };
   start_breakout: { record?: boolean };
@@ -152,10 +166,12 @@ export interface Commands {
   move_to_next_room: Record<string, never>;
   gather_everyone: Record<string, never>;
   end_breakout: Record<string, never>;
-  start_recording: { room_id?: string; all_rooms?: boolean };
+  start_recording: { room_id?: string; all_rooms?: boolean; options?: RecordingOptions };
   pause_recording: { recording_id?: string };
   resume_recording: { recording_id?: string };
   stop_recording: { recording_id?: string };
+  set_recording_layout: { layout: RecordingLayout; recording_id?: string };
+  set_recording_consent: { declined: boolean };
 }
 
 export type CommandName = keyof Commands;

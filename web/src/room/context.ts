@@ -7,7 +7,7 @@ import type { RoomStore } from "../protocol/store";
 import type { PersonView, RecordingView, Result, RoomState } from "../protocol/types";
 
 export type Panel = "people" | "chat" | null;
-export type OpenDialog = "record" | "end" | "settings" | "shortcuts" | { remove: PersonView } | null;
+export type OpenDialog = "record" | "layout" | "end" | "settings" | "shortcuts" | { remove: PersonView } | null;
 
 export interface Toast {
   key: number;

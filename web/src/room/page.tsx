@@ -11,7 +11,7 @@ import { createPage, done, PageContext, roomName, toast, usePage, type Page } fr
 import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
 import { SidePanel } from "./panel";
-import { RecordedNotice, StartDialog } from "./recording";
+import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog } from "./recording";
 import { listenForShortcuts, SHORTCUTS } from "./shortcuts";
 import { Stage } from "./stage";
 import { t, type TextKey } from "./texts";
@@ -154,7 +154,16 @@ function Dialogs(): JSX.Element | null {
   const close = (): void => void (page.dialog.value = null);
   if (open === null) return null;
   if (open === "record") return <StartDialog />;
-  if (open === "settings") return <Dialog title={t("settings.title")} onClose={close}><DeviceSelects media={media} /></Dialog>;
+  if (open === "layout") return <LayoutDialog />;
+  if (open === "settings") {
+    return (
+      <Dialog title={t("settings.title")} onClose={close}>
+        <DeviceSelects media={media} />
+        <Check label={t("rec.consent")} checked={isDeclined(page)} testId="settings-decline" onChange={(on) => void setDeclined(page, on)} />
+        <p class="quiet">{t("rec.consent.note")}</p>
+      </Dialog>
+    );
+  }
   if (open === "shortcuts") {
     return (
       <Dialog title={t("shortcuts.title")} onClose={close}>

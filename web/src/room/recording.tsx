@@ -3,15 +3,15 @@ import { useSignal } from "@preact/signals";
 import { Circle, Square } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { RecordingView } from "../protocol/types";
+import type { RecordingLayout, RecordingOptions, RecordingView } from "../protocol/types";
 import { done, recordingHere, toast, usePage, type Page } from "./context";
 import { Dialog } from "./dialog";
 import { length } from "../ui/text";
 import { t } from "./texts";
 
-export async function startRecording(page: Page): Promise<void> {
+export async function startRecording(page: Page, options: RecordingOptions): Promise<void> {
   page.dialog.value = null;
-  if (done(page, await page.store.send("start_recording", {}))) toast(page, t("rec.soon"));
+  if (done(page, await page.store.send("start_recording", { options }))) toast(page, t("rec.soon"));
 }
 
 export async function stopRecording(page: Page): Promise<void> {
@@ -25,6 +25,16 @@ export async function stopRecording(page: Page): Promise<void> {
 export async function pauseOrResume(page: Page, recording: RecordingView): Promise<void> {
   const name = recording.desired === "paused" ? "resume_recording" : "pause_recording";
   done(page, await page.store.send(name, { recording_id: recording.recording_id }));
+}
+
+/** Leave oneself out of every recording of this session, or come back into them. */
+export async function setDeclined(page: Page, declined: boolean): Promise<void> {
+  if (done(page, await page.store.send("set_recording_consent", { declined }))) toast(page, t(declined ? "rec.declined" : "rec.accepted"));
+}
+
+export function isDeclined(page: Page): boolean {
+  const state = page.store.state.value;
+  return state?.people[state.you.person_id]?.declines_recording === true;
 }
 
 export function RecordingIndicator(): JSX.Element | null {
@@ -76,17 +86,75 @@ function Counter({ recording }: { recording: RecordingView }): JSX.Element {
 
 export function StartDialog(): JSX.Element {
   const page = usePage();
+  const layout = useSignal<RecordingLayout>("grid");
+  const tracks = useSignal(false);
+  const title = useSignal(false);
   const close = (): void => void (page.dialog.value = null);
+  const start = (): void => {
+    const options: RecordingOptions = {};
+    // Only what was chosen, so that the course's own choice stays.
+    if (layout.value !== "grid") options.layout = layout.value;
+    if (tracks.value) options.audio_tracks = true;
+    if (title.value) options.title_card = true;
+    void startRecording(page, options);
+  };
   return (
     <Dialog title={t("rec.dialog.title")} onClose={close} actions={
       <>
         <button type="button" class="button" onClick={close}>{t("cancel")}</button>
         <button type="button" class="button primary" data-testid="confirm-start-recording"
-          onClick={() => void startRecording(page)}>{t("rec.dialog.start")}</button>
+          onClick={start}>{t("rec.dialog.start")}</button>
       </>
     }>
       <p>{t("rec.dialog.text")}</p>
+      <LayoutChoice value={layout.value} onChange={(value) => (layout.value = value)} />
+      <Check label={t("rec.title_card")} checked={title.value} testId="rec-title" onChange={(on) => (title.value = on)} />
+      <Check label={t("rec.tracks")} checked={tracks.value} testId="rec-tracks" onChange={(on) => (tracks.value = on)} />
     </Dialog>
+  );
+}
+
+/** Another layout from now on, while the recording runs. */
+export function LayoutDialog(): JSX.Element | null {
+  const page = usePage();
+  const state = page.store.state.value;
+  const recording = state === null ? null : recordingHere(state);
+  if (recording === null) return null;
+  const { recording_id } = recording;
+  const choose = async (layout: RecordingLayout): Promise<void> =>
+    void done(page, await page.store.send("set_recording_layout", { layout, recording_id }));
+  return (
+    <Dialog title={t("rec.layout.title")} onClose={() => (page.dialog.value = null)}>
+      <LayoutChoice value={recording.layout ?? "grid"} onChange={(layout) => void choose(layout)} />
+    </Dialog>
+  );
+}
+
+const LAYOUTS = ["grid", "speaker", "stage"] as const;
+
+function LayoutChoice({ value, onChange }: { value: RecordingLayout; onChange: (value: RecordingLayout) => void }): JSX.Element {
+  return (
+    <fieldset class="field">
+      <legend>{t("rec.layout")}</legend>
+      {LAYOUTS.map((layout) => (
+        <label key={layout} class="choice">
+          <input type="radio" name="layout" value={layout} checked={value === layout} data-testid={`layout-${layout}`} onChange={() => onChange(layout)} />
+          {t(`rec.layout.${layout}`)}
+        </label>
+      ))}
+      <p class="quiet">{t("rec.layout.note")}</p>
+    </fieldset>
+  );
+}
+
+interface CheckProps { label: string; checked: boolean; testId: string; onChange: (on: boolean) => void }
+
+export function Check({ label, checked, testId, onChange }: CheckProps): JSX.Element {
+  return (
+    <label class="choice">
+      <input type="checkbox" checked={checked} data-testid={testId} onChange={(event) => onChange(event.currentTarget.checked)} />
+      {label}
+    </label>
   );
 }
 
@@ -107,6 +175,10 @@ export function RecordedNotice(): JSX.Element | null {
       <button type="button" class="button primary" data-testid="confirm-recorded" onClick={() => (confirmed.value = id)}>
         {t("rec.confirm")}
       </button>
+      {!isDeclined(page) && (
+        <button type="button" class="button" data-testid="decline-recording"
+          onClick={() => { confirmed.value = id; void setDeclined(page, true); }}>{t("rec.decline")}</button>
+      )}
     </div>
   );
 }

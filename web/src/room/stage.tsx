@@ -1,10 +1,10 @@
 /** Who is here: tiles, or a shared screen on stage with a strip of tiles. */
-import { Hand, MicOff } from "lucide-preact";
+import { CircleSlash, Hand, MicOff } from "lucide-preact";
 import type { JSX } from "preact";
 import { trackKey } from "../media/media";
 import type { PersonView } from "../protocol/types";
 import { initials } from "../ui/kit";
-import { peopleHere, usePage } from "./context";
+import { peopleHere, recordingHere, usePage } from "./context";
 import { Picture } from "./picture";
 import { t } from "./texts";
 
@@ -44,6 +44,8 @@ function columnsFor(count: number): number {
 
 function Tile({ person, own }: { person: PersonView; own: boolean }): JSX.Element {
   const { store, media } = usePage();
+  const state = store.state.value;
+  const recorded = state !== null && recordingHere(state) !== null;
   const remote = person.camera ? media.remote.value.get(trackKey(person.person_id, "camera")) : undefined;
   const track = own ? media.camera.value : (remote ?? null);
   const muted = own ? !media.micOn.value : !person.mic;
@@ -56,6 +58,7 @@ function Tile({ person, own }: { person: PersonView; own: boolean }): JSX.Elemen
       <span class="name">
         {muted && <MicOff size={14} aria-label={t("people.muted")} />}
         <bdi>{name}</bdi>
+        {person.declines_recording && recorded && <CircleSlash size={14} aria-label={t("rec.out")} />}
       </span>
       {person.hand_raised_at !== null && <span class="hand"><Hand size={18} aria-label={t("people.hand")} /></span>}
     </li>

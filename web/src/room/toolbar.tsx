@@ -1,6 +1,6 @@
 /** The toolbar at the bottom: one's own devices, hand, panels, the three dots, Leave. */
 import {
-  Circle, DoorOpen, Ellipsis, Grid2x2, Hand, Keyboard, MessageSquare, Mic, MicOff, MonitorUp, MonitorX, Pause, Play,
+  Circle, DoorOpen, Ellipsis, Grid2x2, Hand, Keyboard, LayoutGrid, MessageSquare, Mic, MicOff, MonitorUp, MonitorX, Pause, Play,
   PhoneOff, Settings, Square, Users, Video, VideoOff,
 } from "lucide-preact";
 import type { JSX } from "preact";
@@ -89,6 +89,7 @@ function moreItems(page: Page, canShare: boolean): MenuItem[] {
       items.push(
         { key: "pause", label: t(paused ? "menu.resume" : "menu.pause"), icon: paused ? <Play size={18} /> : <Pause size={18} />,
           testId: "menu-pause-recording", onSelect: () => void pauseOrResume(page, recording) },
+        { key: "layout", label: t("menu.layout"), icon: <LayoutGrid size={18} />, testId: "menu-layout", onSelect: () => (page.dialog.value = "layout") },
         { key: "stop", label: t("menu.stop"), icon: <Square size={18} />, testId: "menu-stop-recording", onSelect: () => void stopRecording(page) },
       );
     }
