@@ -295,7 +295,8 @@ def test_a_recording_of_an_empty_room_stops_by_itself(services: Callable[[], Roo
             service.submit(ask(SYSTEM, c.LeaveSession(person), session_id))
         (recording,) = service.state(session_id).recordings
         until(
-            lambda: service.state(session_id).recordings[recording].desired == "stopped", "the recording stops"
+            lambda: service.state(session_id).recordings[recording].desired == "stopped",
+            "the recording stops",
         )
         assert service.state(session_id).recordings[recording].stop_reason == "empty"
         assert service.state(session_id).is_open
