@@ -31,6 +31,8 @@ MAX_ROOM_NAME_CHARS = 60
 MAX_TIME_LIMIT_S = 24 * 3600
 MIN_TIME_LIMIT_S = 30
 MAX_COUNTDOWN_S = 120
+MAX_EXPECTED = 2000
+MAX_PERSON_ID_CHARS = 64
 DEFAULT_COUNTDOWN_S = 5
 
 
@@ -122,7 +124,8 @@ class CreateRooms(Command):
     """Create new rooms in place of any earlier ones (refused while a breakout runs). 1…100 rooms.
 
     ``names`` may be shorter than ``count``; the rest are called “Room N”. AUTO assigns all present participants
-    evenly (moderators stay in the main room).
+    evenly (moderators stay in the main room). ``members`` are ready-made groups: ``members[0]`` belongs in the first
+    room, also who has not arrived yet; a person in two groups goes to the first. AUTO then deals only the others.
     """
 
     count: int
@@ -131,6 +134,7 @@ class CreateRooms(Command):
     time_limit_s: int | None = 600
     countdown_s: int = DEFAULT_COUNTDOWN_S
     may_return: bool = True
+    members: tuple[tuple[PersonId, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,10 @@ class RenameRoom(Command):
 
 @dataclass(frozen=True, slots=True)
 class AssignParticipant(Command):
-    """Before the start: choose a person's room. While running use MoveParticipant. None = unassigned."""
+    """Before the start: choose a person's room. While running use MoveParticipant. None = unassigned.
+
+    Somebody who has not arrived yet (``person_id`` from the roster) is expected there, also while it runs.
+    """
 
     person_id: PersonId
     room_id: RoomId | None

@@ -24,7 +24,9 @@ from models.values import (
 from rooms import commands as c
 from rooms import events as e
 from rooms.commands import (
+    MAX_EXPECTED,
     MAX_MESSAGE_CHARS,
+    MAX_PERSON_ID_CHARS,
     MAX_ROOM_NAME_CHARS,
     MAX_ROOMS,
     MAX_TIME_LIMIT_S,
@@ -57,15 +59,40 @@ def create_rooms(ctx: Context, x: c.CreateRooms) -> Events:
     rooms = tuple(
         Room(RoomId(ctx.new_id("r", number)), name, number) for number, name in enumerate(names, start=1)
     )
-    assignments: Moves = {}
+    assignments = _grouped(ctx, x, rooms)
     if x.assign is AssignMode.AUTO:
-        assignments = spread(
-            [p.person_id for p in participants(ctx.state, online=True)], [r.room_id for r in rooms]
-        )
+        others = [p.person_id for p in participants(ctx.state, online=True) if p.person_id not in assignments]
+        assignments |= deal(others, [room.room_id for room in rooms], assignments.values())
     limit = _check_limit(x.time_limit_s)
     return (
         e.RoomsCreated(rooms, x.assign, limit, check_countdown(x.countdown_s), x.may_return, assignments),
     )
+
+
+def _grouped(ctx: Context, x: c.CreateRooms, rooms: Sequence[Room]) -> Moves:
+    """The ready-made groups as assignments. Moderators stay out of them, and who was removed from the session."""
+    if len(x.members) > x.count:
+        raise DomainError("bad_value", "There are more groups than rooms.", field="members")
+    placed: Moves = {}
+    for room, people in zip(rooms, x.members, strict=False):
+        for person_id in people:
+            _check_person_id(person_id)
+            known = ctx.state.people.get(person_id)
+            if person_id not in ctx.state.removed and (known is None or known.role is not Role.MODERATOR):
+                placed.setdefault(person_id, room.room_id)
+    if len(placed) > MAX_EXPECTED:
+        raise DomainError(
+            "bad_value",
+            f"At most {MAX_EXPECTED} people can be in groups.",
+            field="members",
+            most=MAX_EXPECTED,
+        )
+    return placed
+
+
+def _check_person_id(person_id: PersonId) -> None:
+    if not 0 < len(person_id) <= MAX_PERSON_ID_CHARS:
+        raise DomainError("bad_value", "This is not a person's id.", field="person_id")
 
 
 def _check_limit(limit_s: int | None) -> int | None:
@@ -87,6 +114,20 @@ def _arrival(person: Participant) -> tuple[str, str]:
 def spread(people: Sequence[PersonId], rooms: Sequence[RoomId]) -> Moves:
     """People dealt evenly over rooms: sizes differ by at most one."""
     return {person_id: rooms[index % len(rooms)] for index, person_id in enumerate(people)}
+
+
+def deal(people: Iterable[PersonId], rooms: Sequence[RoomId], placed: Iterable[RoomId]) -> Moves:
+    """Each person in turn into the smallest room, the first among equals; ``placed``: rooms of who has one already."""
+    sizes = dict.fromkeys(rooms, 0)
+    for room_id in placed:
+        sizes[room_id] += 1
+    order = {room_id: index for index, room_id in enumerate(rooms)}
+    moves: Moves = {}
+    for person_id in people:
+        room_id = min(rooms, key=lambda r: (sizes[r], order[r]))
+        sizes[room_id] += 1
+        moves[person_id] = room_id
+    return moves
 
 
 def keep_rooms(ctx: Context, x: c.KeepRooms) -> Events:
@@ -123,15 +164,36 @@ def rename_room(ctx: Context, x: c.RenameRoom) -> Events:
 
 
 def assign_participant(ctx: Context, x: c.AssignParticipant) -> Events:
-    if ctx.breakout_status is BreakoutStatus.RUNNING:
+    absent = x.person_id not in ctx.state.people
+    if ctx.breakout_status is BreakoutStatus.RUNNING and not absent:
         raise DomainError("already_running", "The breakout runs: move the person instead.")
     if ctx.breakout_status is BreakoutStatus.CLOSING:
         raise DomainError("closing")
     _require_rooms(ctx)
-    person = ctx.person(x.person_id)
     if x.room_id is not None:
         _breakout_room(ctx, x.room_id)
+    if absent:
+        return _expect(ctx, x.person_id, x.room_id)
+    person = ctx.person(x.person_id)
     return () if person.assigned_room_id == x.room_id else (e.ParticipantsAssigned({x.person_id: x.room_id}),)
+
+
+def _expect(ctx: Context, person_id: PersonId, room_id: RoomId | None) -> Events:
+    """Plan for somebody who has not arrived yet."""
+    expected = ctx.state.expected
+    _check_person_id(person_id)
+    if person_id in ctx.state.removed:
+        raise DomainError("person_unknown")
+    if expected.get(person_id) == room_id:
+        return ()
+    if person_id not in expected and len(expected) >= MAX_EXPECTED:
+        raise DomainError(
+            "bad_value",
+            f"At most {MAX_EXPECTED} people can be expected.",
+            field="person_id",
+            most=MAX_EXPECTED,
+        )
+    return (e.ParticipantsAssigned({person_id: room_id}),)
 
 
 def _breakout_room(ctx: Context, room_id: RoomId) -> Room:
@@ -172,18 +234,10 @@ def _assigned_moves(state: SessionState) -> Moves:
 
 
 def _place_unassigned(state: SessionState) -> Moves:
-    """Who came after the rooms were made, dealt into the smallest rooms."""
-    sizes = {room.room_id: 0 for room in state.breakout_rooms}
-    for room_id in _assigned_moves(state).values():
-        sizes[room_id] = sizes.get(room_id, 0) + 1
-    placed: Moves = {}
-    order = [room.room_id for room in state.breakout_rooms]
-    for person in participants(state, online=True):
-        if person.assigned_room_id is None:
-            room_id = min(order, key=lambda r: (sizes[r], order.index(r)))
-            sizes[room_id] += 1
-            placed[person.person_id] = room_id
-    return placed
+    """Who came after the rooms were made, dealt into the smallest rooms; seats of who is expected stay free."""
+    taken = [*_assigned_moves(state).values(), *state.expected.values()]
+    late = [p.person_id for p in participants(state, online=True) if p.assigned_room_id is None]
+    return deal(late, [room.room_id for room in state.breakout_rooms], taken)
 
 
 def _begin(ctx: Context, moves: Mapping[PersonId, RoomId], transition_id: str, record: bool) -> Events:

@@ -54,12 +54,16 @@ def enter_session(ctx: Context, x: c.EnterSession) -> Events:
 
 
 def _place_late(ctx: Context, person_id: PersonId, role: Role) -> Events:
-    """Somebody without a room while an automatic breakout runs: the smallest room, with the usual countdown."""
+    """Somebody without a room while a breakout runs: the room where they are expected, else (automatic breakouts) the
+    smallest one; with the usual countdown. Who may choose a room is not moved."""
     breakout = ctx.state.breakout
     running = breakout.status in (BreakoutStatus.STARTING, BreakoutStatus.RUNNING)
-    if not running or breakout.assign is not AssignMode.AUTO or role is Role.MODERATOR:
+    if not running or breakout.assign is AssignMode.SELF or role is Role.MODERATOR:
         return ()
-    room_id = smallest_room(ctx.state)
+    expected = ctx.state.expected.get(person_id)
+    if expected is None and breakout.assign is not AssignMode.AUTO:
+        return ()
+    room_id = expected or smallest_room(ctx.state)
     if breakout.status is BreakoutStatus.STARTING:
         return (e.ParticipantsAssigned({person_id: room_id}),)
     if breakout.countdown_s == 0:
@@ -69,8 +73,10 @@ def _place_late(ctx: Context, person_id: PersonId, role: Role) -> Events:
 
 
 def smallest_room(state: SessionState) -> RoomId:
-    """The breakout room with the fewest people (assigned or inside), the lowest number among equals."""
+    """The breakout room with the fewest people (assigned, inside or expected), the lowest number among equals."""
     sizes = {room.room_id: 0 for room in state.breakout_rooms}
+    for room_id in state.expected.values():
+        sizes[room_id] += 1
     for person in state.people.values():
         room_id = person.assigned_room_id or person.room_id
         if room_id in sizes and person.role is not Role.MODERATOR:

@@ -100,7 +100,7 @@ class ChatSent(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoomsCreated(Event):
-    """New breakout rooms replace all earlier ones; ``assignments`` is the first plan."""
+    """New breakout rooms replace all earlier ones; ``assignments`` is the first plan, also for who is not here yet."""
 
     rooms: tuple[Room, ...]
     assign: AssignMode

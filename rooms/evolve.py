@@ -14,6 +14,7 @@ from models.values import (
     CourseId,
     PersonId,
     RecordingStatus,
+    Role,
     RoomId,
     SessionStatus,
 )
@@ -107,10 +108,18 @@ def _ended(state: SessionState, r: Recorded, _x: e.SessionEnded) -> SessionState
 def _entered(state: SessionState, r: Recorded, x: e.ParticipantEntered) -> SessionState:
     known = state.people.get(x.person_id)
     if known is None:
-        person = Participant(x.person_id, x.name, x.role, x.room_id, entered_at=r.at)
+        # A moderator is never sent to a room by a plan made before.
+        room_id = None if x.role is Role.MODERATOR else state.expected.get(x.person_id)
+        person = Participant(
+            x.person_id, x.name, x.role, x.room_id, assigned_room_id=room_id, entered_at=r.at
+        )
     else:
         person = replace(known, name=x.name, role=x.role, room_id=x.room_id, online=True)
-    return replace(state, people=_with(state.people, x.person_id, person))
+    return replace(
+        state,
+        people=_with(state.people, x.person_id, person),
+        expected=_without(state.expected, [x.person_id]),
+    )
 
 
 def _left(state: SessionState, _r: Recorded, x: e.ParticipantLeft) -> SessionState:
@@ -127,6 +136,7 @@ def _removed(state: SessionState, _r: Recorded, x: e.ParticipantRemoved) -> Sess
         state,
         people=_without(state.people, [x.person_id]),
         removed=state.removed | {x.person_id},
+        expected=_without(state.expected, [x.person_id]),
         transitions=frozen(transitions),
     )
 
@@ -168,7 +178,13 @@ def _rooms_created(state: SessionState, _r: Recorded, x: e.RoomsCreated) -> Sess
         may_return=x.may_return,
     )
     people = {k: replace(p, assigned_room_id=x.assignments.get(k)) for k, p in state.people.items()}
-    return replace(state, rooms=frozen(rooms), breakout=breakout, people=frozen(people))
+    return replace(
+        state,
+        rooms=frozen(rooms),
+        breakout=breakout,
+        people=frozen(people),
+        expected=_without(x.assignments, state.people),
+    )
 
 
 def _rooms_kept(state: SessionState, _r: Recorded, x: e.RoomsKept) -> SessionState:
@@ -199,9 +215,13 @@ def _assigned(state: SessionState, _r: Recorded, x: e.ParticipantsAssigned) -> S
     for key, transition in state.transitions.items():
         if transition.kind == "start":
             moves = {k: v for k, v in transition.moves.items() if k not in x.assignments}
-            moves |= {k: v for k, v in x.assignments.items() if v is not None}
+            moves |= {k: v for k, v in x.assignments.items() if v is not None and k in state.people}
             transitions[key] = replace(transition, moves=frozen(moves))
-    return _assign(replace(state, transitions=frozen(transitions)), x.assignments)
+    absent = {k: v for k, v in x.assignments.items() if k not in state.people}
+    expected = _without(state.expected, absent)
+    expected = {**expected, **{k: v for k, v in absent.items() if v is not None}}
+    state = replace(state, transitions=frozen(transitions), expected=frozen(expected))
+    return _assign(state, x.assignments)
 
 
 def _plan(

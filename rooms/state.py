@@ -160,6 +160,8 @@ class SessionState:
     recording_defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     record_on_start: bool = False
     removed: frozenset[PersonId] = frozenset()
+    expected: Mapping[PersonId, RoomId] = field(default_factory=lambda: MappingProxyType({}))
+    """Breakout rooms of people who have not arrived yet; each is assigned there on arrival."""
 
     @property
     def is_open(self) -> bool:

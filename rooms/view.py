@@ -16,7 +16,7 @@ from rooms.events import Event, Recorded
 from rooms.state import HelpCall, Participant, Recording, Room, SessionState, Transition
 
 View = dict[str, Any]
-COLLECTIONS = ("people", "rooms", "transitions", "calls", "recordings")
+COLLECTIONS = ("people", "rooms", "transitions", "calls", "recordings", "expected")
 """Members of a view that are patched entity by entity."""
 
 
@@ -150,6 +150,7 @@ def _moderators_view(state: SessionState) -> View:
         "transitions": {k: _transition(t, t.moves) for k, t in state.transitions.items()},
         "calls": {k: _call(call) for k, call in state.calls.items() if _is_open(call)},
         "recordings": {k: _recording(r) for k, r in state.recordings.items()},
+        "expected": {k: {"person_id": k, "room_id": v} for k, v in state.expected.items()},
     }
 
 

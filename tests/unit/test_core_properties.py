@@ -127,12 +127,23 @@ def _recording(history: History, number: int) -> RecordingId:
     return recordings[number % len(recordings)] if recordings else RecordingId("none")
 
 
+def _groups(a: Actor, b: Actor) -> tuple[tuple[PersonId, ...], ...]:
+    """Ready-made groups, with somebody who has not arrived at first and people named twice."""
+    return ((_id(a), PersonId("nobody")), (_id(BEN), _id(b)))
+
+
 MODES = tuple(AssignMode)
 STATUSES = ("RECORDING", "PAUSED", "UPLOADING", "UPLOADED", "ERRORED")
 STEPS: st.SearchStrategy[Step] = st.one_of(
     _step(lambda h, a, b, n: (a, c.EnterSession(a.name, a.role or Role.GUEST))),
     _step(lambda h, a, b, n: (SYSTEM, c.LeaveSession(_id(a)))),
     _step(lambda h, a, b, n: (a, c.CreateRooms(n % 4 + 1, MODES[n % 3], countdown_s=n % 3 * 2))),
+    _step(
+        lambda h, a, b, n: (
+            ALICE,
+            c.CreateRooms(2, MODES[n % 3], countdown_s=n % 3 * 2, members=_groups(a, b)),
+        )
+    ),
     _step(lambda h, a, b, n: (a, c.KeepRooms())),
     _step(lambda h, a, b, n: (a, c.AssignParticipant(_id(b), _room(h, n)))),
     _step(lambda h, a, b, n: (ALICE, c.StartBreakout(record=n % 2 == 0))),

@@ -2,7 +2,7 @@
 import type { Patch, RoomState } from "./types";
 
 /** Members of the view that are merged entity by entity; all others are replaced whole. */
-const COLLECTIONS = ["people", "rooms", "transitions", "calls", "recordings"] as const;
+const COLLECTIONS = ["people", "rooms", "transitions", "calls", "recordings", "expected"] as const;
 type Collection = (typeof COLLECTIONS)[number];
 
 function isCollection(key: string): key is Collection {
@@ -14,7 +14,7 @@ export function applyPatch(state: RoomState, patch: Patch | null): RoomState {
   if (patch === null) return state;
   const next: Record<string, unknown> = { ...state };
   for (const [key, value] of Object.entries(patch)) {
-    next[key] = isCollection(key) ? mergeEntities(state[key], value as Record<string, unknown>) : value;
+    next[key] = isCollection(key) ? mergeEntities(state[key] ?? {}, value as Record<string, unknown>) : value;
   }
   return next as unknown as RoomState;
 }

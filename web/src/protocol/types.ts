@@ -99,6 +99,8 @@ export interface RoomState {
   transitions: Record<string, TransitionView>;
   calls: Record<string, CallView>;
   recordings: Record<string, RecordingView>;
+  /** Moderators only: people of the roster who have not arrived yet, with the breakout room they will be assigned to. */
+  expected?: Record<string, { person_id: string; room_id: string }>;
 }
 
 /** A JSON merge of the view: see docs/protocol.md §3 “Patch”. */
