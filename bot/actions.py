@@ -14,9 +14,11 @@ from typing import Any
 
 from slack_sdk.errors import SlackClientError
 
+from bot.ask import Asker, SlackRefusal
 from bot.blocks import messages
 from bot.blocks.parts import escape
 from bot.grammar import Typed
+from bot.identity import Identity
 from bot.registry import VERBS
 from models.store import people, slack
 from models.store.database import Database
@@ -44,27 +46,8 @@ from rooms.state import HelpCall, Recording, Room, SessionState
 _JOIN = next(verb for verb in VERBS if (verb.group, verb.name) == ("", "join"))
 
 
-ChannelLookup = Callable[[str], dict[str, Any] | None]
-"""Slack's ``conversations.info`` of a channel; None when the app cannot see it. May raise SlackClientError, OSError."""
-
-
-class SlackRefusal(Exception):
-    """A refusal that only Slack knows (not linked, no course for this channel). ``code`` is stable."""
-
-    def __init__(self, code: str, text: str) -> None:
-        self.code = code
-        self.text = text
-        super().__init__(code)
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who pressed or typed, where, and a key that is the same when Slack sends the request again."""
-
-    team_id: str
-    user_id: str
-    channel_id: str
-    key: str
+ChannelLookup = Callable[[str, str], dict[str, Any] | None]
+"""Slack's ``conversations.info`` of a workspace's channel; None when the app cannot see it. May raise SlackClientError, OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +62,10 @@ class Reply:
 class Actions:
     """One method a verb. Raises SlackRefusal or DomainError."""
 
-    def __init__(self, db: Database, rooms: RoomsService, channel: ChannelLookup) -> None:
+    def __init__(self, db: Database, rooms: RoomsService, identity: Identity, channel: ChannelLookup) -> None:
         self._db = db
         self._rooms = rooms
+        self._identity = identity
         self._channel = channel
         self._verbs: dict[tuple[str, str], Callable[[Asker, Typed], Reply]] = {
             ("", "status"): self._status,
@@ -120,12 +104,7 @@ class Actions:
 
     def actor(self, asker: Asker, course_id: CourseId) -> Actor:
         """The linked person with the role in this course as it is now. Raises SlackRefusal."""
-        person_id = slack.person_of(self._db, asker.team_id, asker.user_id)
-        if person_id is None:
-            raise SlackRefusal(
-                "not_connected",
-                "Connect your course account first: open the Room in your course, press *Connect Slack*, then type `/room connect CODE`.",
-            )
+        person_id = self._identity.person(asker)
         person = people.get_person(self._db, person_id)
         role = people.membership_role(self._db, course_id, person_id)
         if person is None or role is None:
@@ -141,13 +120,11 @@ class Actions:
             )
         if link is not None:
             return link.course_id
-        person_id = slack.person_of(self._db, asker.team_id, asker.user_id)
-        courses = people.courses_of(self._db, person_id) if person_id is not None else []
+        person_id = self._identity.person(asker)
+        courses = people.courses_of(self._db, person_id)
         courses = [course for course in courses if not course.context_id.startswith("~")]
-        if person_id is not None and len(courses) == 1:
+        if len(courses) == 1:
             return courses[0].course_id
-        if person_id is None:
-            raise SlackRefusal("not_connected", "Connect your course account first: `/room connect CODE`.")
         raise SlackRefusal(
             "channel_not_linked", "This channel belongs to no course. A moderator types `/room link`."
         )
@@ -187,6 +164,7 @@ class Actions:
             return Reply(
                 "Open the Room in your course, press *Connect Slack*, then type `/room connect CODE`."
             )
+        self._identity.standing(asker, anew=True)
         found = slack.redeem_code(self._db, asker.team_id, asker.user_id, typed.text)
         if found == "too_many":
             raise SlackRefusal("bad_usage", "Too many wrong codes. Wait ten minutes and make a new one.")
@@ -204,9 +182,7 @@ class Actions:
         return Reply("Disconnected. Your course account is not linked to Slack any more.")
 
     def _link(self, asker: Asker, typed: Typed) -> Reply:
-        person_id = slack.person_of(self._db, asker.team_id, asker.user_id)
-        if person_id is None:
-            raise SlackRefusal("not_connected", "Connect your course account first: `/room connect CODE`.")
+        person_id = self._identity.person(asker)
         mine = [
             course
             for course in people.courses_of(self._db, person_id)
@@ -223,15 +199,15 @@ class Actions:
             )
         role = "class" if "class" in typed.words else "moderators"
         course = _choose(mine, typed.text, role)
-        self._check_place(asker.channel_id, role)
+        self._check_place(asker, role)
         slack.link_channel(self._db, asker.team_id, asker.channel_id, course.course_id, role, person_id)
         slack.audit(self._db, asker.user_id, person_id, "link_channel", asker.channel_id, "ok")
         return Reply(f"This channel is linked to *{escape(course.title)}* as its {role} channel.")
 
-    def _check_place(self, channel_id: str, role: str) -> None:
+    def _check_place(self, asker: Asker, role: str) -> None:
         """Help calls name students: only a private channel of this workspace may get them."""
         try:
-            info = self._channel(channel_id)
+            info = self._channel(asker.team_id, asker.channel_id)
         except (SlackClientError, OSError):
             raise SlackRefusal(
                 "slack_unreachable", "Slack did not tell about this channel. Please try again."

@@ -14,14 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 from slack_bolt import App, BoltResponse
-from slack_bolt.authorization import AuthorizeResult
-from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.actions import Actions, Asker, Reply, SlackRefusal
+from bot.actions import Actions, Reply
+from bot.ask import Asker, SlackRefusal
 from bot.blocks import messages
 from bot.grammar import BadUsage, parse
+from bot.identity import Identity, home_of, team_of
 from bot.inbox import request_key
+from bot.install import Workspaces
 from bot.registry import ALIASES, ROOT
 from bot.settings import BotSettings
 from models.store import slack
@@ -40,15 +41,16 @@ for _name in ("slack_bolt", "slack_sdk"):
 
 def build_app(settings: BotSettings, db: Database, rooms: RoomsService) -> App:
     """The application; ``bot.web`` serves it over HTTP. Makes no call to Slack."""
-    client = WebClient(token=settings.bot_token, base_url=settings.api_url, timeout=2)
+    workspaces = Workspaces(settings, db)
+    identity = Identity(settings, db, workspaces)
     app = App(
-        client=client,
         signing_secret=settings.signing_secret,
         token_verification_enabled=False,
         process_before_response=True,
-        authorize=lambda **_: _authorize(settings),
+        authorize=lambda team_id: workspaces.authorize(team_id or ""),  # Bolt passes by name
     )
-    handler = _Handler(settings, db, Actions(db, rooms, functools.partial(_channel, client)), client)
+    actions = Actions(db, rooms, identity, functools.partial(_channel, workspaces))
+    handler = _Handler(settings, db, actions, workspaces)
     app.middleware(handler.dedupe)
     app.error(handler.failed)
     for name in (ROOT, *ALIASES):
@@ -69,8 +71,11 @@ def build_app(settings: BotSettings, db: Database, rooms: RoomsService) -> App:
     return app
 
 
-def _channel(client: WebClient, channel_id: str) -> dict[str, Any] | None:
+def _channel(workspaces: Workspaces, team_id: str, channel_id: str) -> dict[str, Any] | None:
     """What Slack knows about a channel; None when the app cannot see it. Raises SlackClientError, OSError."""
+    client = workspaces.client(team_id)
+    if client is None:
+        return None
     try:
         found = client.conversations_info(channel=channel_id).get("channel")
     except SlackApiError as error:
@@ -80,23 +85,12 @@ def _channel(client: WebClient, channel_id: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _authorize(settings: BotSettings) -> Any:
-    # One workspace with a fixed token: the result is known, no call to Slack is needed before the answer.
-    return AuthorizeResult(
-        enterprise_id=None,
-        team_id=settings.team_id,
-        bot_token=settings.bot_token,
-        bot_id="B0",
-        bot_user_id="U0",
-    )
-
-
 class _Handler:
-    def __init__(self, settings: BotSettings, db: Database, actions: Actions, client: WebClient) -> None:
+    def __init__(self, settings: BotSettings, db: Database, actions: Actions, workspaces: Workspaces) -> None:
         self._settings = settings
         self._db = db
         self._actions = actions
-        self._client = client
+        self._workspaces = workspaces
 
     # -- before the listeners ----------------------------------------------------------------------------------
 
@@ -104,8 +98,11 @@ class _Handler:
         """Take each request once; refuse other workspaces even with a good signature."""
         if body.get("type") == "url_verification":
             return next()
-        team_id = _team(body)
-        if self._settings.team_id and team_id != self._settings.team_id:
+        app_id = str(body.get("api_app_id") or "")
+        if self._settings.app_id and app_id and app_id != self._settings.app_id:
+            log.warning("slack.app_refused")
+            return BoltResponse(status=200, body="")
+        if self._workspaces.find(_team(body)) is None and not _is_farewell(body):
             log.warning("slack.team_refused")
             return BoltResponse(status=200, body="")
         key, kind = request_key(body)
@@ -147,7 +144,7 @@ class _Handler:
 
         reply = self._guarded(asker, body.get("command", ""), act)
         if reply.modal is not None:
-            reply = self._open(body.get("trigger_id", ""), reply)
+            reply = self._open(asker.team_id, body.get("trigger_id", ""), reply)
         ack(**_ephemeral(reply))
 
     def simple(self, ack: Callable[..., None], body: dict[str, Any]) -> None:
@@ -174,6 +171,7 @@ class _Handler:
             if not actor.is_moderator:
                 raise DomainError("not_moderator")
             return self._open(
+                asker.team_id,
                 body.get("trigger_id", ""),
                 Reply(modal=messages.create_modal(self._actions.meta(state, asker))),
             )
@@ -186,6 +184,7 @@ class _Handler:
             if not actor.is_moderator:
                 raise DomainError("not_moderator")
             return self._open(
+                asker.team_id,
                 body.get("trigger_id", ""),
                 Reply(modal=messages.broadcast_modal(self._actions.meta(state, asker))),
             )
@@ -304,9 +303,12 @@ class _Handler:
         person_id = slack.person_of(self._db, asker.team_id, asker.user_id)
         slack.audit(self._db, asker.user_id, person_id, what, asker.channel_id, result)
 
-    def _open(self, trigger_id: str, reply: Reply) -> Reply:
+    def _open(self, team_id: str, trigger_id: str, reply: Reply) -> Reply:
         try:
-            self._client.views_open(trigger_id=trigger_id, view=reply.modal or {})
+            client = self._workspaces.client(team_id)
+            if client is None:
+                raise SlackClientError("not installed")
+            client.views_open(trigger_id=trigger_id, view=reply.modal or {})
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("slack.modal_failed error=%s", type(error).__name__)
             return Reply(
@@ -323,18 +325,18 @@ def _read_meta(text: str) -> dict[str, str]:
     return {k: str(v) for k, v in data.items()} if isinstance(data, dict) else {}
 
 
-def _team(body: dict[str, Any]) -> str:
-    team = body.get("team")
-    return str(body.get("team_id") or (team or {}).get("id") or "") if not isinstance(team, str) else team
+_team = team_of
+
+
+def _is_farewell(body: dict[str, Any]) -> bool:
+    """The app was taken out of a workspace: there may be no token any more, yet it must be heard."""
+    return (body.get("event") or {}).get("type") in ("app_uninstalled", "tokens_revoked")
 
 
 def _asker(body: dict[str, Any], channel_id: str) -> Asker:
     user = body.get("user") or {}
     user_id = str(body.get("user_id") or user.get("id") or "")
-    outside = user.get("team_id")
-    if outside and outside != _team(body):
-        user_id = f"{outside}/{user_id}"  # Slack Connect: nobody of ours, so linked to nobody
-    return Asker(_team(body), user_id, channel_id, request_key(body)[0])
+    return Asker(team_of(body), user_id, channel_id, request_key(body)[0], home_of(body))
 
 
 def _ephemeral(reply: Reply) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import time
 from collections.abc import Mapping
 from http.client import HTTPException
 
-from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
+from bot.install import Workspaces
 from bot.settings import BotSettings
 from models.store import slack
 from models.store.database import Database
@@ -41,6 +41,7 @@ BUGS = {
     "no_text",
 }
 RESPONSE_HOSTS = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
+TIMEOUT_S = 10
 LATEST_RESPONSE_S = 60.0
 """An answer to a button is not worth more trouble."""
 ACTIVE_S = 120.0
@@ -57,7 +58,7 @@ class Outbox:
     def __init__(self, settings: BotSettings, db: Database) -> None:
         self._settings = settings
         self._db = db
-        self._client = WebClient(token=settings.bot_token, base_url=settings.api_url, timeout=10)
+        self._workspaces = Workspaces(settings, db)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bot.outbox", daemon=True)
         self._parked: dict[str, float] = {}
@@ -125,17 +126,20 @@ class Outbox:
     def _call(self, item: OutboxItem, method: str) -> None:
         now = time.monotonic()
         key = item.coalesce_key or ""
+        client = self._workspaces.client(item.team_id, timeout_s=TIMEOUT_S)
         if method == "respond":
             self._respond(item)
+        elif client is None:
+            log.warning("slack.not_installed")
         elif method == "chat.update":
             ts = slack.message_ts(self._db, item.team_id, item.channel_id, key) or ""
             self._updated[item.channel_id, item.coalesce_key] = now
             text, blocks = item.payload.get("text", ""), item.payload.get("blocks", [])
-            self._client.chat_update(channel=item.channel_id, ts=ts, text=text, blocks=blocks)
+            client.chat_update(channel=item.channel_id, ts=ts, text=text, blocks=blocks)
         else:
             self._posted[item.channel_id] = now
             self._updated[item.channel_id, item.coalesce_key] = now
-            answer = self._client.chat_postMessage(channel=item.channel_id, **item.payload)
+            answer = client.chat_postMessage(channel=item.channel_id, **item.payload)
             if key:
                 slack.save_message(self._db, item.team_id, item.channel_id, key, str(answer.get("ts", "")))
         slack.sent(self._db, item)

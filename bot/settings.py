@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urljoin
+
+ANY_TEAM = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class BotSettings:
-    """``base_url`` is Sideroom's public address; ``api_url`` Slack's Web API (ends with a slash)."""
+    """``base_url`` is Sideroom's public address; ``api_url`` Slack's Web API (ends with a slash).
+
+    With ``bot_token`` the app is in one workspace; without it, workspaces install it (``client_id``, ``client_secret``) and
+    ``token_key`` (32 bytes as hex) encrypts their tokens. With ``app_token`` Slack is spoken to by Socket Mode.
+    """
 
     signing_secret: str
     bot_token: str
     base_url: str
     team_id: str = ""
+    """The workspace; with installation by OAuth: those that may install it, comma separated, or ``*``."""
     api_url: str = "https://slack.com/api/"
     card_interval_s: float = 5.0
+    client_id: str = ""
+    client_secret: str = ""
+    app_id: str = ""
+    app_token: str = ""
+    old_signing_secret: str = ""
+    token_key: str = ""
+    guests_moderate: bool = False
+
+    @property
+    def teams(self) -> frozenset[str]:
+        return frozenset(part.strip() for part in self.team_id.split(",") if part.strip())
+
+    @property
+    def by_oauth(self) -> bool:
+        return not self.bot_token
+
+    @property
+    def can_sign_in(self) -> bool:
+        return bool(self.client_id and self.client_secret)
+
+    @property
+    def web_url(self) -> str:
+        """Slack's pages: the Web API's address without its path, no slash at the end."""
+        return urljoin(self.api_url, "/").rstrip("/")

@@ -312,7 +312,60 @@ class SlackLinkRow(SQLModel, table=True):
     user_id: str = Field(primary_key=True)
     person_id: str = Field(index=True)
     suspended: bool = False
+    reason: str = ""
+    """Why it is suspended: deactivated | uninstalled."""
     linked_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SlackUserRow(SQLModel, table=True):
+    """What Slack said about a user: no name, only whether they may act."""
+
+    __tablename__ = "slack_user"
+    team_id: str = Field(primary_key=True)
+    user_id: str = Field(primary_key=True)
+    standing: str
+    """member | guest | bot | deactivated | stranger"""
+    checked_at: datetime = Field(sa_type=UtcDateTime)
+    wanted: bool = Field(default=False, index=True)
+    """Somebody needed this while it was no longer fresh: ask Slack again soon."""
+
+
+class SlackInstallRow(SQLModel, table=True):
+    """The app in one workspace (installation by OAuth). Tokens are encrypted, and empty once it is suspended."""
+
+    __tablename__ = "slack_install"
+    team_id: str = Field(primary_key=True)
+    team_name: str = ""
+    enterprise_id: str = ""
+    app_id: str = ""
+    bot_user_id: str = ""
+    bot_id: str = ""
+    scopes: str = ""
+    bot_token: str
+    refresh_token: str = ""
+    token_expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Whoever set it exchanges the one-use refresh token; nobody else until then."""
+    installed_by: str = ""
+    installed_at: datetime = Field(sa_type=UtcDateTime)
+    suspended: bool = False
+    reason: str = ""
+
+
+class SlackStateRow(SQLModel, table=True):
+    """A road through Slack's pages that is under way: taken out (deleted) by who comes back first."""
+
+    __tablename__ = "slack_state"
+    state_hash: str = Field(primary_key=True)
+    kind: str
+    """install | signin | confirm"""
+    nonce_hash: str = ""
+    browser_hash: str = ""
+    person_id: str = ""
+    course_id: str = ""
+    team_id: str = ""
+    user_id: str = ""
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
 class SlackCodeRow(SQLModel, table=True):

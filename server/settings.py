@@ -68,10 +68,33 @@ class Settings:
     turn_urls: str = _setting("", "TURN servers for clients, comma separated (turn:host:3478?transport=udp).")
     turn_secret: str = _setting("", "coturn's static-auth-secret for time-limited credentials.", secret=True)
     slack_signing_secret: str = _setting(
-        "", "Signing secret of the Slack app; empty: Slack is off.", secret=True
+        "", "Signing secret of the Slack app; needed unless Socket Mode is used.", secret=True
     )
-    slack_bot_token: str = _setting("", "Bot token (xoxb-…) of the Slack app.", secret=True)
-    slack_team_id: str = _setting("", "Workspace that may use the bot (T…); needed when Slack is on.")
+    slack_old_signing_secret: str = _setting(
+        "", "The signing secret before it was changed; accepted too while it is set.", secret=True
+    )
+    slack_bot_token: str = _setting(
+        "",
+        "Bot token (xoxb-…) of the Slack app in one workspace; empty: workspaces install the app themselves.",
+        secret=True,
+    )
+    slack_team_id: str = _setting(
+        "",
+        "Workspace that may use the bot (T…); without a bot token: those that may install it, comma separated, or *. Needed when Slack is on.",
+    )
+    slack_client_id: str = _setting(
+        "", "Client id of the Slack app: for Sign in with Slack, and for installation in several workspaces."
+    )
+    slack_client_secret: str = _setting("", "Client secret of the Slack app.", secret=True)
+    slack_app_token: str = _setting(
+        "",
+        "App-level token (xapp-…) with connections:write; set: Slack is spoken to by Socket Mode, no public address is needed.",
+        secret=True,
+    )
+    slack_app_id: str = _setting("", "App id (A…); set: requests for other apps are refused.")
+    slack_guests_moderate: bool = _setting(
+        False, "Whether guests of a Slack workspace may run rooms when the course says they moderate."
+    )
     slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
     retention_days: int = _setting(0, "Days a recording is kept in the library; 0: for ever.")
     journal_days: int = _setting(
@@ -96,7 +119,9 @@ class Settings:
 
     @property
     def slack_enabled(self) -> bool:
-        return bool(self.slack_signing_secret and self.slack_bot_token)
+        way_in = self.slack_signing_secret or self.slack_app_token
+        token = self.slack_bot_token or (self.slack_client_id and self.slack_client_secret)
+        return bool(way_in and token)
 
     @property
     def recordings_dir(self) -> Path:
@@ -172,10 +197,7 @@ def _check(settings: Settings) -> list[str]:
             problems.append(f"{env_name(name)}: a port is a number from 1 to 65535.")
     if settings.secret and len(settings.secret) < 32:
         problems.append("SIDEROOM_SECRET: use at least 32 characters.")
-    if bool(settings.slack_signing_secret) != bool(settings.slack_bot_token):
-        problems.append("Slack needs both SIDEROOM_SLACK_SIGNING_SECRET and SIDEROOM_SLACK_BOT_TOKEN.")
-    if settings.slack_enabled and not settings.slack_team_id:
-        problems.append("SIDEROOM_SLACK_TEAM_ID: name the workspace (T…) that may use the bot.")
+    problems += _check_slack(settings)
     if bool(settings.turn_urls) != bool(settings.turn_secret):
         problems.append("TURN needs both SIDEROOM_TURN_URLS and SIDEROOM_TURN_SECRET.")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -183,6 +205,33 @@ def _check(settings: Settings) -> list[str]:
     if min(settings.retention_days, settings.journal_days) < 0 or settings.composers < 1:
         problems.append(
             "SIDEROOM_RETENTION_DAYS and SIDEROOM_JOURNAL_DAYS must be 0 or more, SIDEROOM_COMPOSERS 1 or more."
+        )
+    return problems
+
+
+def _check_slack(settings: Settings) -> list[str]:
+    problems = []
+    secrets_given = (
+        settings.slack_signing_secret,
+        settings.slack_bot_token,
+        settings.slack_app_token,
+        settings.slack_client_secret,
+    )
+    if bool(settings.slack_client_id) != bool(settings.slack_client_secret):
+        problems.append("Slack needs both SIDEROOM_SLACK_CLIENT_ID and SIDEROOM_SLACK_CLIENT_SECRET.")
+    elif any(secrets_given) and not settings.slack_enabled:
+        problems.append(
+            "Slack needs both a way in (SIDEROOM_SLACK_SIGNING_SECRET, or SIDEROOM_SLACK_APP_TOKEN for Socket Mode) "
+            "and a token (SIDEROOM_SLACK_BOT_TOKEN, or SIDEROOM_SLACK_CLIENT_ID with SIDEROOM_SLACK_CLIENT_SECRET)."
+        )
+    if settings.slack_enabled and not settings.slack_team_id:
+        problems.append(
+            "SIDEROOM_SLACK_TEAM_ID: name the workspace (T…) that may use the bot; * for any that installs it."
+        )
+    if settings.slack_bot_token and ("," in settings.slack_team_id or "*" in settings.slack_team_id):
+        problems.append(
+            "SIDEROOM_SLACK_TEAM_ID: a bot token belongs to one workspace. Name only that one, or leave SIDEROOM_SLACK_BOT_TOKEN "
+            "empty and let the workspaces install the app."
         )
     return problems
 

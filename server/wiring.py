@@ -91,14 +91,8 @@ def build_web(settings: Settings) -> Web:
         grace_s=float(settings.grace_s),
     )
     hub = Hub(rooms, media, signalling)
-    bot_settings = BotSettings(
-        signing_secret=settings.slack_signing_secret,
-        bot_token=settings.slack_bot_token,
-        base_url=settings.base_url,
-        team_id=settings.slack_team_id,
-        api_url=settings.slack_api_url,
-    )
-    slack_app = build_app(bot_settings, db, rooms) if settings.slack_enabled else None
+    slack_settings = bot_settings(settings)
+    slack_app = build_app(slack_settings, db, rooms) if settings.slack_enabled else None
     notifier = Notifier(db, rooms, settings.slack_team_id, settings.base_url)
     return Web(
         settings=settings,
@@ -109,7 +103,25 @@ def build_web(settings: Settings) -> Web:
         endpoint=Endpoint(hub, db, signalling),
         flask=build_flask(settings, db, rooms, slack_app),
         media=media,
-        slack=(notifier, Outbox(bot_settings, db)) if slack_app is not None else None,
+        slack=(notifier, Outbox(slack_settings, db)) if slack_app is not None else None,
+    )
+
+
+def bot_settings(settings: Settings) -> BotSettings:
+    """What the Slack door needs of the settings."""
+    return BotSettings(
+        signing_secret=settings.slack_signing_secret,
+        bot_token=settings.slack_bot_token,
+        base_url=settings.base_url.rstrip("/"),
+        team_id=settings.slack_team_id,
+        api_url=settings.slack_api_url,
+        client_id=settings.slack_client_id,
+        client_secret=settings.slack_client_secret,
+        app_id=settings.slack_app_id,
+        app_token=settings.slack_app_token,
+        old_signing_secret=settings.slack_old_signing_secret,
+        token_key=settings.key("slack tokens"),
+        guests_moderate=settings.slack_guests_moderate,
     )
 
 

@@ -238,6 +238,7 @@ def make_bot(folder: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
     rooms.start()
     session_id = rooms.open_session(course_id, "BIO 101", "Room")
     practice.store.clear()
+    practice.store.set_user(STRANGER)  # a member of the workspace, linked to nobody
     settings = BotSettings(
         SECRET, TOKEN, "https://room.test", TEAM_ID, f"{practice.url}/api/", card_interval_s=0.3
     )

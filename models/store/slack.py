@@ -95,7 +95,7 @@ def link_user(db: Database, team_id: str, user_id: str, person_id: str) -> None:
                 team_id=team_id, user_id=user_id, person_id=person_id, linked_at=datetime.now(UTC)
             )
             session.add(row)
-        row.person_id, row.suspended = person_id, False
+        row.person_id, row.suspended, row.reason = person_id, False, ""
 
 
 def person_of(db: Database, team_id: str, user_id: str) -> PersonId | None:

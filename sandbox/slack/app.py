@@ -232,20 +232,9 @@ def _open_view(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True, "view": store.push_view(user, dict(view))}
 
 
-def _user_info(_store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
-    user = str(body.get("user", ""))
-    if user not in USERS:
-        return {"ok": False, "error": "user_not_found"}
-    return {
-        "ok": True,
-        "user": {
-            "id": user,
-            "team_id": TEAM_ID,
-            "name": USERS[user][0],
-            "real_name": USERS[user][1],
-            "deleted": False,
-        },
-    }
+def _user_info(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    user = store.users.get(str(body.get("user", "")))
+    return {"ok": True, "user": user} if user is not None else {"ok": False, "error": "user_not_found"}
 
 
 def _channel_info(_store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.store import people, slack
+from models.store import people, slack, slack_people
 from models.store.database import Database
 from models.values import CourseId, Role
 
@@ -38,6 +38,7 @@ def link_practice(db: Database, issuer: str, course: str = "bio101") -> CourseId
         its_course, role = roles[key]
         people.upsert_membership(db, its_course, person_id, role, [])
         slack.link_user(db, TEAM_ID, user_id, person_id)
+        slack_people.remember(db, TEAM_ID, user_id, slack_people.Standing.MEMBER)
     alice = people.upsert_person(db, issuer, f"{issuer}/user/alice")
     slack.link_channel(db, TEAM_ID, MODERATORS_CHANNEL, course_id, "moderators", alice)
     slack.link_channel(db, TEAM_ID, CLASS_CHANNEL, course_id, "class", alice)

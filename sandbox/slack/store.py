@@ -7,6 +7,8 @@ import time
 from collections import defaultdict, deque
 from typing import Any
 
+from sandbox.slack.setup import TEAM_ID, USERS
+
 KEPT = 300
 RESPONSE_USES = 5
 RESPONSE_LIFE_S = 1800
@@ -25,6 +27,7 @@ class SlackStore:
         self.version = 1
         self.calls: deque[dict[str, Any]] = deque(maxlen=2000)
         self.faults: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
+        self.users = _people()
 
     def new_ts(self) -> str:
         with self._lock:
@@ -115,10 +118,34 @@ class SlackStore:
             queue = self.faults[method]
             return queue.popleft() if queue else None
 
+    def set_user(self, user_id: str, team_id: str = TEAM_ID, name: str = "", **flags: Any) -> None:
+        """Somebody new, or changed: ``deleted``, ``is_restricted``, ``is_bot``, ``is_stranger`` …"""
+        with self._lock:
+            known = self.users.get(user_id, {"name": user_id.lower(), "real_name": name or user_id})
+            self.users[user_id] = {**known, "id": user_id, "team_id": team_id, **flags}
+
     def clear(self) -> None:
         with self._lock:
+            self.users = _people()
             self._messages.clear()
             self._views.clear()
             self.calls.clear()
             self.faults.clear()
             self.version += 1
+
+
+def _people() -> dict[str, dict[str, Any]]:
+    """The workspace's people as Slack's user objects."""
+    return {
+        user_id: {
+            "id": user_id,
+            "team_id": TEAM_ID,
+            "name": key,
+            "real_name": name,
+            "deleted": False,
+            "is_bot": False,
+            "is_restricted": False,
+            "is_ultra_restricted": False,
+        }
+        for user_id, (key, name) in USERS.items()
+    }

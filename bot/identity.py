@@ -1,0 +1,154 @@
+"""Who stands behind a Slack request, and whether they may act at all: linked, of this workspace, no bot, not deactivated.
+
+What somebody may do in a course is decided by their role there (``rooms``); here is only what Slack knows about them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.ask import Asker, SlackRefusal
+from bot.install import Workspaces
+from bot.settings import BotSettings
+from models.store import people, slack_people
+from models.store.database import Database
+from models.store.slack_people import Standing
+from models.values import PersonId, Role
+
+log = logging.getLogger("sideroom.bot")
+FRESH = timedelta(minutes=5)
+USABLE = timedelta(hours=24)
+"""Older than FRESH it is used and asked anew in the background; older than this it is asked before anything is done."""
+NOT_CONNECTED = "Connect your course account first: open the Room in your course, press *Connect Slack*, then type `/room connect CODE`."
+_SAID = {
+    Standing.STRANGER: (
+        "external_refused",
+        "You belong to another Slack workspace. The room can be run only by members of the workspace that the app is installed in.",
+    ),
+    Standing.BOT: ("external_refused", "Apps and bots cannot run the room."),
+    Standing.DEACTIVATED: (
+        "not_connected",
+        "This Slack account is deactivated. Ask an administrator of the workspace.",
+    ),
+}
+
+
+def team_of(body: Mapping[str, Any]) -> str:
+    """The workspace a request belongs to: where the app is installed, also for a form opened in a shared channel."""
+    view = body.get("view")
+    if isinstance(view, dict) and view.get("app_installed_team_id"):
+        return str(view["app_installed_team_id"])
+    team = body.get("team")
+    if isinstance(team, str):
+        return team
+    return str(body.get("team_id") or (team or {}).get("id") or "")
+
+
+def home_of(body: Mapping[str, Any]) -> str:
+    """The workspace of who acts, if the request tells."""
+    user = body.get("user")
+    if isinstance(user, dict) and user.get("team_id"):
+        return str(user["team_id"])
+    view, team = body.get("view"), body.get("team")
+    if isinstance(view, dict) and view.get("app_installed_team_id") and isinstance(team, dict):
+        return str(team.get("id") or "")
+    return ""
+
+
+def standing_of(user: Mapping[str, Any], team_id: str) -> Standing:
+    """What Slack's user object says. A guest is one of a single or of several channels."""
+    if user.get("deleted"):
+        return Standing.DEACTIVATED
+    if user.get("is_stranger") or str(user.get("team_id") or team_id) != team_id:
+        return Standing.STRANGER
+    if user.get("is_bot") or user.get("is_workflow_bot") or user.get("id") == "USLACKBOT":
+        return Standing.BOT
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return Standing.GUEST
+    return Standing.MEMBER
+
+
+class Identity:
+    """Looks people up; asks Slack only about those it has not heard of for a day."""
+
+    def __init__(self, settings: BotSettings, db: Database, workspaces: Workspaces) -> None:
+        self._settings = settings
+        self._db = db
+        self._workspaces = workspaces
+
+    def gate(self, asker: Asker) -> None:
+        """Before every action of a linked person. Raises SlackRefusal for who may not act, whatever their role.
+
+        Guests are let in as participants; a guest who moderates a course is refused unless the settings allow it.
+        """
+        if self.standing(asker) is not Standing.GUEST or self._settings.guests_moderate:
+            return
+        linked = slack_people.linked_person(self._db, asker.team_id, asker.user_id)
+        if linked is not None and self._moderates(linked[0]):
+            raise SlackRefusal(
+                "guest_refused",
+                "You are a guest in this Slack workspace, and guests cannot run the room from Slack. Use the page of the room instead.",
+            )
+
+    def _moderates(self, person_id: PersonId) -> bool:
+        return any(
+            people.membership_role(self._db, course.course_id, person_id) is Role.MODERATOR
+            for course in people.courses_of(self._db, person_id)
+        )
+
+    def person(self, asker: Asker) -> PersonId:
+        """The person linked to this Slack user, who may act. Raises SlackRefusal."""
+        if asker.is_outside:
+            raise SlackRefusal(*_SAID[Standing.STRANGER])
+        linked = slack_people.linked_person(self._db, asker.team_id, asker.user_id)
+        if linked is None or linked[1]:
+            raise SlackRefusal("not_connected", NOT_CONNECTED)
+        self.gate(asker)
+        return linked[0]
+
+    def standing(self, asker: Asker, *, anew: bool = False) -> Standing:
+        """Member or guest; everybody else is refused. ``anew``: Slack is asked now, as before a new link.
+
+        Raises SlackRefusal, also when Slack cannot be asked.
+        """
+        if asker.is_outside:
+            raise SlackRefusal(*_SAID[Standing.STRANGER])
+        known = None if anew else slack_people.known(self._db, asker.team_id, asker.user_id)
+        age = datetime.now(UTC) - known.checked_at if known is not None else USABLE
+        if known is None or age >= USABLE:
+            found = self.look_up(asker.team_id, asker.user_id)
+        else:
+            found = known.standing
+            if age >= FRESH:
+                slack_people.want(self._db, asker.team_id, asker.user_id)
+        if found in _SAID:
+            raise SlackRefusal(*_SAID[found])
+        return found
+
+    def look_up(self, team_id: str, user_id: str) -> Standing:
+        """Ask Slack now (2 s at most) and remember. Raises SlackRefusal when Slack does not answer."""
+        client = self._workspaces.client(team_id)
+        if client is None:
+            raise SlackRefusal("not_connected", "The app is not installed in this workspace any more.")
+        try:
+            user = client.users_info(user=user_id).get("user") or {}
+            standing = standing_of(user, team_id)
+        except SlackApiError as error:
+            code = str(error.response.get("error", "")) if error.response is not None else ""
+            if code not in ("user_not_found", "user_not_visible"):
+                raise self._silent(code) from error
+            standing = Standing.STRANGER
+        except (SlackClientError, OSError) as error:
+            raise self._silent(type(error).__name__) from error
+        slack_people.remember(self._db, team_id, user_id, standing)
+        return standing
+
+    @staticmethod
+    def _silent(why: str) -> SlackRefusal:
+        log.warning("slack.user_unknown error=%s", why)
+        return SlackRefusal("slack_unreachable", "Slack did not tell who you are. Please try again.")
