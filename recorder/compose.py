@@ -21,7 +21,7 @@ from av.error import FFmpegError
 
 from recorder import quality
 from recorder.compositor import CompositeOptions, Compositor
-from recorder.journal import read_manifest, read_records
+from recorder.journal import RecordReader, read_manifest
 from recorder.timeline import BadManifest, Timeline, build
 
 log = logging.getLogger("sideroom.compose")
@@ -63,7 +63,7 @@ def compose(journal: Path, out: Path, options: CompositeOptions) -> CompositionR
     out.mkdir(parents=True, exist_ok=True)
     (out / RESULT).unlink(missing_ok=True)
     timeline = build(read_manifest(journal))
-    compositor = Compositor(timeline, read_records(journal), options, _progress_writer(out))
+    compositor = Compositor(timeline, RecordReader(journal), options, _progress_writer(out))
     composed = compositor.run(out / VIDEO, out / THUMBNAIL)
     checked = quality.check(out / VIDEO, timeline.duration / 1e6)
     segments = timeline.segments.values()

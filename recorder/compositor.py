@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from PIL import Image
 
-from recorder.journal import Record
+from recorder.journal import RecordReader
 from recorder.mix import Limiter
 from recorder.scene import Scene
 from recorder.sources import SAMPLE_RATE, Sources
@@ -65,14 +65,14 @@ class Compositor:
     def __init__(
         self,
         timeline: Timeline,
-        records: Iterator[Record],
+        reader: RecordReader,
         options: CompositeOptions,
         progress: Callable[[float], None] = lambda share: None,
     ) -> None:
         self._timeline = timeline
         self._options = options
         self._progress = progress
-        self._sources = Sources(timeline, records)
+        self._sources = Sources(timeline, reader)
         self._scene = Scene(timeline, options.width, options.height)
         self._limiter = Limiter()
         self._samples = 0

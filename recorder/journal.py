@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 MANIFEST: Final = "manifest.jsonl"
 VERSION: Final = 1
@@ -143,24 +143,111 @@ def read_manifest(folder: Path) -> list[Line]:
 
 def parse_manifest(data: bytes) -> list[Line]:
     """See ``read_manifest``."""
-    lines: list[Line] = []
-    for raw in data.split(b"\n"):
-        try:
-            line = json.loads(raw)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and "k" in line and isinstance(line.get("at"), int):
-            lines.append(line)
-    return lines
+    return [line for raw in data.split(b"\n") if (line := _line(raw)) is not None]
+
+
+def _line(raw: bytes) -> Line | None:
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "k" in line and isinstance(line.get("at"), int) else None
+
+
+class ManifestReader:
+    """Reads a manifest that may still grow; only what is new is held. Raises FileNotFoundError when there is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / MANIFEST).open("rb")
+
+    def new_lines(self) -> Iterator[Line]:
+        """The whole lines since the last call; one that is still being written is left for the next."""
+        while True:
+            at = self._file.tell()
+            raw = self._file.readline()
+            if not raw.endswith(b"\n"):
+                self._file.seek(at)
+                return
+            line = _line(raw)
+            if line is not None:
+                yield line
+
+    def rest(self) -> Iterator[Line]:
+        """``new_lines`` and a last line that was never ended: for a journal that nobody writes any more."""
+        yield from self.new_lines()
+        line = _line(self._file.read())
+        if line is not None:
+            yield line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where a record stands: the number of its file (from 1) and the offset in it."""
+
+    file: int = 1
+    offset: int = 0
+
+
+class RecordReader:
+    """Reads frames in the order written, from a position on, also of a journal that still grows. Streams."""
+
+    def __init__(self, folder: Path, position: Position = Position()) -> None:
+        self._folder = folder
+        self._file: BinaryIO | None = None
+        self._next = position
+        self.at = position
+        """Where the record stands that ``next`` gave last."""
+
+    def next(self) -> Record | None:
+        """The next whole record; None at the present end (ask again when the journal has grown)."""
+        while True:
+            record = self._read()
+            if record is not None:
+                return record
+            if not self._path(self._next.file + 1).exists():
+                return None
+            # The next file was begun after the last write to this one: what is whole by now is all there will be.
+            record = self._read()
+            if record is not None:
+                return record
+            self.close()
+            self._next = Position(self._next.file + 1, 0)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"media-{number:04d}.log"
+
+    def _read(self) -> Record | None:
+        if self._file is None:
+            try:
+                self._file = self._path(self._next.file).open("rb", buffering=1 << 20)
+            except FileNotFoundError:
+                return None
+            self._file.seek(self._next.offset)
+        head = self._file.read(RECORD.size)
+        if len(head) == RECORD.size:
+            size, segment, flags, rtp, arrival_us = RECORD.unpack(head)
+            data = self._file.read(size)
+            if len(data) == size:
+                self.at = self._next
+                self._next = Position(self.at.file, self.at.offset + RECORD.size + size)
+                return Record(segment, flags, rtp, arrival_us, data)
+        self._file.seek(self._next.offset)
+        return None
 
 
 def read_records(folder: Path) -> Iterator[Record]:
     """All frames in the order written; a torn last record of each file is left out. Streams."""
-    for path in media_files(folder):
-        with path.open("rb", buffering=1 << 20) as file:
-            while len(head := file.read(RECORD.size)) == RECORD.size:
-                size, segment, flags, rtp, arrival_us = RECORD.unpack(head)
-                data = file.read(size)
-                if len(data) < size:
-                    break
-                yield Record(segment, flags, rtp, arrival_us, data)
+    reader = RecordReader(folder)
+    try:
+        while (record := reader.next()) is not None:
+            yield record
+    finally:
+        reader.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
 from typing import Final, cast
 
 import av
@@ -12,12 +11,14 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from recorder.journal import Record
+from recorder.journal import Position, Record, RecordReader
 from recorder.timeline import Segment, Timeline
 
 log = logging.getLogger("sideroom.compose")
 LOOK_AHEAD_US: Final = 2_500_000
 """Frames stand in the journal in order of arrival; one that was delayed longer is too late for its place."""
+REMEMBERED: Final = 20
+"""Seconds of the journal whose places are kept."""
 SAMPLE_RATE: Final = 48_000
 OPUS_DELAY: Final = 312
 """Samples by which an Opus encoder's look-ahead delays what it is given (RFC 7845 §4.2 calls it pre-skip)."""
@@ -33,7 +34,10 @@ class VideoTrack:
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
-        self._queue: deque[Record] = deque()
+        self._queue: deque[tuple[Record, Position]] = deque()
+        self._needs_key = True
+        self.key_at: Position | None = None
+        """Where the keyframe stands from which the present picture was decoded: whoever goes on later begins there."""
         self._decoder = cast(av.VideoCodecContext, av.CodecContext.create(segment.codec, "r"))
         self._decoder.thread_count = 1
         self.frame: av.VideoFrame | None = None
@@ -42,22 +46,32 @@ class VideoTrack:
         """Grows with each new picture."""
         self.errors = 0
 
-    def push(self, record: Record) -> None:
-        self._queue.append(record)
+    def push(self, record: Record, at: Position) -> None:
+        if self._needs_key and not record.key:
+            return
+        self._needs_key = False
+        self._queue.append((record, at))
 
     def advance(self, wall: int) -> None:
         """Decode everything that is due at ``wall``."""
         queue = self._queue
-        while queue and (at := self.segment.wall(queue[0].rtp)) <= wall:
-            record = queue.popleft()
+        while queue and (due := self.segment.wall(queue[0][0].rtp)) <= wall:
+            record, position = queue.popleft()
+            if record.key:
+                self.key_at = position
             try:
                 frames = self._decoder.decode(av.Packet(record.data))
             except FFmpegError:
                 self.errors += 1
                 continue
             for frame in frames:
-                self.frame, self.frame_wall = frame, at
+                self.frame, self.frame_wall = frame, due
                 self.version += 1
+
+    @property
+    def needed_from(self) -> Position | None:
+        """The first record that is needed to go on from here with the same picture."""
+        return self.key_at or (self._queue[0][1] if self._queue else None)
 
     def ended(self, wall: int) -> bool:
         return not self._queue and wall >= self.segment.end + LOOK_AHEAD_US
@@ -68,7 +82,7 @@ class AudioTrack:
 
     def __init__(self, segment: Segment, timeline: Timeline) -> None:
         self.segment = segment
-        self._timeline = timeline
+        self.timeline = timeline
         self._decoder = av.CodecContext.create("libopus", "r")
         self._decoder.sample_rate = SAMPLE_RATE
         self._decoder.layout = "stereo"
@@ -79,7 +93,7 @@ class AudioTrack:
 
     def push(self, record: Record) -> None:
         wall = self.segment.wall(record.rtp)
-        rec = self._timeline.rec(wall)
+        rec = self.timeline.rec(wall)
         try:
             frames = self._decoder.decode(av.Packet(record.data))
         except FFmpegError:
@@ -135,23 +149,57 @@ def _stretch(pcm: Pcm, length: int) -> Pcm:
 class Sources:
     """All segments' tracks, made when their first frame comes and let go when they have ended.
 
-    A track that cannot be opened or decoded is left out with a warning; it never fails the others.
+    A track that cannot be opened or decoded is left out with a warning; it never fails the others. ``heard_from``: sound
+    from before this wall time is not wanted (somebody goes on from the middle).
     """
 
-    def __init__(self, timeline: Timeline, records: Iterator[Record]) -> None:
+    def __init__(self, timeline: Timeline, reader: RecordReader, heard_from: int = 0) -> None:
         self._timeline = timeline
-        self._records = records
-        self._head: Record | None = next(records, None)
+        self._reader = reader
+        self._heard_from = heard_from
+        self._head: Record | None = None
+        self._head_at = reader.at
         self._refused: set[int] = set()
+        self._recent: deque[tuple[int, Position]] = deque()
         self.video: dict[int, VideoTrack] = {}
         self.audio: dict[int, AudioTrack] = {}
         self.warnings: list[str] = []
 
+    def update(self, timeline: Timeline) -> None:
+        """The journal has grown: clocks are known better, segments have ended."""
+        self._timeline = timeline
+        for video in self.video.values():
+            video.segment = timeline.segments.get(video.segment.number, video.segment)
+        for audio in self.audio.values():
+            audio.segment = timeline.segments.get(audio.segment.number, audio.segment)
+            audio.timeline = timeline
+
     def read(self, wall: int) -> None:
         """Read ahead of ``wall``: all sound up to it is decoded then."""
-        while self._head is not None and self._head.arrival_us <= wall + LOOK_AHEAD_US:
-            self._push(self._head)
-            self._head = next(self._records, None)
+        while True:
+            if self._head is None:
+                self._head = self._reader.next()
+                if self._head is None:
+                    return
+                self._head_at = self._reader.at
+                self._remember(self._head.arrival_us, self._head_at)
+            if self._head.arrival_us > wall + LOOK_AHEAD_US:
+                return
+            self._push(self._head, self._head_at)
+            self._head = None
+
+    def _remember(self, arrival: int, at: Position) -> None:
+        """Keep where each second of the last ones stands in the journal."""
+        if not self._recent or arrival - self._recent[-1][0] >= 1_000_000:
+            self._recent.append((arrival, at))
+            while len(self._recent) > REMEMBERED:
+                self._recent.popleft()
+
+    def needed_from(self, wall: int) -> Position:
+        """Where somebody must begin to read who goes on at ``wall`` with the same pictures, and sound from then on."""
+        places = [at for arrival, at in self._recent if arrival <= wall][-1:] or [Position()]
+        places += [at for track in self.video.values() if (at := track.needed_from) is not None]
+        return min(places)
 
     def advance(self, wall: int) -> None:
         """Read ahead of ``wall`` and decode pictures up to it."""
@@ -171,6 +219,7 @@ class Sources:
             self._say_errors(video)
         for audio in self.audio.values():
             self._say_errors(audio)
+        self._reader.close()
 
     def _say_errors(self, track: VideoTrack | AudioTrack) -> None:
         if track.errors:
@@ -179,20 +228,22 @@ class Sources:
                 f"{track.errors} frames of segment {s.number} ({s.source}) could not be decoded"
             )
 
-    def _push(self, record: Record) -> None:
+    def _push(self, record: Record, at: Position) -> None:
         number = record.segment
         segment = self._timeline.segments.get(number)
         if segment is None or number in self._refused:
             return
         try:
             if segment.is_audio:
+                if record.arrival_us < self._heard_from:
+                    return
                 if number not in self.audio:
                     self.audio[number] = AudioTrack(segment, self._timeline)
                 self.audio[number].push(record)
             else:
                 if number not in self.video:
                     self.video[number] = VideoTrack(segment)
-                self.video[number].push(record)
+                self.video[number].push(record, at)
         except (FFmpegError, ValueError) as error:
             self._refused.add(number)
             self.warnings.append(f"segment {number} ({segment.source}) was left out: {error}")

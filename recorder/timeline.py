@@ -10,9 +10,9 @@ least delayed frames.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 Line = Mapping[str, Any]
@@ -22,6 +22,8 @@ MAX_SKEW: Final = 0.005
 """Clocks that differ by more than 0.5 % are not clocks; the nominal rate is used then."""
 MAX_DISAGREEMENT_US: Final = 2_000_000
 MIN_FIT_US: Final = 20_000_000
+SETTLE_US: Final = 8_000_000
+"""A growing journal is believed up to so long before its newest line: late packets and the first reports are in by then."""
 
 
 class BadManifest(ValueError):
@@ -103,6 +105,10 @@ class Timeline:
     presences: tuple[Presence, ...]
     complete: bool
     """False: the journal has no stop line (its end is the last thing written)."""
+    layouts: tuple[tuple[int, str], ...] = ()
+    """(wall time, layout) of each change while recording."""
+    settled: int = 0
+    """Wall time up to which nothing can change any more while the journal still grows."""
 
     @property
     def duration(self) -> int:
@@ -135,97 +141,6 @@ class Timeline:
         return sorted(here, key=lambda p: (p.entered, p.person_id))
 
 
-def build(lines: Sequence[Line]) -> Timeline:
-    """The time line of a manifest. Raises BadManifest when it has no start."""
-    start_line = next((line for line in lines if line["k"] == "start"), None)
-    if start_line is None:
-        raise BadManifest("the manifest has no start")
-    start = int(start_line["at"])
-    stop_line = next((line for line in lines if line["k"] == "stop"), None)
-    stop = max(start, int(stop_line["at"]) if stop_line is not None else max(int(x["at"]) for x in lines))
-    return Timeline(
-        recording_id=str(start_line.get("recording_id", "")),
-        room_name=str(start_line.get("room_name", "")),
-        title=str(start_line.get("room_title", "")),
-        course_title=str(start_line.get("course_title", "")),
-        start=start,
-        stop=stop,
-        cuts=tuple(_cuts(lines, start, stop)),
-        gaps=tuple(_gaps(lines, start, stop)),
-        segments=_segments(lines, stop),
-        presences=tuple(_presences(lines, stop)),
-        complete=stop_line is not None,
-    )
-
-
-def _clamp(first: int, last: int, start: int, stop: int) -> Span | None:
-    first, last = max(first, start), min(last, stop)
-    return Span(first, last) if first < last else None
-
-
-def _cuts(lines: Iterable[Line], start: int, stop: int) -> Iterable[Span]:
-    paused: int | None = None
-    for line in lines:
-        if line["k"] == "pause" and paused is None:
-            paused = int(line["at"])
-        elif line["k"] == "resume" and paused is not None:
-            span = _clamp(paused, int(line["at"]), start, stop)
-            paused = None
-            if span is not None:
-                yield span
-    if paused is not None:
-        span = _clamp(paused, stop, start, stop)
-        if span is not None:
-            yield span
-
-
-def _gaps(lines: Iterable[Line], start: int, stop: int) -> Iterable[Span]:
-    for line in lines:
-        if line["k"] == "gap":
-            span = _clamp(int(line["since"]), int(line["at"]), start, stop)
-            if span is not None:
-                yield span
-
-
-# -- who was there -------------------------------------------------------------------------------------------------
-
-
-def _presences(lines: Iterable[Line], stop: int) -> Iterable[Presence]:
-    open_: dict[str, tuple[int, Line]] = {}
-    had: dict[str, set[str]] = {}
-    entered: dict[str, int] = {}
-    for line in lines:
-        kind = line["k"]
-        if kind not in ("person", "left"):
-            continue
-        person_id, at = str(line["person_id"]), int(line["at"])
-        before = open_.pop(person_id, None)
-        if before is not None:
-            yield _presence(before, at, had[person_id], entered[person_id])
-        if kind == "person":
-            entered.setdefault(person_id, int(line.get("entered") or at))
-            switches = had.setdefault(person_id, set())
-            switches |= {s for s in ("mic", "camera", "screen") if line.get(s)}
-            open_[person_id] = (at, dict(line) | {"_had": frozenset(switches)})
-    for person_id, before in open_.items():
-        yield _presence(before, stop, had[person_id], entered[person_id])
-
-
-def _presence(before: tuple[int, Line], end: int, _had: set[str], entered: int) -> Presence:
-    start, line = before
-    had = line["_had"]
-    return Presence(
-        person_id=str(line["person_id"]),
-        name=str(line.get("name", "")),
-        start=start,
-        end=end,
-        entered=entered,
-        mic_off="mic" in had and not line.get("mic"),
-        camera_off="camera" in had and not line.get("camera"),
-        screen_off="screen" in had and not line.get("screen"),
-    )
-
-
 # -- clocks --------------------------------------------------------------------------------------------------------
 
 
@@ -234,124 +149,298 @@ def ntp_to_us(ntp: int) -> int:
     return (ntp >> 32) * 1_000_000 + (((ntp & 0xFFFFFFFF) * 1_000_000) >> 32) - NTP_EPOCH_US
 
 
-def fit(points: Sequence[tuple[int, int]], nominal: float, least_span: float) -> Linear:
-    """A line through (x, y) points by least squares; the nominal slope when they span too little or disagree with it."""
-    x0 = points[0][0]
-    mean_x = sum(x - x0 for x, _ in points) / len(points)
-    y0 = points[0][1]
-    mean_y = sum(y - y0 for _, y in points) / len(points)
-    slope = nominal
-    spread = sum((x - x0 - mean_x) ** 2 for x, _ in points)
-    if points[-1][0] - x0 >= least_span and spread > 0:
-        slope = sum((x - x0 - mean_x) * (y - y0 - mean_y) for x, y in points) / spread
-        if abs(slope / nominal - 1) > MAX_SKEW:
-            slope = nominal
-    return Linear(x0, y0 + round(mean_y - mean_x * slope), slope)
+class Fit:
+    """A line through (x, y) points by least squares, from running sums: any number of points in constant memory."""
+
+    def __init__(self, nominal: float) -> None:
+        self._nominal = nominal
+        self._first: tuple[int, int] | None = None
+        self._low = self._high = 0
+        self._n = self._sx = self._sy = self._sxx = self._sxy = 0
+
+    def add(self, x: int, y: int) -> None:
+        if self._first is None:
+            self._first = (x, y)
+        dx, dy = x - self._first[0], y - self._first[1]
+        self._low, self._high = min(self._low, dx), max(self._high, dx)
+        self._n += 1
+        self._sx += dx
+        self._sy += dy
+        self._sxx += dx * dx
+        self._sxy += dx * dy
+
+    def line(self, least_span: float) -> Linear | None:
+        """The line; its slope is nominal when the points span too little or disagree with it. None without points."""
+        if self._first is None:
+            return None
+        slope = self._nominal
+        spread = self._n * self._sxx - self._sx * self._sx
+        if self._high - self._low >= least_span and spread > 0:
+            slope = (self._n * self._sxy - self._sx * self._sy) / spread
+            if abs(slope / self._nominal - 1) > MAX_SKEW:
+                slope = self._nominal
+        x0, y0 = self._first
+        return Linear(x0, y0 + round((self._sy - self._sx * slope) / self._n), slope)
 
 
-def envelope(points: Iterable[tuple[int, int]], nominal: float) -> Linear:
+class Envelope:
     """A line along the least delayed of (x, arrival) points: the best of each half minute, then a fit.
 
-    ``x`` counts at ``1/nominal`` a microsecond.
+    ``x`` counts at ``1/nominal`` a microsecond. Memory: two points a half minute.
     """
-    best: dict[int, tuple[float, int, int]] = {}
-    for x, arrival in points:
-        delay = arrival - x * nominal
+
+    def __init__(self, nominal: float) -> None:
+        self._nominal = nominal
+        self._best: dict[int, tuple[float, int, int]] = {}
+        self._worst: dict[int, tuple[float, int, int]] = {}
+
+    def add(self, x: int, arrival: int) -> None:
+        point = (arrival - x * self._nominal, x, arrival)
         window = arrival // WINDOW_US
-        if window not in best or delay < best[window][0]:
-            best[window] = (delay, x, arrival)
-    chosen = sorted((x, arrival) for _, x, arrival in best.values())
-    if len(chosen) < 3 or (chosen[-1][0] - chosen[0][0]) * nominal < 2 * WINDOW_US:
-        # Too short to see a skew: the single least delayed point.
-        _, x, arrival = min(best.values())
-        return Linear(x, arrival, nominal)
-    return fit(chosen, nominal, 0)
+        if point < self._best.setdefault(window, point):
+            self._best[window] = point
+        if point > self._worst.setdefault(window, point):
+            self._worst[window] = point
+
+    def line(self) -> Linear | None:
+        chosen = sorted((x, arrival) for _, x, arrival in self._best.values())
+        if not chosen:
+            return None
+        if len(chosen) < 3 or (chosen[-1][0] - chosen[0][0]) * self._nominal < 2 * WINDOW_US:
+            # Too short to see a skew: the single least delayed point.
+            _, x, arrival = min(self._best.values())
+            return Linear(x, arrival, self._nominal)
+        fit = Fit(self._nominal)
+        for x, arrival in chosen:
+            fit.add(x, arrival)
+        return fit.line(0)
+
+    def disagreement(self, line: Linear) -> int:
+        """How far, in microseconds, a line is at worst from what arrived."""
+        points = [*self._best.values(), *self._worst.values()]
+        return max((abs(line(x) - arrival) for _, x, arrival in points), default=0)
 
 
-def _segments(lines: Sequence[Line], stop: int) -> dict[int, Segment]:
-    begun: dict[int, Line] = {}
-    ended: dict[int, Line] = {}
-    reports: dict[int, list[tuple[int, int, int]]] = {}
-    marks: dict[int, list[tuple[int, int]]] = {}
-    broken: dict[int, list[Span]] = {}
-    adopted: list[int] = []
-    for line in lines:
-        kind, at = line["k"], int(line["at"])
-        if kind == "adopt":
-            adopted.append(at)
-        if "n" not in line:
-            continue
-        number = int(line["n"])
-        if kind == "segment":
-            begun[number] = line
-        elif kind == "end":
-            ended[number] = line
-        elif kind == "sr":
-            reports.setdefault(number, []).append((int(line["rtp"]), ntp_to_us(int(line["ntp"])), at))
-        elif kind == "mark":
-            marks.setdefault(number, []).append((int(line["rtp"]), at))
-        elif kind == "broken":
-            broken.setdefault(number, []).append(Span(int(line["since"]), at))
-    clocks = _sender_clocks(begun, reports)
-    segments: dict[int, Segment] = {}
-    for number, line in begun.items():
-        if not marks.get(number):
-            continue  # not one frame was written
-        wall, by = _wall(line, marks[number], reports.get(number, ()), clocks.get(_sender(line)))
-        end = ended.get(number)
-        crash = next((at for at in adopted if at > int(line["at"])), stop)
-        segments[number] = Segment(
-            number=number,
-            person_id=str(line["person_id"]),
-            source=str(line["source"]),
-            codec=str(line["codec"]),
-            clock_rate=int(line["clock_rate"]),
-            channels=int(line.get("channels", 1)),
-            start=int(line["at"]),
-            end=int(end["at"]) if end is not None else min(crash, stop),
-            end_reason=str(end["reason"]) if end is not None else "crash",
-            wall=wall,
-            by=by,
-            lost_packets=int(end.get("lost", 0)) if end is not None else 0,
-            broken=tuple(broken.get(number, ())),
+# -- building ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the manifest has said of one segment so far."""
+
+    line: Line
+    sender: str
+    marks: Envelope
+    reports: Fit
+    first_rtp: int | None = None
+    end: Line | None = None
+    crashed: int | None = None
+    broken: list[Span] = field(default_factory=list)
+
+
+class TimelineBuilder:
+    """Takes a manifest line by line and gives the time line so far as often as wanted.
+
+    Memory grows with what happens (people, switches, pauses) and with two points per track and half minute.
+    """
+
+    def __init__(self) -> None:
+        self._start: Line | None = None
+        self._stop: int | None = None
+        self._last = 0
+        self._paused: int | None = None
+        self._pauses: list[tuple[int, int]] = []
+        self._gaps: list[tuple[int, int]] = []
+        self._layouts: list[tuple[int, str]] = []
+        self._runs: dict[int, _Run] = {}
+        self._senders: dict[str, Envelope] = {}
+        self._presences: list[Presence] = []
+        self._here: dict[str, tuple[int, Line]] = {}
+        self._had: dict[str, set[str]] = {}
+        self._entered: dict[str, int] = {}
+
+    def add(self, line: Line) -> None:
+        """Take the next line. One that lacks something is left out: a bad line never fails the whole."""
+        if self._stop is not None:
+            return
+        self._last = max(self._last, int(line["at"]))
+        take = getattr(self, f"_on_{line['k']}", None)
+        if take is not None:
+            with contextlib.suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
+                take(line, int(line["at"]))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the recording was closed."""
+        return self._stop is not None
+
+    def build(self) -> Timeline:
+        """The time line of what was taken. Raises BadManifest when it has no start."""
+        line = self._start
+        if line is None:
+            raise BadManifest("the manifest has no start")
+        start = int(line["at"])
+        stop = max(start, self._stop if self._stop is not None else self._last)
+        pauses = [*self._pauses, *([(self._paused, stop)] if self._paused is not None else [])]
+        settled = stop if self._stop is not None or self._paused is not None else stop - SETTLE_US
+        return Timeline(
+            recording_id=str(line.get("recording_id", "")),
+            room_name=str(line.get("room_name", "")),
+            title=str(line.get("room_title", "")),
+            course_title=str(line.get("course_title", "")),
+            start=start,
+            stop=stop,
+            cuts=tuple(_clamped(pauses, start, stop)),
+            gaps=tuple(_clamped(self._gaps, start, stop)),
+            segments=self._segments(stop),
+            presences=(*self._presences, *(self._presence(who, stop) for who in self._here)),
+            complete=self._stop is not None,
+            layouts=tuple(self._layouts),
+            settled=settled,
         )
-    return segments
+
+    # -- what is told ------------------------------------------------------------------------------------------
+
+    def _on_start(self, line: Line, _at: int) -> None:
+        self._start = self._start or line
+
+    def _on_stop(self, _line: Line, at: int) -> None:
+        self._stop = at
+
+    def _on_pause(self, _line: Line, at: int) -> None:
+        if self._paused is None:
+            self._paused = at
+
+    def _on_resume(self, _line: Line, at: int) -> None:
+        if self._paused is not None:
+            self._pauses.append((self._paused, at))
+            self._paused = None
+
+    def _on_gap(self, line: Line, at: int) -> None:
+        self._gaps.append((int(line["since"]), at))
+
+    def _on_layout(self, line: Line, at: int) -> None:
+        self._layouts.append((at, str(line["layout"])))
+
+    def _on_adopt(self, _line: Line, at: int) -> None:
+        for run in self._runs.values():
+            if run.crashed is None and at > int(run.line["at"]):
+                run.crashed = at
+
+    def _on_person(self, line: Line, at: int) -> None:
+        who = str(line["person_id"])
+        self._close_presence(who, at)
+        if line.get("declined"):
+            return
+        self._entered.setdefault(who, int(line.get("entered") or at))
+        switches = self._had.setdefault(who, set())
+        switches |= {s for s in ("mic", "camera", "screen") if line.get(s)}
+        self._here[who] = (at, dict(line) | {"_had": frozenset(switches)})
+
+    def _on_left(self, line: Line, at: int) -> None:
+        self._close_presence(str(line["person_id"]), at)
+
+    def _close_presence(self, who: str, at: int) -> None:
+        if who in self._here:
+            self._presences.append(self._presence(who, at))
+            del self._here[who]
+
+    def _presence(self, who: str, end: int) -> Presence:
+        start, line = self._here[who]
+        had = line["_had"]
+        return Presence(
+            person_id=who,
+            name=str(line.get("name", "")),
+            start=start,
+            end=end,
+            entered=self._entered[who],
+            mic_off="mic" in had and not line.get("mic"),
+            camera_off="camera" in had and not line.get("camera"),
+            screen_off="screen" in had and not line.get("screen"),
+        )
+
+    def _on_segment(self, line: Line, _at: int) -> None:
+        nominal = 1e6 / int(line["clock_rate"])
+        sender = str(line.get("peer_id") or line["person_id"])
+        self._runs[int(line["n"])] = _Run(line, sender, Envelope(nominal), Fit(nominal))
+
+    def _on_end(self, line: Line, _at: int) -> None:
+        run = self._runs.get(int(line["n"]))
+        if run is not None:
+            run.end = line
+
+    def _on_sr(self, line: Line, at: int) -> None:
+        run = self._runs.get(int(line["n"]))
+        if run is not None:
+            ntp = ntp_to_us(int(line["ntp"]))
+            run.reports.add(int(line["rtp"]), ntp)
+            self._senders.setdefault(run.sender, Envelope(1.0)).add(ntp, at)
+
+    def _on_mark(self, line: Line, at: int) -> None:
+        run = self._runs.get(int(line["n"]))
+        if run is not None:
+            run.first_rtp = int(line["rtp"]) if run.first_rtp is None else run.first_rtp
+            run.marks.add(int(line["rtp"]), at)
+
+    def _on_broken(self, line: Line, at: int) -> None:
+        run = self._runs.get(int(line["n"]))
+        if run is not None:
+            run.broken.append(Span(int(line["since"]), at))
+
+    # -- what follows ------------------------------------------------------------------------------------------
+
+    def _segments(self, stop: int) -> dict[int, Segment]:
+        clocks = {sender: envelope.line() for sender, envelope in self._senders.items()}
+        segments: dict[int, Segment] = {}
+        for number, run in self._runs.items():
+            found = _wall(run, clocks.get(run.sender))
+            if found is None:
+                continue  # not one frame was written
+            wall, by = found
+            line, end = run.line, run.end
+            crashed = run.crashed if run.crashed is not None else stop
+            segments[number] = Segment(
+                number=number,
+                person_id=str(line["person_id"]),
+                source=str(line["source"]),
+                codec=str(line["codec"]),
+                clock_rate=int(line["clock_rate"]),
+                channels=int(line.get("channels", 1)),
+                start=int(line["at"]),
+                end=int(end["at"]) if end is not None else min(crashed, stop),
+                end_reason=str(end["reason"]) if end is not None else "crash",
+                wall=wall,
+                by=by,
+                lost_packets=int(end.get("lost", 0)) if end is not None else 0,
+                broken=tuple(run.broken),
+            )
+        return segments
 
 
-def _sender(line: Line) -> str:
-    return str(line.get("peer_id") or line["person_id"])
+def build(lines: Iterable[Line]) -> Timeline:
+    """The time line of a whole manifest. Raises BadManifest when it has no start."""
+    builder = TimelineBuilder()
+    for line in lines:
+        builder.add(line)
+    return builder.build()
 
 
-def _sender_clocks(
-    begun: Mapping[int, Line], reports: Mapping[int, Sequence[tuple[int, int, int]]]
-) -> dict[str, Linear]:
-    """Each sender's clock → ours, from all reports of all its tracks."""
-    points: dict[str, list[tuple[int, int]]] = {}
-    for number, seen in reports.items():
-        if number in begun:
-            points.setdefault(_sender(begun[number]), []).extend((ntp, at) for _, ntp, at in seen)
-    return {sender: envelope(seen, 1.0) for sender, seen in points.items()}
+def _clamped(spans: Iterable[tuple[int, int]], start: int, stop: int) -> Iterable[Span]:
+    for first, last in spans:
+        first, last = max(first, start), min(last, stop)
+        if first < last:
+            yield Span(first, last)
 
 
-def _wall(
-    line: Line,
-    marks: Sequence[tuple[int, int]],
-    reports: Sequence[tuple[int, int, int]],
-    clock: Linear | None,
-) -> tuple[Linear, str]:
-    nominal = 1e6 / int(line["clock_rate"])
-    by_arrival = envelope(marks, nominal)
-    if not reports or clock is None:
+def _wall(run: _Run, clock: Linear | None) -> tuple[Linear, str] | None:
+    by_arrival = run.marks.line()
+    if by_arrival is None or run.first_rtp is None:
+        return None
+    to_ntp = run.reports.line(MIN_FIT_US * int(run.line["clock_rate"]) / 1e6)
+    if to_ntp is None or clock is None:
         return by_arrival, "arrival"
-    to_ntp = fit([(rtp, ntp) for rtp, ntp, _ in sorted(reports)], nominal, MIN_FIT_US / nominal)
-    x0 = marks[0][0]
-    wall = Linear(x0, clock(to_ntp(x0)), to_ntp.slope * clock.slope)
+    wall = Linear(run.first_rtp, clock(to_ntp(run.first_rtp)), to_ntp.slope * clock.slope)
     # A sender whose reports contradict what arrives (a stepped clock, a broken stack) is not believed.
-    if any(abs(wall(rtp) - at) > MAX_DISAGREEMENT_US for rtp, at in marks):
+    if run.marks.disagreement(wall) > MAX_DISAGREEMENT_US:
         return by_arrival, "arrival"
     return wall, "reports"
-
-
-def index_at(starts: Sequence[int], at: int) -> int:
-    """The last index whose start is not after ``at``; -1 before the first."""
-    return bisect_right(starts, at) - 1

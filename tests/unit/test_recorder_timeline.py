@@ -14,7 +14,7 @@ from recorder.journal import parse_manifest
 from recorder.layout import GAP, Rect, fit, grid, stage
 from recorder.mix import CEILING, Limiter
 from recorder.tap import Decoder, Message, Rtp, TapBroken, encode_json, encode_rtp
-from recorder.timeline import NTP_EPOCH_US, BadManifest, build
+from recorder.timeline import NTP_EPOCH_US, SETTLE_US, BadManifest, TimelineBuilder, build
 
 pytestmark = pytest.mark.unit
 T0 = 1_800_000_000_000_000
@@ -136,6 +136,42 @@ def test_people_stand_in_order_of_joining_and_only_while_they_are_there() -> Non
     assert [p.person_id for p in t.present(T0 + 7 * S)] == ["alice"]
     # Alice switched her camera off; Bob's client never said that his is on, so his packets decide.
     assert t.present(T0 + 5 * S)[0].camera_off and not t.present(T0 + 5 * S)[1].camera_off
+
+
+def test_a_growing_time_line_is_settled_up_to_a_while_ago_and_clocks_hold_for_a_day() -> None:
+    """26 h: the 90 kHz counter of 32 bits wraps twice (the journal extends it); the camera's clock runs 40 ppm slow."""
+    builder = TimelineBuilder()
+    builder.add(line("start", 0))
+    builder.add(segment(1, 0, "mic", "opus", 48_000))
+    builder.add(segment(2, 0, "camera", "vp8", 90_000))
+    hours = 26
+    for second in range(0, hours * 3600, 20):
+        sound, picture = second * 48_000, 4_000_000_000 + round(second * 90_000 * 0.99996)
+        builder.add(line("sr", second + 0.03, n=1, ntp=ntp(second, 5), rtp=sound))
+        builder.add(line("sr", second + 0.03, n=2, ntp=ntp(second, 5), rtp=picture))
+        builder.add(line("mark", second + 0.03, n=1, rtp=sound))
+        builder.add(line("mark", second + 0.06, n=2, rtp=picture))
+        if second == 7200:
+            early = builder.build()
+            assert early.settled == early.stop - SETTLE_US and not early.complete
+    builder.add(line("stop", hours * 3600))
+    t = builder.build()
+    assert t.settled == t.stop == T0 + hours * 3600 * S and builder.stopped
+    for hour in (0, 13, 14, 25):
+        sound = t.segments[1].wall(hour * 3600 * 48_000)
+        picture = t.segments[2].wall(4_000_000_000 + round(hour * 3600 * 90_000 * 0.99996))
+        assert abs(sound - picture) < 1_000 and abs(sound - (T0 + hour * 3600 * S)) < 40_000
+    # What was known after two hours differs little from what is known at the end: composing early is safe.
+    for number in (1, 2):
+        rtp = 0 if number == 1 else 4_000_000_000
+        assert abs(early.segments[number].wall(rtp) - t.segments[number].wall(rtp)) < 5_000
+
+
+def test_everything_written_before_a_pause_is_settled() -> None:
+    builder = TimelineBuilder()
+    for item in (line("start", 0), line("beat", 30), line("pause", 31)):
+        builder.add(item)
+    assert builder.build().settled == T0 + 31 * S
 
 
 def overlap(a: Rect, b: Rect) -> bool:
