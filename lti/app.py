@@ -277,6 +277,7 @@ class _Door:
         access = replace(found, session_id=session_id)
         token = tokens.issue_token(self._db, access)
         answer = redirect(f"/room/{session_id}")
+        # A cookie a room: two rooms may be open side by side.
         answer.set_cookie(
             COOKIE,
             token,
@@ -284,7 +285,7 @@ class _Door:
             secure=self._deps.secure,
             httponly=True,
             samesite="Lax",
-            path="/room",
+            path=f"/room/{session_id}",
         )
         answer.headers["Cache-Control"] = "no-store"
         return answer
