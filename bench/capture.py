@@ -58,6 +58,10 @@ def measure(folder: Path, people: int, seconds: int) -> dict[str, object]:
         rooms.submit(Envelope(CommandId(name), session_id, teacher, command))
 
     tell("enter", EnterSession("P 0", Role.MODERATOR))
+    for number in range(1, people):
+        student = Actor(ActorKind.PERSON, PersonId(f"p{number}"), f"P {number}", Role.PARTICIPANT, course)
+        enter = EnterSession(student.name, Role.PARTICIPANT)
+        rooms.submit(Envelope(CommandId(f"enter{number}"), session_id, student, enter))
     tap = TapServer()
     sources = []
     for number in range(people):

@@ -23,6 +23,8 @@ MAX_ORDER: Final = 64 * 1024
 MAX_ROOMS: Final = 1000
 BUFFER_LIMIT: Final = 16 * 1024 * 1024
 HELLO_S: Final = 5.0
+FLUSH_S: Final = 0.02
+"""Frames are handed to the socket together: the recorder reads in such steps, and a system call a packet is dear."""
 _HEAD = struct.Struct("!LB")
 _RTP_HEAD = struct.Struct("!LBLQ")
 _SENDER_REPORT = struct.Struct("!LBLQLQL")
@@ -45,6 +47,7 @@ class _Listener:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
+        self._waiting = bytearray()
         self.rooms: set[RoomKey] = set()
         self.tracks: dict[Source, _Track] = {}
         self.in_room: dict[Source, RoomKey] = {}
@@ -52,10 +55,16 @@ class _Listener:
 
     def tell(self, **message: object) -> None:
         body = json.dumps(message).encode()
-        self.writer.write(_HEAD.pack(len(body) + 1, JSON) + body)
+        self._waiting += _HEAD.pack(len(body) + 1, JSON) + body
+
+    def flush(self) -> None:
+        """Hand what waits to the socket."""
+        if self._waiting:
+            self.writer.write(bytes(self._waiting))
+            self._waiting.clear()
 
     def is_full(self) -> bool:
-        return self.writer.transport.get_write_buffer_size() > BUFFER_LIMIT
+        return self.writer.transport.get_write_buffer_size() + len(self._waiting) > BUFFER_LIMIT
 
     def packet(self, source: Source, packet: bytes, arrival_us: int) -> None:
         track = self.tracks.get(source)
@@ -73,13 +82,14 @@ class _Listener:
         if track.dropped:
             self.tell(op="dropped", track=track.number, packets=track.dropped)
             track.dropped = 0
-        self.writer.write(_RTP_HEAD.pack(len(packet) + 13, RTP, track.number, arrival_us) + packet)
+        self._waiting += _RTP_HEAD.pack(len(packet) + 13, RTP, track.number, arrival_us)
+        self._waiting += packet
 
     def report(self, source: Source, ntp: int, timestamp: int, arrival_us: int) -> None:
         track = self.tracks.get(source)
         if track is not None and track.ssrc == source.ssrc and not self.is_full():
-            self.writer.write(
-                _SENDER_REPORT.pack(29, SENDER_REPORT, track.number, arrival_us, track.ssrc, ntp, timestamp)
+            self._waiting += _SENDER_REPORT.pack(
+                29, SENDER_REPORT, track.number, arrival_us, track.ssrc, ntp, timestamp
             )
 
     def _add(self, source: Source, room: RoomKey, arrival_us: int) -> _Track:
@@ -97,6 +107,7 @@ class _Listener:
             clock_rate=source.codec.clock_rate,
             channels=source.codec.channels if not source.is_video else 1,
             ssrc=source.ssrc,
+            audio_level=source.ids.audio_level if not source.is_video else 0,
             arrival_us=arrival_us,
         )
         if source.is_video:  # a recording can only begin with a keyframe
@@ -124,6 +135,9 @@ class TapServer:
         self._tapped: set[Source] = set()
         self._handlers: set[asyncio.Task[Any]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._flushing: asyncio.TimerHandle | None = None
+        self._epoch_us = (time.time_ns() - time.monotonic_ns()) // 1000
+        """Arrival times are counted from here by the monotonic clock: a stepped wall clock does not reach them."""
 
     async def start(self, host: str, port: int) -> int:
         """Bind; returns the port."""
@@ -134,10 +148,24 @@ class TapServer:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+        if self._flushing is not None:
+            self._flushing.cancel()
         # A cancelled handler would be logged as a fault by asyncio; one that reads the end of its stream just ends.
         for writer in list(self._writers):
             writer.transport.abort()
         await asyncio.gather(*self._handlers, return_exceptions=True)
+
+    def _now_us(self) -> int:
+        return self._epoch_us + time.monotonic_ns() // 1000
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        for listener in self._listeners:
+            listener.flush()
 
     # -- from the SFU ------------------------------------------------------------------------------------------
 
@@ -145,7 +173,7 @@ class TapServer:
         """The live, unmuted sources of these rooms have changed."""
         if not self._listeners:
             return
-        arrival_us = time.time_ns() // 1000
+        arrival_us = self._now_us()
         where = {source: room for room, sources in rooms.items() for source in sources}
         for listener in self._listeners:
             for source, room in list(listener.in_room.items()):
@@ -155,6 +183,7 @@ class TapServer:
                 if room in listener.rooms:
                     listener.in_room[source] = room
         self._hook()
+        self._flush_soon()
 
     def _hook(self) -> None:
         """Only sources somebody listens to pay for it."""
@@ -166,14 +195,16 @@ class TapServer:
         self._tapped = wanted
 
     def _packet(self, source: Source, packet: bytes) -> None:
-        arrival_us = time.time_ns() // 1000
+        arrival_us = self._now_us()
         for listener in self._listeners:
             listener.packet(source, packet, arrival_us)
+        self._flush_soon()
 
     def _report(self, source: Source, ntp: int, timestamp: int) -> None:
-        arrival_us = time.time_ns() // 1000
+        arrival_us = self._now_us()
         for listener in self._listeners:
             listener.report(source, ntp, timestamp, arrival_us)
+        self._flush_soon()
 
     # -- from the recorder -------------------------------------------------------------------------------------
 
@@ -191,11 +222,13 @@ class TapServer:
                 log.warning("tap.refused")
                 listener.tell(op="error", code="unauthenticated")
                 return
-            listener.tell(op="welcome", worker=self._name, version=1)
+            listener.tell(op="welcome", worker=self._name, version=1, now_us=self._now_us())
+            listener.flush()
             self._listeners.add(listener)
             log.info("tap.connected")
             while True:
                 self._order(listener, await _read_order(reader))
+                listener.flush()
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             log.info("tap.ended")
         except ValueError:
@@ -203,6 +236,7 @@ class TapServer:
         finally:
             self._listeners.discard(listener)
             self._hook()
+            listener.flush()
             self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -221,7 +255,7 @@ class TapServer:
             case "untap":
                 room = (SessionId(str(order.get("session_id"))), RoomId(str(order.get("room_id"))))
                 listener.rooms.discard(room)
-                arrival_us = time.time_ns() // 1000
+                arrival_us = self._now_us()
                 for source in [s for s, where in listener.in_room.items() if where == room]:
                     listener.remove(source, "left", arrival_us)
                 self._hook()

@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from recorder.frames import Depacketiser, Frame
+from recorder.frames import Depacketiser, Frame, vp8_size
 from recorder.journal import AFTER_LOSS, KEY, JournalWriter, Line, read_manifest
+from recorder.watch import Person, TrackFacts, Watch
 
+log = logging.getLogger("sideroom.recorder")
 MARK_US: Final = 2_000_000
 BEAT_US: Final = 1_000_000
 STALL_US: Final = 500_000
-ASK_US: Final = (0, 1_000_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000)
+FREEZE_US: Final = 1_000_000
+"""A camera that sends nothing for longer stands still in the film: noted."""
+ASK_US: Final = (1_000_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000)
 """Least time between two keyframe requests for a track, growing while they bring nothing."""
+HELD_US: Final = 2_000_000
+HELD_PACKETS: Final = 1_000
+"""What comes from somebody of whom it is not known yet whether they agree is kept in memory so long, and no longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrackFacts:
-    """A track as the tap announced it."""
+class Selection:
+    """Which tracks are captured at all. ``people`` None: everybody's."""
 
-    track: int
-    person_id: str
-    peer_id: str
-    source: str
-    codec: str
-    clock_rate: int
-    channels: int
-    ssrc: int
+    people: frozenset[str] | None = None
+    audio: bool = True
+    video: bool = True
 
-    @property
-    def is_video(self) -> bool:
-        return self.codec != "opus"
+    def takes(self, facts: TrackFacts) -> bool:
+        if self.people is not None and facts.person_id not in self.people:
+            return False
+        return self.video if facts.is_video else self.audio
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who is in the recorded room now, and what they publish."""
-
-    person_id: str
-    name: str
-    mic: bool
-    camera: bool
-    screen: bool
-    entered_us: int
+EVERYTHING: Final = Selection()
 
 
 @dataclass(slots=True)
@@ -55,12 +51,21 @@ class _Segment:
     depacketiser: Depacketiser
     frames: int = 0
     newest_us: int = 0
-    asked_us: int = 0
-    asks: int = 0
+    written_us: int = 0
     broken_since: int | None = None
+    dropped: int = 0
+    size: tuple[int, int] | None = None
     mark: tuple[int, int] | None = None
     mark_delay: float = 0.0
     marked_us: int = 0
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Keyframe requests of one track, over all its segments."""
+
+    at_us: int = -ASK_US[0]
+    times: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +73,8 @@ class _Past:
     """What an adopted journal tells about itself."""
 
     segments: int = 0
+    seq: int = 0
+    layout: str = ""
     pauses: int = 0
     paused: bool = False
     stopped: bool = False
@@ -80,13 +87,24 @@ class _Past:
 class Capture:
     """The capture of one recording. All times are Unix microseconds. OSError from any method: the disk refuses."""
 
-    def __init__(self, folder: Path, header: Mapping[str, Any], now_us: int) -> None:
+    def __init__(
+        self, folder: Path, header: Mapping[str, Any], now_us: int, selection: Selection = EVERYTHING
+    ) -> None:
         past = _past(folder)
         self._journal = JournalWriter(folder)
+        self._selection = selection
         self._segments: dict[int, _Segment] = {}
         self._tracks: dict[int, TrackFacts] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._ask_at_once: set[int] = set()
         self._people: dict[str, Person] = {}
+        self._declined: dict[str, bool] = {}
+        self._held: dict[int, deque[tuple[bytes, int]]] = {}
+        self._watch = Watch(self._journal.note, now_us)
         self._next_segment = past.segments + 1
+        self.seq = past.seq or int(header.get("seq", 0))
+        """The newest event of the session that is noted."""
+        self._layout = past.layout or str(header.get("layout", ""))
         self.pauses = past.pauses
         self.paused = past.paused
         self._paused_at = past.paused_at
@@ -116,25 +134,41 @@ class Capture:
     # -- what the tap delivers ---------------------------------------------------------------------------------
 
     def track_added(self, facts: TrackFacts) -> None:
-        self._tracks[facts.track] = facts
+        """A source begins. What nobody asked for, or cannot be read, is not captured."""
+        if self._selection.takes(facts):
+            self._tracks[facts.track] = facts
 
     def track_removed(self, track: int, reason: str, now_us: int) -> None:
         self._end_segment(track, reason, now_us)
-        self._tracks.pop(track, None)
+        facts = self._tracks.pop(track, None)
+        self._asked.pop(track, None)
+        self._held.pop(track, None)
+        if facts is not None:
+            self._watch.track_gone(facts)
+
+    def track(self, number: int) -> TrackFacts | None:
+        """The track of that number, if it is captured."""
+        return self._tracks.get(number)
+
+    def refused(self, person_id: str, source: str, codec: str, now_us: int) -> None:
+        """A source that cannot be recorded, and why stands in the manifest."""
+        self._journal.note("refused", now_us, person_id=person_id, source=source, codec=codec)
 
     def packet(self, track: int, packet: bytes, arrival_us: int) -> None:
-        """One RTP packet. While paused it is forgotten at once."""
+        """One RTP packet. While paused, or of somebody who declines, it is forgotten at once."""
         if self.paused or arrival_us < self._resumed_us:
             return
         segment = self._segments.get(track)
         if segment is None:
-            segment = self._begin_segment(track, arrival_us)
+            segment = self._begin_segment(track, packet, arrival_us)
             if segment is None:
                 return
         segment.newest_us = arrival_us
         frames = segment.depacketiser.push(packet, arrival_us)
         if frames:
             self._write(segment, frames)
+        if not segment.facts.is_video:
+            self._watch.heard(segment.facts, packet, arrival_us)
 
     def sender_report(self, track: int, ntp: int, rtp: int, arrival_us: int) -> None:
         segment = self._segments.get(track)
@@ -156,25 +190,36 @@ class Capture:
 
     # -- what the session tells --------------------------------------------------------------------------------
 
+    def consent(self, declined: Mapping[str, bool], now_us: int) -> None:
+        """Of everybody who is known in the session: do they decline? Nothing is written of those who do, or are unknown."""
+        self._declined = dict(declined)
+        for track, facts in list(self._tracks.items()):
+            if self._declined.get(facts.person_id, True):
+                self._end_segment(track, "declined", now_us)
+            if facts.person_id in self._declined:
+                held = self._held.pop(track, ())
+                for packet, arrival_us in held:
+                    self.packet(track, packet, arrival_us)
+
+    def happened(self, seq: int, kind: str, at_us: int, **facts: Any) -> None:
+        """Something of the session that a chapter may tell; each ``seq`` is noted once, nothing while paused."""
+        if seq <= self.seq or self.closed_at is not None:
+            return
+        self.seq = seq
+        if not self.paused and at_us >= self._resumed_us:
+            self._journal.note("event", max(at_us, self._start_us), seq=seq, what=kind, **facts)
+
     def roster(self, people: Iterable[Person], now_us: int) -> None:
         """Who is in the room now; only differences are noted. Kept for later while paused."""
         wanted = {person.person_id: person for person in people}
         if self.paused:
             return
+        self._watch.roster(wanted.values(), now_us)
         for person_id in self._people.keys() - wanted.keys():
             self._journal.note("left", now_us, person_id=person_id)
         for person_id, person in wanted.items():
             if self._people.get(person_id) != person:
-                self._journal.note(
-                    "person",
-                    now_us,
-                    person_id=person_id,
-                    name=person.name,
-                    mic=person.mic,
-                    camera=person.camera,
-                    screen=person.screen,
-                    entered=person.entered_us,
-                )
+                self._journal.note("person", now_us, **_roster_line(person))
         self._people = wanted
 
     def pause(self, now_us: int) -> None:
@@ -183,6 +228,8 @@ class Capture:
             return
         for track in list(self._segments):
             self._end_segment(track, "paused", now_us)
+        self._held.clear()
+        self._watch.rest(now_us)
         self._journal.note("pause", now_us)
         self.paused, self._paused_at = True, now_us
         self.pauses += 1
@@ -193,11 +240,19 @@ class Capture:
             return
         self.paused, self._resumed_us = False, now_us
         self._cut_us += now_us - self._paused_at
-        self._journal.note("resume", now_us)
+        self._journal.note("resume", now_us, seq=self.seq)
+        self._watch.rest(now_us)
+        self._ask_at_once = {track for track, facts in self._tracks.items() if facts.is_video}
         self._journal.flush()
 
-    def close(self, now_us: int) -> None:
-        """Stop: end all segments and close the files. Safe to repeat."""
+    def layout(self, name: str, now_us: int) -> None:
+        """The layout that the film has from now on."""
+        if name != self._layout and self.closed_at is None:
+            self._layout = name
+            self._journal.note("layout", now_us, layout=name)
+
+    def close(self, now_us: int, reason: str = "") -> None:
+        """Stop: end all segments and close the files; ``reason`` is why it was stopped. Safe to repeat."""
         if self.closed_at is not None:
             with contextlib.suppress(OSError):
                 self._journal.close()
@@ -207,7 +262,8 @@ class Capture:
         if self.paused:
             self._cut_us += now_us - self._paused_at
             self.paused = False
-        self._journal.note("stop", now_us)
+        self._watch.rest(now_us)
+        self._journal.note("stop", now_us, **({"reason": reason} if reason else {}))
         self.closed_at = now_us
         self._journal.close()
 
@@ -221,20 +277,36 @@ class Capture:
     def tick(self, now_us: int) -> list[int]:
         """Call about five times a second: writes out what is pending. Returns tracks that need a keyframe."""
         asks = []
-        for track, segment in self._segments.items():
+        for track, segment in list(self._segments.items()):
             frames = segment.depacketiser.expire(now_us)
             if frames:
                 self._write(segment, frames)
             if segment.facts.is_video and self._must_ask(segment, now_us):
-                segment.asked_us = now_us
-                segment.asks += 1
-                self._journal.note("asked", now_us, n=segment.number)
                 asks.append(track)
+        for track in self._ask_at_once - set(asks):
+            if track in self._tracks and self._may_ask(track, now_us):
+                asks.append(track)
+        self._ask_at_once.clear()
         if not self.paused and self.closed_at is None and now_us - self._beat_us >= BEAT_US:
-            self._journal.note("beat", now_us)
-            self._beat_us = now_us
+            self._beat(now_us)
         self._journal.flush()
         return asks
+
+    def _beat(self, now_us: int) -> None:
+        """Once a second: a sign of life in the manifest, and a look at what should be written but is not."""
+        self._journal.note("beat", now_us)
+        self._beat_us = now_us
+        for held in self._held.values():
+            while held and now_us - held[0][1] > HELD_US:
+                held.popleft()
+        for track, segment in list(self._segments.items()):
+            if self._watch.is_stuck(
+                segment.facts, segment.frames, segment.newest_us, segment.written_us, now_us
+            ):
+                log.warning("track.stuck segment=%d source=%s", segment.number, segment.facts.source)
+                self._end_segment(track, "stuck", now_us)
+        written = {(s.facts.person_id, s.facts.source) for s in self._segments.values() if s.frames}
+        self._watch.look(written, now_us)
 
     def sync(self) -> None:
         """Wait for the disk; may run on another thread."""
@@ -244,17 +316,38 @@ class Capture:
         waiting = segment.depacketiser.wants_keyframe
         stalled = segment.facts.source == "camera" and now_us - segment.newest_us > STALL_US
         if not waiting and not stalled:
-            segment.asks = 0
+            if segment.facts.track in self._asked:
+                self._asked[segment.facts.track].times = 0
             return False
-        return now_us - segment.asked_us >= ASK_US[min(segment.asks, len(ASK_US) - 1)]
+        return self._may_ask(segment.facts.track, now_us)
+
+    def _may_ask(self, track: int, now_us: int) -> bool:
+        """Never more than one request a second and track, and ever fewer while they bring nothing."""
+        asked = self._asked.setdefault(track, _Asked())
+        if now_us - asked.at_us < ASK_US[min(asked.times, len(ASK_US) - 1)]:
+            return False
+        asked.at_us = now_us
+        asked.times += 1
+        segment = self._segments.get(track)
+        self._journal.note("asked", now_us, **({"n": segment.number} if segment is not None else {}))
+        return True
 
     # -- segments ----------------------------------------------------------------------------------------------
 
-    def _begin_segment(self, track: int, at_us: int) -> _Segment | None:
+    def _begin_segment(self, track: int, packet: bytes, at_us: int) -> _Segment | None:
         facts = self._tracks.get(track)
         if facts is None:
             return None
-        segment = _Segment(self._next_segment, facts, Depacketiser(facts.codec), newest_us=at_us)
+        declines = self._declined.get(facts.person_id)
+        if declines is None:
+            # Their entering is being told to us by another road: wait for it, but write nothing.
+            self._held.setdefault(track, deque(maxlen=HELD_PACKETS)).append((packet, at_us))
+            return None
+        if declines:
+            return None
+        segment = _Segment(
+            self._next_segment, facts, Depacketiser(facts.codec), newest_us=at_us, written_us=at_us
+        )
         self._next_segment += 1
         self._segments[track] = segment
         self._journal.note(
@@ -275,8 +368,12 @@ class Capture:
         segment = self._segments.pop(track, None)
         if segment is None:
             return
-        if reason != "paused":
+        if reason not in ("paused", "declined"):
             self._write(segment, segment.depacketiser.flush())
+        if segment.broken_since is not None:
+            self._journal.note("broken", now_us, n=segment.number, since=segment.broken_since)
+        if segment.facts.source == "camera" and segment.frames and now_us - segment.written_us > FREEZE_US:
+            self._journal.note("stalled", now_us, n=segment.number, since=segment.written_us)
         self._mark(segment)
         self._journal.note(
             "end",
@@ -286,6 +383,7 @@ class Capture:
             frames=segment.frames,
             lost=segment.depacketiser.lost_packets,
             bad=segment.depacketiser.bad_packets,
+            dropped=segment.dropped,
         )
 
     def _write(self, segment: _Segment, frames: Iterable[Frame]) -> None:
@@ -296,19 +394,37 @@ class Capture:
                 if segment.broken_since is None:
                     segment.broken_since = frame.arrival_us
                 continue
+            flags = (KEY if frame.key else 0) | (AFTER_LOSS if frame.after_loss else 0)
+            if not self._journal.frame(segment.number, flags, frame.timestamp, frame.arrival_us, frame.data):
+                segment.dropped += 1
+                segment.depacketiser.lose()
+                if segment.broken_since is None:
+                    segment.broken_since = frame.arrival_us
+                continue
             if segment.broken_since is not None:
                 self._journal.note("broken", frame.arrival_us, n=segment.number, since=segment.broken_since)
                 segment.broken_since = None
             delay = frame.arrival_us - frame.timestamp * 1_000_000 / rate
-            first = segment.frames == 0
             if segment.mark is None or delay < segment.mark_delay:
                 segment.mark, segment.mark_delay = (frame.timestamp, frame.arrival_us), delay
-            if first or frame.arrival_us - segment.marked_us >= MARK_US:
+            if segment.frames == 0 or frame.arrival_us - segment.marked_us >= MARK_US:
                 self._mark(segment)
                 segment.marked_us = frame.arrival_us
+            if segment.facts.is_video:
+                self._look_at_picture(segment, frame)
             segment.frames += 1
-            flags = (KEY if frame.key else 0) | (AFTER_LOSS if frame.after_loss else 0)
-            self._journal.frame(segment.number, flags, frame.timestamp, frame.arrival_us, frame.data)
+            segment.written_us = frame.arrival_us
+
+    def _look_at_picture(self, segment: _Segment, frame: Frame) -> None:
+        """Note changes of size and pictures that stood still."""
+        if segment.facts.source == "camera" and segment.frames:
+            if frame.arrival_us - segment.written_us > FREEZE_US:
+                self._journal.note("stalled", frame.arrival_us, n=segment.number, since=segment.written_us)
+        if frame.key and segment.facts.codec == "vp8":
+            size = vp8_size(frame.data)
+            if size is not None and size != segment.size:
+                segment.size = size
+                self._journal.note("size", frame.arrival_us, n=segment.number, width=size[0], height=size[1])
 
     def _mark(self, segment: _Segment) -> None:
         """Note the least delayed frame of the last seconds: it ties the track's clock to ours."""
@@ -316,6 +432,20 @@ class Capture:
             rtp, arrival_us = segment.mark
             self._journal.note("mark", arrival_us, n=segment.number, rtp=rtp)
             segment.mark = None
+
+
+def _roster_line(person: Person) -> dict[str, Any]:
+    if person.declined:
+        # Who declines is not shown: nothing in the journal can name them.
+        return {"person_id": person.person_id, "name": "", "declined": True, "entered": person.entered_us}
+    return {
+        "person_id": person.person_id,
+        "name": person.name,
+        "mic": person.mic,
+        "camera": person.camera,
+        "screen": person.screen,
+        "entered": person.entered_us,
+    }
 
 
 def _past(folder: Path) -> _Past:
@@ -332,10 +462,13 @@ def _past(folder: Path) -> _Past:
 def _learn(past: _Past, line: Line) -> None:
     kind, at = str(line["k"]), int(line["at"])
     past.last_us = max(past.last_us, at)
+    past.seq = max(past.seq, int(line.get("seq", 0)))
     if kind == "start":
         past.start_us = at
     elif kind == "segment":
         past.segments = max(past.segments, int(line["n"]))
+    elif kind == "layout":
+        past.layout = str(line["layout"])
     elif kind == "pause":
         past.pauses, past.paused, past.paused_at = past.pauses + 1, True, at
     elif kind == "resume" and past.paused:

@@ -6,8 +6,7 @@ VP8 (RFC 7741), H.264 (RFC 6184, to Annex B) and Opus (RFC 7587). Nothing is dec
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 _HEADER = struct.Struct("!BBHLL")
 REORDER_US: Final = 400_000
@@ -20,8 +19,7 @@ class BadPacket(ValueError):
     """Not an RTP packet, or one whose lengths do not add up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One RTP packet, padding removed. ``sequence`` is the 16-bit number of the wire."""
 
     sequence: int
@@ -47,6 +45,34 @@ def parse(data: bytes) -> Packet:
     if start > end:
         raise BadPacket("lengths do not add up")
     return Packet(sequence, timestamp, ssrc, bool(second & 0x80), data[start:end])
+
+
+LEVEL_SILENT: Final = 100
+"""−dBov (RFC 6464 §3) from which on nothing can be heard; a microphone that is switched off by its owner's system sends 127."""
+
+
+def audio_level(data: bytes, wanted: int) -> int | None:
+    """−dBov (0 loud … 127 silent) from the header extension ``wanted`` of a packet; None when it has none (RFC 6464)."""
+    if not wanted or len(data) < 16 or not data[0] & 0x10:
+        return None
+    position = 12 + 4 * (data[0] & 0x0F)
+    if data[position : position + 2] != b"\xbe\xde":
+        return None
+    end = min(len(data), position + 4 + 4 * int.from_bytes(data[position + 2 : position + 4], "big"))
+    position += 4
+    while position < end - 1:
+        first = data[position]
+        if first >> 4 == wanted:
+            return data[position + 1] & 0x7F
+        position += 1 if first == 0 else 2 + (first & 15)
+    return None
+
+
+def vp8_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that a VP8 keyframe names (RFC 6386 §9.1)."""
+    if len(data) < 10 or data[3:6] != b"\x9d\x01\x2a":
+        return None
+    return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
 
 
 class Extender:
@@ -77,8 +103,7 @@ class Extender:
         return self._last + (delta - self._span if delta >= self._half else delta)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One encoded frame. ``timestamp`` is the extended RTP time, ``arrival_us`` Unix time of its last packet.
 
     ``after_loss``: something before it is missing, so that (video) it cannot be decoded unless it is a keyframe.
@@ -229,6 +254,10 @@ class Depacketiser:
     def timestamp(self, value: int) -> int | None:
         """The extended form of a 32-bit RTP time near the newest one."""
         return self._timestamps.peek(value)
+
+    def lose(self) -> None:
+        """What was made of the last packets could not be kept: nothing but a keyframe helps now."""
+        self._need_key = self._is_video
 
     def push(self, data: bytes, arrival_us: int) -> list[Frame]:
         """Take a packet as received; returns the frames that are complete now."""

@@ -67,13 +67,14 @@ class JournalWriter:
         line = {"k": kind, "at": at_us, **facts}
         self._lines += json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
-    def frame(self, segment: int, flags: int, rtp: int, arrival_us: int, data: bytes) -> None:
-        """Append one encoded frame."""
+    def frame(self, segment: int, flags: int, rtp: int, arrival_us: int, data: bytes) -> bool:
+        """Append one encoded frame. False: the disk has refused for so long that it was dropped."""
         if len(self._frames) > MAX_PENDING:
             self.dropped += 1
-            return
+            return False
         self._frames += RECORD.pack(len(data), segment, flags, rtp, arrival_us)
         self._frames += data
+        return True
 
     @property
     def pending(self) -> int:

@@ -12,17 +12,24 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from models.recording import RecordingOptions, options_to_json
 from models.store.database import Database
 from models.store.recordings_jobs import live_sessions
-from models.values import SYSTEM, CommandId, RecordingId, RecordingStatus, SessionId
-from recorder.capture import Capture, Person, TrackFacts
+from models.values import SYSTEM, CommandId, RecordingId, RecordingStatus, RoomId, SessionId
+from recorder.capture import Capture, Selection
+from recorder.clock import SteadyClock
+from recorder.frames import ASSEMBLERS
+from recorder.happenings import happening
 from recorder.settings import RecorderSettings
 from recorder.tap import Message, Rtp, SenderReport, TapClient, TapFrame
+from recorder.watch import Person, TrackFacts
 from rooms.commands import Envelope, ReportRecording
 from rooms.errors import DomainError
+from rooms.events import Recorded
 from rooms.ports import Committed, Rooms
 from rooms.state import Recording, SessionState
 
@@ -34,10 +41,24 @@ TICK_S: Final = 0.2
 LOOK_S: Final = 2.0
 """The database is looked at so often, besides being told of commits."""
 KEPT_CLOSED: Final = 500
+IDLE_S: Final = 10.0
+EVENT_US: Final = 5_000_000
+"""An event whose own time is further away than this from when we heard of it was timed by a clock that has jumped since."""
 
 
-def _now_us() -> int:
-    return time.time_ns() // 1000
+@dataclass(frozen=True, slots=True)
+class _History:
+    """Asks the clerk for what happened in a session while no recorder was there to note it."""
+
+    session_id: SessionId
+    after_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    events: Sequence[Recorded]
+    state: SessionState
+    live: bool
 
 
 class RecorderService:
@@ -47,9 +68,10 @@ class RecorderService:
         self._settings = settings
         self._rooms = rooms
         self._db = db
-        self._tap = TapClient(settings.tap_host, settings.tap_port, settings.tap_secret)
-        self._states: queue.SimpleQueue[SessionState] = queue.SimpleQueue()
-        self._reports: queue.SimpleQueue[Envelope | None] = queue.SimpleQueue()
+        self._clock = SteadyClock(settings.recordings_dir)
+        self._tap = TapClient(settings.tap_host, settings.tap_port, settings.tap_secret, self._clock.now_us)
+        self._states: queue.SimpleQueue[SessionState | _Happened] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[Envelope | _History | None] = queue.SimpleQueue()
         self._captures: dict[RecordingId, Capture] = {}
         self._places: dict[RecordingId, tuple[str, str]] = {}
         self._closed: dict[RecordingId, tuple[float, int]] = {}
@@ -58,6 +80,7 @@ class RecorderService:
         self._tracks: dict[int, tuple[tuple[str, str], TrackFacts]] = {}
         self._routes: dict[int, list[Capture]] = {}
         self._stopping = threading.Event()
+        self._busy_at = time.monotonic()
 
     def stop(self) -> None:
         """Ask ``run`` to end. Live recordings stay live: the next recorder adopts them."""
@@ -67,6 +90,7 @@ class RecorderService:
         """Capture until ``stop``. Waits first until no other recorder works on the same folder."""
         self._settings.recordings_dir.mkdir(parents=True, exist_ok=True)
         lock = self._lock_folder()
+        self._clock.keep()
         unsubscribe = self._rooms.subscribe(self._committed)
         threads = [
             threading.Thread(target=self._clerk, name="recorder.clerk", daemon=True),
@@ -104,6 +128,7 @@ class RecorderService:
     def _committed(self, committed: Committed) -> None:
         if committed.after.recordings:
             self._states.put(committed.after)
+            self._states.put(_Happened(committed.events, committed.after, live=True))
 
     def _clerk(self) -> None:
         next_look = 0.0
@@ -112,11 +137,13 @@ class RecorderService:
                 self._guarded(self._look)
                 next_look = time.monotonic() + LOOK_S
             try:
-                envelope = self._reports.get(timeout=max(0.01, next_look - time.monotonic()))
+                wish = self._reports.get(timeout=max(0.01, next_look - time.monotonic()))
             except queue.Empty:
                 continue
-            if envelope is not None:
-                self._guarded(self._submit, envelope)
+            if isinstance(wish, _History):
+                self._guarded(self._recall, wish)
+            elif wish is not None:
+                self._guarded(self._submit, wish)
 
     def _guarded(self, work: Callable[..., None], *args: Any) -> None:
         try:
@@ -128,6 +155,10 @@ class RecorderService:
     def _look(self) -> None:
         for session_id in live_sessions(self._db):
             self._states.put(self._rooms.state(session_id))
+
+    def _recall(self, wish: _History) -> None:
+        events = self._rooms.events_after(wish.session_id, wish.after_seq)
+        self._states.put(_Happened(events, self._rooms.state(wish.session_id), live=False))
 
     def _submit(self, envelope: Envelope) -> None:
         try:
@@ -149,7 +180,11 @@ class RecorderService:
         next_tick = time.monotonic() + TICK_S
         while not self._stopping.is_set():
             while not self._states.empty():
-                self._reconcile(self._states.get())
+                news = self._states.get()
+                if isinstance(news, _Happened):
+                    self._note_events(news)
+                else:
+                    self._reconcile(news)
             busy = False
             for frame in self._tap.poll(POLL_S):
                 busy = True
@@ -161,7 +196,12 @@ class RecorderService:
                 self._tick()
 
     def _tick(self) -> None:
-        now_us = _now_us()
+        now_us = self._clock.now_us()
+        if self._captures:
+            self._busy_at = time.monotonic()
+        elif time.monotonic() - self._busy_at > IDLE_S:
+            self._busy_at = time.monotonic()
+            self._tap.clock_jumped(self._clock.settle())
         for recording_id, capture in list(self._captures.items()):
             try:
                 asks = capture.tick(now_us)
@@ -189,14 +229,14 @@ class RecorderService:
         elif message.op == "track_removed":
             track = int(body["track"])
             for capture in self._routes.pop(track, ()):
-                capture.track_removed(track, str(body.get("reason", "")), _now_us())
+                capture.track_removed(track, str(body.get("reason", "")), self._clock.now_us())
             self._tracks.pop(track, None)
         elif message.op == "dropped":
             for capture in self._routes.get(int(body["track"]), ()):
-                capture.dropped(int(body["track"]), int(body.get("packets", 0)), _now_us())
+                capture.dropped(int(body["track"]), int(body.get("packets", 0)), self._clock.now_us())
         elif message.op == "disconnected":
             for capture in self._captures.values():
-                capture.tap_lost(_now_us())
+                capture.tap_lost(self._clock.now_us())
             self._tracks.clear()
             self._routes.clear()
 
@@ -210,11 +250,16 @@ class RecorderService:
             clock_rate=int(body["clock_rate"]),
             channels=int(body.get("channels") or 1),
             ssrc=int(body.get("ssrc", 0)),
+            audio_level=int(body.get("audio_level", 0)),
         )
-        if facts.codec not in ("opus", "vp8", "h264"):
-            log.warning("track.codec_unknown codec=%s", facts.codec)
-            return
         place = (str(body["session_id"]), str(body["room_id"]))
+        if facts.codec not in ASSEMBLERS:
+            log.warning("track.refused codec=%s", facts.codec)
+            for recording_id, capture in self._captures.items():
+                if self._places[recording_id] == place:
+                    now_us = self._clock.now_us()
+                    capture.refused(facts.person_id, facts.source, facts.codec, now_us)
+            return
         self._tracks[facts.track] = (place, facts)
         for recording_id, capture in self._captures.items():
             if self._places[recording_id] == place:
@@ -254,29 +299,28 @@ class RecorderService:
             self._routes.pop(track, None)
 
     def _obey(self, state: SessionState, recording: Recording) -> None:
-        recording_id, now_us = recording.recording_id, _now_us()
+        recording_id, now_us = recording.recording_id, self._clock.now_us()
         done = self._closed.get(recording_id)
         if done is not None:
             self._report(state.session_id, recording_id, RecordingStatus.UPLOADING, done[1], done[0])
             return
         capture = self._captures.get(recording_id) or self._open(state, recording, now_us)
         if recording.desired == "stopped" or capture.closed_at is not None:
-            self._close(recording_id)
+            self._close(recording_id, recording.stop_reason or "")
             self._report(
                 state.session_id, recording_id, RecordingStatus.UPLOADING, capture.pauses, capture.duration_s
             )
             return
+        capture.consent({p.person_id: p.declines_recording for p in state.people.values()}, now_us)
+        capture.layout(recording.layout, now_us)
         if recording.desired == "paused":
             capture.roster(_people(state, recording), now_us)
             capture.pause(now_us)
             wanted = RecordingStatus.PAUSED
         else:
-            resumed = capture.paused
             capture.resume(now_us)
             capture.roster(_people(state, recording), now_us)
             wanted = RecordingStatus.RECORDING
-            if resumed:
-                self._ask_all(capture)
         if recording.status is not wanted:
             self._report(state.session_id, recording_id, wanted, capture.pauses)
 
@@ -290,25 +334,43 @@ class RecorderService:
             "room_name": recording.room_name,
             "room_title": state.room_title,
             "course_title": state.course_title,
+            "seq": state.seq,
+            "layout": recording.layout,
+            "options": options_to_json(recording.options),
+            "start_reason": recording.start_reason,
         }
-        capture = Capture(self._settings.recordings_dir / recording_id, header, now_us)
+        folder = self._settings.recordings_dir / recording_id
+        capture = Capture(folder, header, now_us, _selection(recording.options))
         self._captures[recording_id] = capture
         place = (str(state.session_id), str(recording.room_id))
         self._places[recording_id] = place
         for at, facts in self._tracks.values():
             if at == place:
                 self._route(facts, capture)
+        if capture.adopted:
+            self._reports.put(_History(state.session_id, capture.seq))
         log.info("recording.%s recording_id=%s", "adopted" if capture.adopted else "started", recording_id)
         return capture
 
-    def _ask_all(self, capture: Capture) -> None:
-        for track, (_, facts) in self._tracks.items():
-            if facts.is_video and capture in self._routes.get(track, ()):
-                self._tap.keyframe(track)
+    def _note_events(self, news: _Happened) -> None:
+        """Give the captures of the session what their chapters tell."""
+        session_id = str(news.state.session_id)
+        for recording_id, capture in self._captures.items():
+            place = self._places[recording_id]
+            if place[0] != session_id:
+                continue
+            for recorded in news.events:
+                told = happening(recorded, news.state, RoomId(place[1]))
+                if told is None:
+                    continue
+                now_us, at_us = self._clock.now_us(), int(recorded.at.timestamp() * 1e6)
+                if news.live and abs(now_us - at_us) > EVENT_US:
+                    at_us = now_us
+                capture.happened(recorded.seq, told[0], min(at_us, now_us), **told[1])
 
-    def _close(self, recording_id: RecordingId) -> None:
+    def _close(self, recording_id: RecordingId, reason: str = "") -> None:
         capture = self._captures[recording_id]
-        capture.close(_now_us())
+        capture.close(self._clock.now_us(), reason)
         self._forget(recording_id)
         self._closed[recording_id] = (capture.duration_s, capture.pauses)
         while len(self._closed) > KEPT_CLOSED:
@@ -373,7 +435,16 @@ def _people(state: SessionState, recording: Recording) -> list[Person]:
             camera=p.camera,
             screen=p.screen,
             entered_us=int(p.entered_at.timestamp() * 1e6) if p.entered_at is not None else 0,
+            declined=p.declines_recording,
         )
         for p in state.people.values()
         if p.online and p.room_id == recording.room_id
     ]
+
+
+def _selection(options: RecordingOptions) -> Selection:
+    """What is needed for what was asked; nothing else is captured."""
+    if options.type == "TRACK":
+        people = frozenset(str(person_id) for person_id in options.people)
+        return Selection(people or None, audio=options.audio_tracks, video=options.video_tracks)
+    return Selection(video=options.export_video or options.video_tracks)

@@ -12,9 +12,9 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 log = logging.getLogger("sideroom.recorder.tap")
 MAX_FRAME = 1 << 20
@@ -25,17 +25,17 @@ _REPORT = struct.Struct("!IQIQI")
 RETRY_S = 0.5
 CONNECT_S = 1.0
 READ_SIZE = 1 << 18
+SAME_CLOCK_US = 500_000
+"""Our clock and the worker's, read at different moments, may differ by this much and be the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rtp:
+class Rtp(NamedTuple):
     track: int
     arrival_us: int
     packet: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SenderReport:
+class SenderReport(NamedTuple):
     track: int
     arrival_us: int
     ssrc: int
@@ -76,6 +76,8 @@ class Decoder:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self.offset_us = 0
+        """What is to be added to the worker's times."""
 
     def feed(self, data: bytes) -> Iterator[TapFrame]:
         """The frames that are whole now. Raises TapBroken on nonsense."""
@@ -92,26 +94,26 @@ class Decoder:
                     break
                 body = bytes(memoryview(buffer)[position + 5 : end])
                 position = end
-                frame = _frame(kind, body)
+                frame = self._frame(kind, body)
                 if frame is not None:
                     yield frame
         finally:
             del buffer[:position]
 
-
-def _frame(kind: int, body: bytes) -> TapFrame | None:
-    try:
-        if kind == RTP:
-            track, arrival_us = _MEDIA.unpack_from(body)
-            return Rtp(track, arrival_us, body[_MEDIA.size :])
-        if kind == RTCP_SR:
-            return SenderReport(*_REPORT.unpack(body))
-        if kind == JSON:
-            message = json.loads(body)
-            return Message(str(message["op"]), message)
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise TapBroken(f"a malformed frame of kind {kind}") from error
-    return None  # a later version's kind
+    def _frame(self, kind: int, body: bytes) -> TapFrame | None:
+        try:
+            if kind == RTP:
+                track, arrival_us = _MEDIA.unpack_from(body)
+                return Rtp(track, arrival_us + self.offset_us, body[_MEDIA.size :])
+            if kind == RTCP_SR:
+                track, arrival_us, ssrc, ntp, rtp = _REPORT.unpack(body)
+                return SenderReport(track, arrival_us + self.offset_us, ssrc, ntp, rtp)
+            if kind == JSON:
+                message = json.loads(body)
+                return Message(str(message["op"]), message)
+        except (struct.error, ValueError, KeyError, TypeError) as error:
+            raise TapBroken(f"a malformed frame of kind {kind}") from error
+        return None  # a later version's kind
 
 
 class TapClient:
@@ -120,9 +122,16 @@ class TapClient:
     ``poll`` yields frames; a ``Message`` with op ``connected`` or ``disconnected`` tells of the connection itself.
     """
 
-    def __init__(self, host: str, port: int, secret: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        secret: str,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
         self._address = (host, port)
         self._secret = secret
+        self._now_us = now_us
         self._socket: socket.socket | None = None
         self._decoder = Decoder()
         self._rooms: set[tuple[str, str]] = set()
@@ -141,6 +150,10 @@ class TapClient:
         for session_id, room_id in sorted(wanted - self._rooms):
             self._send({"op": "tap", "session_id": session_id, "room_id": room_id})
         self._rooms = wanted
+
+    def clock_jumped(self, by_us: int) -> None:
+        """``now_us`` has changed by so much besides the time that went by."""
+        self._decoder.offset_us += by_us
 
     def keyframe(self, track: int) -> None:
         self._send({"op": "keyframe", "track": track})
@@ -168,11 +181,19 @@ class TapClient:
             for frame in self._decoder.feed(data):
                 if isinstance(frame, Message) and frame.op == "error":
                     raise TapBroken(str(frame.body.get("code")))
+                if isinstance(frame, Message) and frame.op == "welcome":
+                    self._compare_clocks(frame.body.get("now_us"))
                 yield frame
         except OSError as error:
             log.warning("tap.lost reason=%s", error)
             self._lost()
             yield Message("disconnected", {})
+
+    def _compare_clocks(self, worker_us: Any) -> None:
+        """The worker's clock may be on another machine, or have been set before a step of the wall clock."""
+        if isinstance(worker_us, int):
+            difference = self._now_us() - worker_us
+            self._decoder.offset_us = difference if abs(difference) > SAME_CLOCK_US else 0
 
     def _connect(self, timeout_s: float) -> bool:
         now = time.monotonic()

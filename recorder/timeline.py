@@ -73,6 +73,11 @@ class Segment:
     def is_audio(self) -> bool:
         return self.codec == "opus"
 
+    @property
+    def ppm(self) -> float:
+        """How much faster the sender's clock runs than ours, in millionths."""
+        return (1e6 / self.clock_rate / self.wall.slope - 1) * 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class Presence:

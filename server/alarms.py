@@ -14,8 +14,16 @@ from typing import Any
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from models.values import SYSTEM, BreakoutStatus, CommandId, SessionId
-from rooms.commands import Command, CompleteTransition, EndSession, Envelope, ExpireRecording, TimeIsUp
+from models.values import SYSTEM, BreakoutStatus, CommandId, RecordingStatus, SessionId
+from rooms.commands import (
+    Command,
+    CompleteTransition,
+    EndSession,
+    Envelope,
+    ExpireRecording,
+    ReportRecording,
+    TimeIsUp,
+)
 from rooms.decide_recording import full_at, live
 from rooms.errors import DomainError
 from rooms.ports import Committed, Rooms
@@ -27,6 +35,9 @@ _Pool: Any = ThreadPoolExecutor
 GRACE = timedelta(milliseconds=5)
 """Rings a little late rather than a little early: an early ring would be refused."""
 RING_AGAIN = timedelta(seconds=1)
+RESTART = timedelta(seconds=5)
+"""After a restart of everything the recorder gets so long to find what waits for it."""
+NO_RECORDER_TEXT = "The recording did not start within 10 seconds. Check that the recorder process runs, then start it again."
 THREADS = 4
 LATE_S = 3600
 
@@ -34,9 +45,11 @@ LATE_S = 3600
 class Alarms:
     """Follows the sessions and keeps one job for each of their times. ``start`` and ``stop`` belong to the server."""
 
-    def __init__(self, rooms: Rooms, empty_session_s: int = 900) -> None:
+    def __init__(self, rooms: Rooms, empty_session_s: int = 900, no_recorder_s: float = 10) -> None:
         self._rooms = rooms
         self._empty = timedelta(seconds=empty_session_s)
+        self._no_recorder = timedelta(seconds=no_recorder_s)
+        # A recording that no recorder has begun by then has failed: nobody shall believe that it runs.
         # The library has no types: its objects are Any here.
         self._scheduler: Any = _Scheduler(
             timezone=UTC,
@@ -100,6 +113,13 @@ class Alarms:
             )
         for recording in live(state):
             key = recording.recording_id
+            if recording.status is RecordingStatus.INVOKED:
+                late = recording.invoked_at + self._no_recorder
+                wanted[f"{session_id}/late/{key}"] = (
+                    max(late, datetime.now(UTC) + min(RESTART, self._no_recorder)),
+                    ReportRecording(key, "ERRORED", error=NO_RECORDER_TEXT),
+                    f"alarm:{key}:late",
+                )
             full, empty = full_at(recording), recording.empty_since
             if full is not None:
                 stamp = full.isoformat()
@@ -125,9 +145,7 @@ class Alarms:
 
     def _ring(self, session_id: SessionId, command: Command, command_id: str) -> None:
         try:
-            if isinstance(command, EndSession) and any(
-                p.online for p in self._rooms.state(session_id).people.values()
-            ):
+            if self._is_out_of_date(session_id, command):
                 return
             self._rooms.submit(Envelope(CommandId(command_id), session_id, SYSTEM, command))
         except DomainError as error:
@@ -140,6 +158,15 @@ class Alarms:
             self._again(session_id, command, command_id)
         else:
             log.info("alarm.rang command=%s session_id=%s", type(command).__name__, session_id)
+
+    def _is_out_of_date(self, session_id: SessionId, command: Command) -> bool:
+        """Somebody came back, or the recorder began in the last moment."""
+        if isinstance(command, EndSession):
+            return any(p.online for p in self._rooms.state(session_id).people.values())
+        if isinstance(command, ReportRecording):
+            recording = self._rooms.state(session_id).recordings.get(command.recording_id)
+            return recording is None or recording.status is not RecordingStatus.INVOKED
+        return False
 
     def _again(self, session_id: SessionId, command: Command, command_id: str) -> None:
         self._scheduler.add_job(

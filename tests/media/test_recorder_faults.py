@@ -19,6 +19,7 @@ from recorder.settings import RecorderSettings
 from rooms import commands as c
 from rooms.service import RoomsService
 from rooms.state import Recording
+from server.alarms import Alarms
 from server.jobs import JobSettings, JobWorker
 from tests.people import ALICE, COURSE, ask
 
@@ -72,6 +73,20 @@ def test_one_unwritable_journal_is_errored_with_a_reason_and_the_other_goes_on(
         recorder.stop()
         thread.join(20)
         db.close()
+
+
+def test_a_recording_that_no_recorder_begins_is_errored_and_says_why(rooms: RoomsService) -> None:
+    alarms = Alarms(rooms, no_recorder_s=0.5)
+    alarms.start()
+    try:
+        _, forgotten = record(rooms, "a")
+        session_id, begun = record(rooms, "b")
+        rooms.submit(ask(SYSTEM, c.ReportRecording(begun().recording_id, "RECORDING"), session_id))
+        eventually(lambda: forgotten().status is RecordingStatus.ERRORED)
+        assert "recorder process" in (forgotten().error or "")
+        assert begun().status is RecordingStatus.RECORDING
+    finally:
+        alarms.stop()
 
 
 def test_a_journal_that_cannot_be_composed_is_errored_after_three_tries_and_kept(

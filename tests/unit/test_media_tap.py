@@ -27,9 +27,11 @@ class Writer:
         self.transport = self
 
     def write(self, data: bytes) -> None:
-        (length,) = struct.unpack_from("!L", data)
-        assert length == len(data) - 4
-        self.frames.append(data[4:])
+        while data:
+            (length,) = struct.unpack_from("!L", data)
+            assert length <= len(data) - 4
+            self.frames.append(data[4 : 4 + length])
+            data = data[4 + length :]
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
@@ -56,6 +58,7 @@ def test_the_first_packet_announces_its_track_and_asks_for_a_keyframe() -> None:
     writer, listener, source = listening()
     listener.packet(source, b"one", 1000)
     listener.packet(source, b"two", 2000)
+    listener.flush()
     (added,) = writer.told("track_added")
     assert (added["track"], added["ssrc"], added["arrival_us"], added["channels"]) == (1, 7, 1000, 1)
     assert writer.packets == [b"one", b"two"]
@@ -68,6 +71,7 @@ def test_a_new_ssrc_is_a_new_track() -> None:
     source.set_ssrc(8)
     listener.report(source, 1, 2, 2500)
     listener.packet(source, b"two", 3000)
+    listener.flush()
     assert [m["track"] for m in writer.told("track_added")] == [1, 2]
     (gone,) = writer.told("track_removed")
     assert (gone["track"], gone["reason"]) == (1, "replaced")
@@ -81,9 +85,11 @@ def test_a_slow_recorder_loses_whole_packets_and_is_told_how_many() -> None:
     for number in range(12):
         listener.packet(source, b"lost", number)
         listener.report(source, 1, 2, number)
+    listener.flush()
     assert writer.packets == [b"one"]
     writer.waiting = 0
     listener.packet(source, b"two", 99)
+    listener.flush()
     assert writer.packets == [b"one", b"two"]
     assert writer.told("dropped") == [{"op": "dropped", "track": 1, "packets": 12}]
 
@@ -92,4 +98,5 @@ def test_people_outside_the_tapped_rooms_are_not_heard() -> None:
     writer, listener, source = listening()
     listener.remove(source, "moved", 1)
     listener.packet(source, b"one", 2)
+    listener.flush()
     assert writer.frames == []
