@@ -10,6 +10,7 @@ from library.values import FOLDER_BREAKOUT, Entry
 from models.store import library as store
 from models.store.access import Access
 from models.store.database import Database
+from models.store.deeplinks import is_shared
 from models.store.people import get_course, membership_role
 from models.values import Role
 from rooms.errors import DomainError
@@ -65,9 +66,18 @@ class Library:
         if entry.owner_id == access.person_id:
             return True
         if entry.course_id != access.course_id:
-            return False
+            return entry.status == "ready" and self._is_shown_here(access, entry)
         role = membership_role(self._db, entry.course_id, access.person_id)
-        return role is Role.MODERATOR or (role is not None and entry.published and entry.status == "ready")
+        if role is not Role.MODERATOR and entry.status != "ready":
+            return False
+        return role is Role.MODERATOR or (
+            role is not None and (entry.published or is_shared(self._db, entry.entry_id, entry.course_id))
+        )
+
+    def _is_shown_here(self, access: Access, entry: Entry) -> bool:
+        """Does a link in this course, to which the person belongs, show the entry?"""
+        member = membership_role(self._db, access.course_id, access.person_id) is not None
+        return member and is_shared(self._db, entry.entry_id, access.course_id)
 
     def may_edit(self, access: Access, entry: Entry) -> bool:
         """The owner, and moderators of the entry's course."""

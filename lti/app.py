@@ -1,56 +1,48 @@
-"""The LTI door and the pages behind it: login, launch, keyset, lobby, handoff into the room. A Flask blueprint.
+"""The LTI door: login, launch, registration, deep linking, keyset. A Flask blueprint.
 
-It authenticates, finds the actor and renders; what may happen in a session is decided by ``rooms``.
+It authenticates, finds the actor and renders; what may happen in a session is decided by ``rooms``. What the opened
+pages then ask for stands in ``lti.lobby``.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+import jwt
 from flask import Blueprint, Response, jsonify, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from lti import browser, claims, deeplinking, keys, lobby, messages, pages, registration, shell
 from lti import launch as launches
-from lti import shell
-from lti.launch import Launch, LaunchRefused
-from lti.roles import is_workspace
+from lti.browser import Verdict
+from lti.deps import LtiDeps, ancestors
+from lti.errors import LaunchRefused
+from lti.launch import Launch
+from lti.roles import is_workspace, role_of
+from lti.selector import content_items
 from models.store import access as tokens
-from models.store import library as library_store
+from models.store import deeplinks, people
 from models.store import lti as store
-from models.store import people, slack
 from models.store.access import Access
-from models.store.database import Database
-from models.values import CourseId, SessionId
+from models.values import Role
 from rooms.errors import DomainError
-from rooms.ports import Rooms
 
 log = logging.getLogger("sideroom.lti")
-COOKIE = "sideroom_room"
-COOKIE_LIFE_S = 8 * 3600
-ENTRIES = {"room": "lobby", "gallery": "library", "mymedia": "library"}
-PAGES = {"room": "lobby", "gallery": "gallery", "mymedia": "mymedia"}
-TITLES = {"lobby": "Room", "gallery": "Media Gallery", "mymedia": "My Media"}
-
-
-@dataclass(frozen=True, slots=True)
-class LtiDeps:
-    """What the blueprint needs; built by ``server.wiring``."""
-
-    db: Database
-    rooms: Rooms
-    base_url: str
-    web_dist: Path
-    slack_enabled: bool = False
-
-    @property
-    def secure(self) -> bool:
-        return self.base_url.startswith("https:")
+PAGES = {"room": "lobby", "gallery": "gallery", "mymedia": "mymedia", "selector": "mymedia"}
+TITLES = {
+    "lobby": "Room",
+    "gallery": "Media Gallery",
+    "mymedia": "My Media",
+    "entry": "Recording",
+    "selector": "Insert",
+}
+AGAIN = (
+    "Go back to the course page and open the tool again. If it happens again, tell your administrator this:"
+)
 
 
 def create_blueprint(deps: LtiDeps) -> Blueprint:
@@ -61,14 +53,11 @@ def create_blueprint(deps: LtiDeps) -> Blueprint:
     route("/lti/login", "login", door.login, methods=["GET", "POST"])
     route("/lti/launch", "launch", door.launch, methods=["POST"])
     route("/lti/launch", "launch_by_hand", door.launch_by_hand, methods=["GET"])
+    route("/lti/deeplink", "deeplink", door.deep_link, methods=["POST"])
+    route("/lti/register", "register", door.register)
     route("/lti/jwks.json", "jwks", door.jwks)
     route("/lti/config.json", "config", door.config)
-    route("/app/api/lobby", "lobby", door.lobby)
-    route("/app/api/handoff", "handoff", door.handoff, methods=["POST"])
-    route("/app/api/slack/code", "slack_code", door.slack_code, methods=["POST"])
-    route("/app/api/slack/link", "slack_unlink", door.slack_unlink, methods=["DELETE"])
-    route("/room", "redeem", door.redeem)
-    route("/room/<session_id>", "room", door.room)
+    lobby.add_routes(blueprint, deps)
     blueprint.register_error_handler(DomainError, _domain_error)
     blueprint.register_error_handler(Exception, _unexpected)
     return blueprint
@@ -97,16 +86,23 @@ class _Door:
         self._deps = deps
         self._db = deps.db
 
-    # -- LTI ---------------------------------------------------------------------------------------------------
+    # -- login and launch --------------------------------------------------------------------------------------
 
     def login(self) -> BaseResponse:
         """OIDC login initiation (GET from Sakai, POST from others)."""
+        cookie = request.cookies.get(browser.COOKIE, "")
         try:
-            url, _ = launches.begin(self._db, request.values.to_dict(), self._deps.base_url)
+            begun = launches.begin(self._db, request.values.to_dict(), self._deps.base_url, cookie)
         except LaunchRefused as refused:
             return self._refuse(refused)
-        answer = redirect(url)
-        answer.headers["Cache-Control"] = "no-store"
+        answer: BaseResponse
+        if begun.storage_target and begun.browser != cookie:
+            # Whether the cookie below will come back is not known yet: keep the secret at the platform too.
+            answer = pages.put_in_storage(begun, self._ancestors())
+        else:
+            answer = redirect(begun.url)
+            answer.headers["Cache-Control"] = "no-store"
+        browser.set_cookie(answer, begun.browser, secure=self._deps.secure)
         return answer
 
     def launch(self) -> BaseResponse:
@@ -120,19 +116,37 @@ class _Door:
                     f"OIDC error: {form['error'][:80]!r}",
                 )
             )
+        step = self._check_browser(form)
+        if step is not None:
+            return step
         try:
             launch = launches.finish(self._db, form, self._deps.base_url)
         except LaunchRefused as refused:
             return self._refuse(refused)
-        if launch.message_type != launches.RESOURCE_LINK:
-            return self._refuse(
-                LaunchRefused(
-                    "message",
-                    "This tool cannot be inserted as a link yet.",
-                    f"message type {launch.message_type}",
-                )
-            )
-        return self._open(launch)
+        try:
+            return self._open(launch)
+        except LaunchRefused as refused:
+            refused.return_url = launch.return_url
+            return self._refuse(refused)
+
+    def _check_browser(self, form: dict[str, str]) -> Response | None:
+        """A page in between when it is not clear that the login began in this browser; None: go on."""
+        state, token = form.get("state", ""), form.get("id_token", "")
+        check = store.login_browser(self._db, state) if 0 < len(state) <= 200 else None
+        if check is None or len(token) > launches.MAX_TOKEN_CHARS:
+            return None  # refused further on, with its reason
+        verdict = browser.judge(check, request, self._deps.base_url)
+        if verdict is Verdict.KNOWN:
+            return None
+        fields = {"id_token": token, "state": state}
+        action = f"{self._deps.base_url}/lti/launch"
+        platform = store.get_platform(self._db, check.platform_id)
+        if verdict is Verdict.ASK_STORAGE and platform is not None:
+            parts = urlsplit(platform.auth_login_url)
+            origin = f"{parts.scheme}://{parts.netloc}"
+            return pages.ask_storage(check.storage_target, origin, fields, action, self._ancestors())
+        log.info("lti.asked_person platform_id=%d", check.platform_id)
+        return pages.ask_person(_name_in(token), fields, action, self._ancestors())
 
     @staticmethod
     def launch_by_hand() -> Response:
@@ -143,15 +157,24 @@ class _Door:
     def _refuse(self, refused: LaunchRefused) -> Response:
         reference = secrets.token_hex(4)
         log.warning("lti.refused reference=%s code=%s hint=%s", reference, refused.code, refused.hint)
+        link = None
+        if refused.return_url:
+            told = {
+                "lti_errormsg": refused.what,
+                "lti_errorlog": f"Sideroom {reference} {refused.code}: {refused.hint}",
+            }
+            join = "&" if urlsplit(refused.return_url).query else "?"
+            link = (f"{refused.return_url}{join}{urlencode(told)}", "Back to the course")
         return shell.message(
             refused.what,
-            "Go back to the course page and open the tool again. If it happens again, tell your administrator this: "
-            f"{refused.hint}.",
+            f"{AGAIN} {refused.hint}.",
             status=403 if refused.code != "login_incomplete" else 400,
             detail=f"Reference for the log: {reference} ({refused.code})",
+            link=link,
         )
 
     def _open(self, launch: Launch) -> Response:
+        """The page that a valid launch opens. Raises LaunchRefused when it asks for what this person may not."""
         platform = launch.platform
         person_id = people.upsert_person(
             self._db, platform.issuer, launch.sub, launch.name, launch.email, launch.locale
@@ -159,185 +182,138 @@ class _Door:
         course_id = people.upsert_course(
             self._db, platform.issuer, launch.context_id, launch.context_title, launch.nrps_url, platform.id
         )
-        people.upsert_membership(self._db, course_id, person_id, launch.role, launch.lms_roles)
-        name = launch.name or "Guest"
-        access = Access(
-            "page", person_id, course_id, launch.role, name, room_title=launch.resource_title or "Room"
-        )
-        name_of_page = PAGES.get(platform.app, "lobby")
-        if is_workspace(launch.context_id):
-            name_of_page = "mymedia"
+        role = role_of(launch.role_kind, lobby.course_roles(self._db, course_id))
+        people.upsert_membership(self._db, course_id, person_id, role, launch.lms_roles)
+        access = Access("page", person_id, course_id, role, launch.name or "Guest")
+        page, access, more = self._page_of(launch, access)
         boot = {
-            "page": name_of_page,
+            "page": page,
             "token": tokens.issue_token(self._db, access),
-            "person": {"name": name},
+            "person": {"name": access.name},
             "course": {"title": launch.context_title},
-            "role": launch.role.value,
+            "role": role.value,
             "base_url": self._deps.base_url,
             "locale": launch.locale or "en",
+            **more,
         }
-        entry = "library" if name_of_page == "mymedia" else ENTRIES.get(platform.app, "lobby")
-        log.info("lti.launched app=%s role=%s", platform.app, launch.role.value)
-        return shell.page(self._deps.web_dist, entry, TITLES[name_of_page], boot, ancestors=self._ancestors())
+        log.info("lti.launched app=%s page=%s role=%s", platform.app, page, role.value)
+        entry = {"lobby": "lobby", "selector": "selector"}.get(page, "library")
+        return shell.page(self._deps.web_dist, entry, TITLES[page], boot, ancestors=self._ancestors())
+
+    def _page_of(self, launch: Launch, access: Access) -> tuple[str, Access, dict[str, object]]:
+        """Which page, for which room, with which further boot data."""
+        if launch.message_type == messages.DEEP_LINKING:
+            return self._selector(launch, access)
+        if launch.message_type == messages.PRIVACY:
+            return "mymedia", access, {"privacy": True}
+        found = deeplinking.linked(launch.custom)
+        if is_workspace(launch.context_id):
+            found = found if found is not None and found.kind == "media" else None
+        if found is not None and found.kind == "media":
+            if deeplinking.is_granted(self._deps.link_key, launch.platform.issuer, found):
+                deeplinks.share_entry(self._db, found.entry_id, access.course_id)
+            return "entry", access, {"entry_id": found.entry_id}
+        if is_workspace(launch.context_id):
+            return "mymedia", access, {}
+        if found is not None and found.kind == "gallery":
+            return "gallery", access, {}
+        page = "lobby" if found is not None else PAGES.get(launch.platform.app, "lobby")
+        if page != "lobby":
+            return page, access, {}
+        room_key, title = "", launch.resource_title or "Room"
+        if found is not None:
+            title = launch.resource_title or found.title or "Room"
+            room = deeplinks.ensure_room(
+                self._db, access.course_id, found.room_key, title, {"wait": found.wait}
+            )
+            room_key = room.room_key
+        return "lobby", lobby.of_room(access, room_key, title), {}
+
+    def _selector(self, launch: Launch, access: Access) -> tuple[str, Access, dict[str, object]]:
+        settings = launch.body[claims.DEEP_LINKING_SETTINGS]
+        asked = deeplinks.DeepLink(
+            launch.platform.id, launch.deployment_id, access.course_id, access.person_id, settings
+        )
+        place = deeplinking.place_of(settings)
+        title = settings.get("title")
+        link = {
+            "id": deeplinks.begin_deep_link(self._db, asked),
+            "place": place.name,
+            "multiple": place.multiple,
+            "points": place.line_item and access.role is Role.MODERATOR,
+            "title": title[:200] if isinstance(title, str) else "",
+            "rooms": access.role is Role.MODERATOR and not is_workspace(launch.context_id),
+            "gallery": not is_workspace(launch.context_id),
+        }
+        return "selector", access, {"deep_link": link}
 
     def _ancestors(self) -> list[str]:
-        """Origins of the registered platforms: only they may frame us."""
-        origins = []
-        for platform in store.list_platforms(self._db):
-            for url in (platform.issuer, platform.auth_login_url):
-                parts = urlsplit(url)
-                if parts.scheme in ("http", "https") and parts.netloc:
-                    origins.append(f"{parts.scheme}://{parts.netloc}")
-        return origins
+        return ancestors(self._db)
+
+    # -- deep linking ------------------------------------------------------------------------------------------
+
+    def deep_link(self) -> Response:
+        """The selector's answer (a form of our own page): signed, and sent on to the platform."""
+        form = request.form
+        access = tokens.check_token(self._db, form.get("token", ""))
+        link_id = form.get("deep_link", "")[:200]
+        asked = deeplinks.find_deep_link(self._db, link_id)
+        if (
+            access is None
+            or asked is None
+            or (asked.person_id, asked.course_id) != (access.person_id, access.course_id)
+        ):
+            return self._refuse(
+                LaunchRefused(
+                    "deep_link", "This page waited too long or was used already.", "insert from the LMS again"
+                )
+            )
+        platform = store.get_platform(self._db, asked.platform_id)
+        try:
+            chosen = json.loads(form.get("items", "[]")[:100_000])
+            items = content_items(self._deps, access, asked, chosen)
+        except (ValueError, RecursionError):
+            return self._refuse(
+                LaunchRefused(
+                    "deep_link", "What was chosen could not be read.", "the selector's items are odd"
+                )
+            )
+        except DomainError as error:
+            return self._refuse(LaunchRefused(error.code, error.message, "choose something else"))
+        if platform is None or not deeplinks.use_deep_link(self._db, link_id):
+            return self._refuse(
+                LaunchRefused("deep_link", "This page was used already.", "insert from the LMS again")
+            )
+        note = "" if items else "Nothing was chosen."
+        url, fields = deeplinking.answer(self._db, platform, asked, items, note)
+        log.info("lti.deep_linked platform_id=%d items=%d", platform.id, len(items))
+        return pages.send(url, fields, self._ancestors())
+
+    # -- registration ------------------------------------------------------------------------------------------
+
+    def register(self) -> Response:
+        """The address that an LMS opens with ``openid_configuration`` and ``registration_token``."""
+        try:
+            platform = registration.register(self._db, self._deps.base_url, request.args.to_dict())
+        except LaunchRefused as refused:
+            return self._refuse(refused)
+        return pages.registered(registration.TITLES[platform.app][0], self._ancestors())
 
     def jwks(self) -> Response:
-        answer = jsonify({"keys": [key.public_jwk for key in store.tool_keys(self._db)]})
+        answer = jsonify(keys.keyset(self._db))
         answer.headers["Cache-Control"] = "public, max-age=300"
         return answer
 
     def config(self) -> Response:
         """The addresses an administrator pastes into the LMS."""
-        base = self._deps.base_url
-        urls = {"login": f"{base}/lti/login", "launch": f"{base}/lti/launch", "jwks": f"{base}/lti/jwks.json"}
-        return jsonify({"title": "Sideroom", "urls": urls})
-
-    # -- the lobby's part of the page API ----------------------------------------------------------------------
-
-    def _access(self) -> Access:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        found = tokens.check_token(self._db, token.strip()) if scheme.lower() == "bearer" else None
-        if found is None:
-            raise DomainError("unauthenticated")
-        return found
-
-    def lobby(self) -> Response:
-        """Who is there now; polled by the lobby while it is visible."""
-        access = self._access()
-        course = people.get_course(self._db, access.course_id)
-        session_id = self._deps.rooms.live_session(access.course_id, access.room_key)
-        body: dict[str, object] = {
-            "room": {"title": access.room_title, "course_title": course.title if course else ""},
-            "live": session_id is not None,
-            "people": [],
-            "breakout": {"status": "none", "ends_at": None},
-            "recordings": library_store.count_mine(self._db, access.person_id),
-            "role": access.role.value,
-            "slack": {
-                "enabled": self._deps.slack_enabled,
-                "linked": slack.link_of(self._db, access.person_id) is not None,
-            },
-        }
-        if session_id is not None:
-            state = self._deps.rooms.state(session_id)
-            body["people"] = [
-                {"name": p.name, "role": p.role.value, "room": state.rooms[p.room_id].name}
-                for p in state.people.values()
-                if p.online and p.room_id in state.rooms
-            ]
-            ends_at = state.breakout.ends_at
-            body["breakout"] = {
-                "status": state.breakout.status.value,
-                "ends_at": ends_at.isoformat() if ends_at is not None else None,
-            }
-        return jsonify(body)
-
-    def handoff(self) -> Response:
-        """A one-time code that opens the room in a window of its own."""
-        access = self._access()
-        course = people.get_course(self._db, access.course_id)
-        if course is None or is_workspace(course.context_id):
-            raise DomainError("not_allowed", "There is no room here. Open it from a course page.")
-        code = tokens.issue_handoff(self._db, access)
-        return jsonify(
-            {
-                "url": f"{self._deps.base_url}/room?code={code}",
-                "expires_s": int(tokens.HANDOFF_LIFE.total_seconds()),
-            }
-        )
-
-    def slack_code(self) -> Response:
-        access = self._access()
-        if not self._deps.slack_enabled:
-            raise DomainError("not_allowed", "Slack is not set up here.")
-        return jsonify({"code": slack.issue_code(self._db, access.person_id), "expires_s": 600})
-
-    def slack_unlink(self) -> tuple[str, int]:
-        slack.unlink_person(self._db, self._access().person_id)
-        return "", 204
-
-    # -- the room's window -------------------------------------------------------------------------------------
-
-    def redeem(self) -> BaseResponse:
-        """``/room?code=…``: use the one-time code up, open the session, and go to its page."""
-        found = tokens.redeem_handoff(self._db, request.args.get("code", "")[:200])
-        if isinstance(found, str):
-            log.warning("room.handoff_refused reason=%s", found)
-            return _closed_door(found)
-        session_id = self._session_of(found)
-        access = replace(found, session_id=session_id)
-        token = tokens.issue_token(self._db, access)
-        answer = redirect(f"/room/{session_id}")
-        # A cookie a room: two rooms may be open side by side.
-        answer.set_cookie(
-            COOKIE,
-            token,
-            max_age=COOKIE_LIFE_S,
-            secure=self._deps.secure,
-            httponly=True,
-            samesite="Lax",
-            path=f"/room/{session_id}",
-        )
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-    def _session_of(self, access: Access) -> SessionId:
-        course = people.get_course(self._db, access.course_id)
-        title = course.title if course is not None else ""
-        return self._deps.rooms.open_session(
-            CourseId(access.course_id), title, access.room_title or "Room", access.room_key
-        )
-
-    def room(self, session_id: str) -> BaseResponse:
-        """The room's page; a reload comes back here by the cookie."""
-        access = tokens.check_token(self._db, request.cookies.get(COOKIE, ""))
-        if access is None or access.kind != "room":
-            return _closed_door("unauthenticated")
-        now_live = self._session_of(access)
-        if now_live != session_id or access.session_id != now_live:
-            if access.session_id != session_id and session_id != now_live:
-                return _closed_door("other")
-            # The meeting ended meanwhile: the course's new one, in the same window.
-            access = replace(access, session_id=now_live)
-        token = tokens.issue_token(self._db, access)
-        boot: Mapping[str, object] = {
-            "page": "room",
-            "token": token,
-            "ws_url": "/ws",
-            "session_id": now_live,
-            "person": {"name": access.name, "person_id": access.person_id},
-            "course": {"title": self._deps.rooms.state(now_live).course_title},
-            "role": access.role.value,
-            "base_url": self._deps.base_url,
-            "locale": _locale(self._db, access.person_id),
-        }
-        return shell.page(
-            self._deps.web_dist, "room", access.room_title or "Room", boot, ancestors=(), media=True
-        )
+        return jsonify({"title": "Sideroom", "urls": registration.addresses(self._deps.base_url)})
 
 
-def _locale(db: Database, person_id: str) -> str:
-    person = people.get_person(db, person_id)
-    return (person.locale if person is not None else "") or "en"
-
-
-def _closed_door(reason: str) -> Response:
-    texts = {
-        "used": "This link was used already. Each link opens the room once.",
-        "expired": "This link waited too long; it is good for one minute.",
-        "unknown": "This link is not known here.",
-        "other": "This is another meeting than the one you opened.",
-        "unauthenticated": "Your way into this room has expired.",
-    }
-    return shell.message(
-        texts[reason], "Go back to the course page and press Open room again.", status=403, ancestors=()
-    )
+def _name_in(token: str) -> str:
+    """The name a token claims, only to ask “is this you?”: the token is checked after the answer."""
+    try:
+        body = jwt.decode(token, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return ""
+    name = body.get("name")
+    return name.strip()[:100] if isinstance(name, str) else ""

@@ -1,17 +1,18 @@
 """Login and launch on top of pylti1p3, with its gaps closed (ADR 0004). Must not know of pages.
 
-Closed here: state and nonce are one-use rows bound to each other and to the registration (no cookie needed); exp, iat
-and sub are required with 60 s leeway; a token older than 10 minutes is refused; aud and azp are checked whole; the
-target must be ours; an unknown key id fetches the keyset anew, rate limited; new deployments by policy.
+Closed here: state and nonce are one-use rows bound to each other and to the registration; exp, iat and sub are required
+with 60 s leeway; a token older than 10 minutes is refused; aud and azp are checked whole; the target must be ours; an
+unknown key id fetches the keyset anew, rate limited; new deployments by policy; messages by ``lti.messages``.
 """
 
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,8 +23,9 @@ from pylti1p3.exception import LtiException
 from pylti1p3.message_launch import MessageLaunch
 from pylti1p3.registration import Registration
 
-from lti import claims
-from lti.roles import is_workspace, map_role, role_list
+from lti import claims, messages
+from lti.errors import LaunchRefused
+from lti.roles import RoleKind, is_workspace, kind_of, role_list, role_of
 from models.store import lti as store
 from models.store.access import hash_secret
 from models.store.database import Database
@@ -33,27 +35,15 @@ from models.values import Role
 LEEWAY_S = 60
 MAX_AGE_S = 600
 FETCH_TIMEOUT_S = 3
-RESOURCE_LINK = "LtiResourceLinkRequest"
-DEEP_LINKING = "LtiDeepLinkingRequest"
 MAX_TEXT = 300
-
-
-class LaunchRefused(Exception):
-    """A launch or login that is not accepted. ``code`` names the case; ``hint`` is for the administrator.
-
-    Neither holds anything out of the token.
-    """
-
-    def __init__(self, code: str, what: str, hint: str) -> None:
-        self.code = code
-        self.what = what
-        self.hint = hint
-        super().__init__(f"{code}: {what}")
+MAX_TOKEN_CHARS = 100_000
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
+_FRAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What we take from a valid launch."""
+    """What we take from a valid launch. ``role`` is that of our table; a course may have its own (``role_of``)."""
 
     platform: Platform
     sub: str
@@ -65,17 +55,37 @@ class Launch:
     resource_link_id: str
     resource_title: str
     role: Role
+    role_kind: RoleKind
     lms_roles: list[str]
     nrps_url: str
     message_type: str
     return_url: str
+    deployment_id: str
+    custom: dict[str, str]
+    body: Mapping[str, Any] = field(repr=False)
+    """All claims, for what only one part reads (services, deep linking settings)."""
 
 
 # -- login -----------------------------------------------------------------------------------------------------
 
 
-def begin(db: Database, params: Mapping[str, str], base_url: str) -> tuple[str, str]:
-    """OIDC third-party login: returns the address to go to (the platform's) and the new state. Raises LaunchRefused."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A login under way. ``url``: where the browser goes next, at the platform.
+
+    ``browser`` is the secret by which the browser is known again at the launch; ``storage_target`` names the platform's
+    frame that keeps it where cookies are blocked (empty: none), ``storage_origin`` is that frame's origin.
+    """
+
+    url: str
+    state: str
+    browser: str
+    storage_target: str
+    storage_origin: str
+
+
+def begin(db: Database, params: Mapping[str, str], base_url: str, browser: str = "") -> Begun:
+    """OIDC third-party login. ``browser`` is the secret of an earlier login's cookie, if any. Raises LaunchRefused."""
     issuer = params.get("iss", "")
     hint = params.get("login_hint", "")
     if not issuer or not hint:
@@ -84,12 +94,15 @@ def begin(db: Database, params: Mapping[str, str], base_url: str) -> tuple[str, 
         )
     platform = _platform_for_login(db, issuer, params.get("client_id", ""))
     target = params.get("target_link_uri", "") or f"{base_url}/lti/launch"
-    if not _is_ours(target, base_url):
+    if not messages.is_ours(target, base_url):
         raise LaunchRefused(
-            "wrong_target", "The tool's address in the LMS is not ours.", "target_link_uri is on another host"
+            "wrong_target", "The tool's address in the LMS is not ours.", "target_link_uri is not ours"
         )
     state, nonce = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    store.begin_login(db, platform.id, state, nonce, target)
+    browser = browser if _SECRET.fullmatch(browser) else secrets.token_urlsafe(32)
+    storage = params.get("lti_storage_target", "")
+    storage = storage if _FRAME.fullmatch(storage) else ""
+    store.begin_login(db, platform.id, state, nonce, target, browser, storage)
     query = {
         "scope": "openid",
         "response_type": "id_token",
@@ -103,8 +116,10 @@ def begin(db: Database, params: Mapping[str, str], base_url: str) -> tuple[str, 
     }
     if params.get("lti_message_hint"):
         query["lti_message_hint"] = params["lti_message_hint"]
-    join = "&" if urlsplit(platform.auth_login_url).query else "?"
-    return f"{platform.auth_login_url}{join}{urlencode(query)}", state
+    parts = urlsplit(platform.auth_login_url)
+    join = "&" if parts.query else "?"
+    url = f"{platform.auth_login_url}{join}{urlencode(query)}"
+    return Begun(url, state, browser, storage, f"{parts.scheme}://{parts.netloc}")
 
 
 def _platform_for_login(db: Database, issuer: str, client_id: str) -> Platform:
@@ -124,11 +139,6 @@ def _platform_for_login(db: Database, issuer: str, client_id: str) -> Platform:
             "several registrations, login without client_id",
         )
     return platforms[0]
-
-
-def _is_ours(url: str, base_url: str) -> bool:
-    theirs, ours = urlsplit(url), urlsplit(base_url)
-    return (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc) and theirs.path.startswith("/lti/")
 
 
 # -- launch ----------------------------------------------------------------------------------------------------
@@ -156,6 +166,9 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         self._db = db
         self._base_url = base_url
         self.platform: Platform | None = None
+        self.message_type = ""
+        self.signed: dict[str, Any] = {}
+        """The claims, once the signature was found good."""
         self._login: store.Login | None = None
 
     def _get_request_param(self, key: str) -> str:
@@ -265,6 +278,7 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
                 "This page waited too long.",
                 "the token is older than 10 minutes; compare both clocks",
             )
+        self.signed = data
         return self
 
     def save_launch_data(self) -> _Launch:
@@ -315,22 +329,7 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
             )
         if not isinstance(body.get("sub"), str) or not body["sub"]:
             raise LaunchRefused("sub", "The LMS did not say who you are.", "sub is missing")
-        target = body.get(claims.TARGET_LINK_URI)
-        if body.get(claims.MESSAGE_TYPE) == RESOURCE_LINK and not (
-            isinstance(target, str) and _is_ours(target, self._base_url)
-        ):
-            raise LaunchRefused(
-                "wrong_target", "The tool's address in the LMS is not ours.", "target_link_uri is not ours"
-            )
-        if isinstance(body[claims.ROLES], str):
-            # The library's validators insist on a list; some platforms send one string.
-            self._jwt["body"][claims.ROLES] = role_list(body[claims.ROLES])
-        try:
-            super().validate_message()
-        except LtiException as error:
-            raise LaunchRefused(
-                "message", "The LMS sent a message we cannot use.", str(error)[:MAX_TEXT]
-            ) from error
+        self.message_type = messages.check(body, self._base_url)
         return self
 
 
@@ -376,18 +375,21 @@ def _fetch_keyset(url: str) -> dict[str, Any]:
 
 def finish(db: Database, form: Mapping[str, str], base_url: str) -> Launch:
     """Check a launch (the POST with ``id_token`` and ``state``) and read it. Raises LaunchRefused."""
-    if len(form.get("id_token", "")) > 100_000:
+    if len(form.get("id_token", "")) > MAX_TOKEN_CHARS:
         raise LaunchRefused("token", "The LMS sent an unusable token.", "id_token over 100,000 characters")
     launch = _Launch(db, form, base_url)
     try:
         launch.validate()
+    except LaunchRefused as refused:
+        refused.return_url = _return_url(launch.signed)
+        raise
     except LtiException as error:
         raise LaunchRefused("token", "The LMS sent an unusable token.", str(error)[:MAX_TEXT]) from error
     assert launch.platform is not None
-    return _read(launch.platform, launch.body)
+    return _read(launch.platform, launch.body, launch.message_type)
 
 
-def _read(platform: Platform, body: Mapping[str, Any]) -> Launch:
+def _read(platform: Platform, body: Mapping[str, Any], message_type: str) -> Launch:
     context = _object(body, claims.CONTEXT)
     link = _object(body, claims.RESOURCE_LINK)
     roles = role_list(body.get(claims.ROLES))
@@ -395,22 +397,37 @@ def _read(platform: Platform, body: Mapping[str, Any]) -> Launch:
     name = _text(body, "name") or " ".join(
         filter(None, (_text(body, "given_name"), _text(body, "family_name")))
     )
+    kind = kind_of(roles, context_id, _object(body, claims.SAKAI))
+    locale = _text(body, "locale") or _text(_object(body, claims.PRESENTATION), "locale")
     return Launch(
         platform=platform,
         sub=str(body["sub"])[:MAX_TEXT],
         name=name,
         email=_text(body, "email"),
-        locale=_text(body, "locale").replace("_", "-"),
+        locale=locale.replace("_", "-"),
         context_id=context_id,
         context_title=_text(context, "title") or _text(context, "label") or "Course",
         resource_link_id="" if is_workspace(context_id) else _text(link, "id"),
         resource_title=_text(link, "title"),
-        role=map_role(roles, context_id, _object(body, claims.SAKAI)),
+        role=role_of(kind),
+        role_kind=kind,
         lms_roles=roles[:20],
         nrps_url=_text(_object(body, claims.NRPS), "context_memberships_url"),
-        message_type=_text(body, claims.MESSAGE_TYPE),
-        return_url=_text(_object(body, claims.PRESENTATION), "return_url"),
+        message_type=message_type,
+        return_url=_return_url(body),
+        deployment_id=str(body[claims.DEPLOYMENT_ID]),
+        custom={k: v for k, v in _object(body, claims.CUSTOM).items() if isinstance(v, str)},
+        body=body,
     )
+
+
+def _return_url(body: Mapping[str, Any]) -> str:
+    """Where the platform wants people back; only web addresses."""
+    value = _object(body, claims.PRESENTATION).get("return_url")
+    if not isinstance(value, str) or len(value) > 2000 or not _is_text(value):
+        return ""
+    parts = urlsplit(value)
+    return value if parts.scheme in ("http", "https") and parts.hostname else ""
 
 
 def _object(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:

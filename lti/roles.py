@@ -6,14 +6,58 @@ A role in a My Workspace context (Sakai: id ``~user``) grants nothing: there eve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
 from lti import claims
 from models.values import Role
 
-_MODERATORS = frozenset({"instructor", "teachingassistant", "contentdeveloper", "administrator", "manager"})
-_SAKAI_MODERATORS = frozenset({"maintain", "instructor", "teaching assistant", "admin"})
-_SAKAI_PARTICIPANTS = frozenset({"access", "student", "learner"})
+
+class RoleKind(StrEnum):
+    """What somebody is in a course, as far as we tell apart; ``role_of`` says what that means here."""
+
+    ADMINISTRATOR = "administrator"
+    INSTRUCTOR = "instructor"
+    ASSISTANT = "assistant"
+    DEVELOPER = "developer"
+    MENTOR = "mentor"
+    LEARNER = "learner"
+    OTHER = "other"
+
+
+DEFAULTS: Final[dict[RoleKind, Role]] = {
+    RoleKind.ADMINISTRATOR: Role.MODERATOR,
+    RoleKind.INSTRUCTOR: Role.MODERATOR,
+    RoleKind.ASSISTANT: Role.MODERATOR,
+    RoleKind.DEVELOPER: Role.MODERATOR,
+    RoleKind.MENTOR: Role.PARTICIPANT,
+    RoleKind.LEARNER: Role.PARTICIPANT,
+    RoleKind.OTHER: Role.PARTICIPANT,
+}
+SETTABLE: Final = (RoleKind.ASSISTANT, RoleKind.DEVELOPER, RoleKind.MENTOR, RoleKind.LEARNER)
+"""What a course may decide for itself. Its teachers and the LMS's administrators always moderate."""
+
+_RANK: Final = tuple(RoleKind)
+_WORDS: Final = {
+    "administrator": RoleKind.ADMINISTRATOR,
+    "manager": RoleKind.ADMINISTRATOR,
+    "instructor": RoleKind.INSTRUCTOR,
+    "teachingassistant": RoleKind.ASSISTANT,
+    "contentdeveloper": RoleKind.DEVELOPER,
+    "mentor": RoleKind.MENTOR,
+    "learner": RoleKind.LEARNER,
+    "student": RoleKind.LEARNER,
+}
+_SAKAI: Final = {
+    "admin": RoleKind.ADMINISTRATOR,
+    "maintain": RoleKind.INSTRUCTOR,
+    "instructor": RoleKind.INSTRUCTOR,
+    "teaching assistant": RoleKind.ASSISTANT,
+    "access": RoleKind.LEARNER,
+    "student": RoleKind.LEARNER,
+    "learner": RoleKind.LEARNER,
+}
+_ADMINS: Final = (claims.SYSTEM + "Administrator", claims.SYSTEM + "SysAdmin")
 
 
 def is_workspace(context_id: str) -> bool:
@@ -30,32 +74,51 @@ def role_list(value: Any) -> list[str]:
     return []
 
 
-def map_role(roles: Iterable[str], context_id: str, sakai: Mapping[str, Any] | None = None) -> Role:
-    """Our role in this course; nobody knows better than the course itself, so system roles count only as admin.
+def map_role(
+    roles: Iterable[str],
+    context_id: str,
+    sakai: Mapping[str, Any] | None = None,
+    course: Mapping[str, Any] | None = None,
+) -> Role:
+    """Our role in this course. ``course`` is the course's own table (``role_of``)."""
+    return role_of(kind_of(roles, context_id, sakai), course)
+
+
+def kind_of(roles: Iterable[str], context_id: str, sakai: Mapping[str, Any] | None = None) -> RoleKind:
+    """What somebody is here; nobody knows better than the course itself, so system roles count only as admin.
 
     Sakai's own ``sakai_role`` decides when it is a known one: it tells a teaching assistant apart most surely.
     """
     if is_workspace(context_id):
-        return Role.PARTICIPANT
+        return RoleKind.OTHER
     roles = list(roles)
-    own = str((sakai or {}).get("sakai_role", "")).strip().lower()
-    if own in _SAKAI_MODERATORS or any(_is_admin(role) for role in roles):
-        return Role.MODERATOR
-    if own in _SAKAI_PARTICIPANTS:
-        return Role.PARTICIPANT
-    return Role.MODERATOR if any(_is_moderator(role) for role in roles) else Role.PARTICIPANT
+    if any(role in _ADMINS for role in roles):
+        return RoleKind.ADMINISTRATOR
+    own = _SAKAI.get(str((sakai or {}).get("sakai_role", "")).strip().lower())
+    if own is not None:
+        return own
+    return min((_kind(role) for role in roles), key=_RANK.index, default=RoleKind.OTHER)
 
 
-def _is_admin(role: str) -> bool:
-    return role in (claims.SYSTEM + "Administrator", claims.SYSTEM + "SysAdmin")
+def role_of(kind: RoleKind, course: Mapping[str, Any] | None = None) -> Role:
+    """Our role for a kind: the course's own choice where it may choose, else the default."""
+    chosen = (course or {}).get(kind.value) if kind in SETTABLE else None
+    if chosen in (Role.MODERATOR.value, Role.PARTICIPANT.value):
+        return Role(chosen)
+    return DEFAULTS[kind]
 
 
-def _is_moderator(role: str) -> bool:
+def _kind(role: str) -> RoleKind:
     """Full URIs of the membership vocabulary (also Sakai's ``#Instructor#TeachingAssistant``) and short names.
 
-    Only the principal role counts: ``membership/Learner#Instructor`` is a kind of learner (LTI Core 1.3 A.2.3).
+    The principal role counts (``membership/Learner#Instructor`` is a kind of learner, LTI Core 1.3 A.2.3), but for the
+    teaching assistant, who is a kind of instructor with a table row of its own.
     """
     for prefix in (claims.MEMBERSHIP, claims.MEMBERSHIP_SUB):
         if role.startswith(prefix):
-            return role[len(prefix) :].replace("#", "/").split("/")[0].lower() in _MODERATORS
-    return ":" not in role and role.replace(" ", "").lower() in _MODERATORS
+            principal, _, sub = role[len(prefix) :].replace("#", "/").partition("/")
+            words = (principal.lower(), sub.lower())
+            if words[0] == "instructor" and words[1].startswith("teachingassistant"):
+                return RoleKind.ASSISTANT
+            return _WORDS.get(words[0], RoleKind.OTHER)
+    return RoleKind.OTHER if ":" in role else _WORDS.get(role.replace(" ", "").lower(), RoleKind.OTHER)

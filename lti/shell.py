@@ -80,30 +80,53 @@ def page(
 
 
 def message(
-    title: str, text: str, *, status: int, detail: str = "", ancestors: Iterable[str] = ("*",)
+    title: str,
+    text: str,
+    *,
+    status: int,
+    detail: str = "",
+    link: tuple[str, str] | None = None,
+    ancestors: Iterable[str] = ("*",),
 ) -> Response:
-    """A plain page that says what happened and what to do; no script at all."""
+    """A plain page that says what happened and what to do; no script at all. ``link``: address and label."""
     nonce = secrets.token_urlsafe(16)
-    style = (
-        ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;min-height:100vh;"
-        "place-content:center;padding:24px}main{max-width:36rem}h1{font-size:20px}p.detail{font-size:14px;opacity:.8}"
-    )
+    back = f'<p><a href="{html.escape(link[0])}">{html.escape(link[1])}</a></p>' if link else ""
     more = f'<p class="detail">{html.escape(detail)}</p>' if detail else ""
-    document = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{html.escape(title)}</title><link rel="icon" href="data:,"><style nonce="{nonce}">{style}</style></head>'
-        f"<body><main><h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>{more}</main></body></html>"
+    body = f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>{back}{more}"
+    return secured(plain(title, body, nonce), status, nonce, ancestors, False)
+
+
+def plain(title: str, body: str, nonce: str, head: str = "") -> str:
+    """A document without the client's files; ``body`` and ``head`` are HTML already."""
+    style = (
+        ":root{color-scheme:light dark;--accent:#1a5fb4;--on:#fff}@media (prefers-color-scheme:dark){:root{--accent:#78aeed;--on:#0d1b2a}}"
+        "body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;min-height:100vh;place-content:center;padding:24px;box-sizing:border-box}"
+        "main{max-width:36rem;overflow-wrap:anywhere}h1{font-size:20px}p.detail{font-size:14px;opacity:.8}a{color:var(--accent)}"
+        "button{font:inherit;font-weight:500;min-height:40px;padding:8px 16px;border:0;border-radius:8px;background:var(--accent);color:var(--on);cursor:pointer}"
+        ":focus-visible{outline:3px solid var(--accent);outline-offset:2px}"
     )
-    return secured(document, status, nonce, ancestors, False)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{html.escape(title)}</title><link rel="icon" href="data:,">{head}<style nonce="{nonce}">{style}</style></head>'
+        f"<body><main>{body}</main></body></html>"
+    )
 
 
-def secured(document: str, status: int, nonce: str, ancestors: Iterable[str], media: bool) -> Response:
-    """The answer with its policy headers. Never cached: pages carry tokens."""
+def secured(
+    document: str,
+    status: int,
+    nonce: str,
+    ancestors: Iterable[str],
+    media: bool,
+    *,
+    form_action: str = "'self'",
+) -> Response:
+    """The answer with its policy headers. Never cached: pages carry tokens. ``form_action``: where forms may go."""
     frames = " ".join(dict.fromkeys(ancestors)) or "'none'"
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
         "img-src 'self' data: blob:; media-src 'self' blob: mediastream:; font-src 'self'; connect-src 'self'; "
-        f"base-uri 'none'; form-action 'self'; frame-ancestors {frames}"
+        f"base-uri 'none'; form-action {form_action}; frame-ancestors {frames}"
     )
     answer = Response(document, status, mimetype="text/html")
     answer.headers["Content-Security-Policy"] = policy

@@ -66,10 +66,11 @@ class DeploymentRow(SQLModel, table=True):
 
 
 class ToolKeyRow(SQLModel, table=True):
-    """Our signing keys; the newest active one signs, all unexpired ones stand in our JWKS."""
+    """Our signing keys. ``state``: signing | next | retired; a retired one stays in our JWKS for a while."""
 
     __tablename__ = "tool_key"
     kid: str = Field(primary_key=True)
+    state: str = "signing"
     private_pem: str
     public_jwk: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
@@ -84,8 +85,56 @@ class LtiStateRow(SQLModel, table=True):
     nonce_hash: str = Field(unique=True)
     platform_id: int = Field(foreign_key="platform.id")
     target_link_uri: str
+    browser_hash: str = ""
+    """Of the secret that the browser got with the login, in a cookie or in the platform's storage."""
+    storage_target: str = ""
+    """Where the platform keeps data for us (``lti_storage_target``); empty: nowhere."""
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
     used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class LtiInviteRow(SQLModel, table=True):
+    """A one-time link with which an administrator's LMS may register itself as a platform."""
+
+    __tablename__ = "lti_invite"
+    code_hash: str = Field(primary_key=True)
+    app: str
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class DeepLinkRow(SQLModel, table=True):
+    """A deep linking request that waits for its answer: what the platform asked for, for one person and one use."""
+
+    __tablename__ = "deep_link"
+    id_hash: str = Field(primary_key=True)
+    platform_id: int = Field(foreign_key="platform.id")
+    deployment_id: str
+    course_id: str
+    person_id: str
+    settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class CourseRoomRow(SQLModel, table=True):
+    """A named room of a course besides its first one, made by inserting it as a link. ``room_key`` is never empty."""
+
+    __tablename__ = "course_room"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    room_key: str = Field(primary_key=True)
+    title: str
+    settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class MediaShareRow(SQLModel, table=True):
+    """A media entry that a link in another course shows: that course's members may see it."""
+
+    __tablename__ = "media_share"
+    entry_id: str = Field(primary_key=True, foreign_key="media_entry.id", ondelete="CASCADE")
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class PersonRow(SQLModel, table=True):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from server import cli_admin, logs
+from server import cli_admin, cli_lti, logs
 from server.settings import SettingsError, load, prepare
 
 SCOPES = ("recordings:read", "recordings:write", "commands")
@@ -49,20 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     selftest.set_defaults(run=_selftest)
     migrate = commands.add_parser("migrate", help="bring the database to this version")
     migrate.set_defaults(run=_migrate)
-    lti = commands.add_parser("lti", help="LTI platforms").add_subparsers(
-        title="lti", metavar="ACTION", required=True
-    )
-    add = lti.add_parser("add", help="register a platform's tool by hand")
-    for name in ("issuer", "client-id", "auth-url", "token-url", "jwks-url"):
-        add.add_argument(f"--{name}", required=True)
-    add.add_argument(
-        "--app", choices=("room", "gallery", "mymedia"), default="room", help="which tool it opens"
-    )
-    add.add_argument("--name", default="")
-    add.add_argument("--deployment", action="append", default=[], help="allowed deployment id (repeatable)")
-    add.set_defaults(run=_lti_add)
-    lti.add_parser("list", help="list the registered platforms").set_defaults(run=_lti_list)
-    lti.add_parser("urls", help="print the addresses to paste into the LMS").set_defaults(run=_lti_urls)
+    cli_lti.add_parser(commands)
     cli_admin.add_parser(commands)
     keys = commands.add_parser("key", help="API keys of integrators").add_subparsers(
         title="key", metavar="ACTION", required=True
@@ -137,43 +124,6 @@ def _selftest(args: argparse.Namespace) -> int:
 def _migrate(_args: argparse.Namespace) -> int:
     _database().close()
     print("The database is up to date.")
-    return 0
-
-
-def _lti_add(args: argparse.Namespace) -> int:
-    from models.store.lti import add_platform
-
-    platform = add_platform(
-        _database(),
-        issuer=args.issuer,
-        client_id=args.client_id,
-        auth_login_url=args.auth_url,
-        auth_token_url=args.token_url,
-        jwks_url=args.jwks_url,
-        app=args.app,
-        name=args.name,
-        deployments=args.deployment,
-    )
-    print(f"Registered platform {platform.id}: {args.issuer} as {args.client_id} for {args.app}.")
-    return 0
-
-
-def _lti_list(_args: argparse.Namespace) -> int:
-    from models.store.lti import list_platforms
-
-    for platform in list_platforms(_database()):
-        print(f"{platform.id}\t{platform.app}\t{platform.issuer}\t{platform.client_id}")
-    return 0
-
-
-def _lti_urls(_args: argparse.Namespace) -> int:
-    settings = prepare(load())
-    for name, path in (
-        ("Login (OIDC initiation)", "/lti/login"),
-        ("Launch and redirect URL", "/lti/launch"),
-        ("Keyset (JWKS)", "/lti/jwks.json"),
-    ):
-        print(f"{name:26} {settings.base_url.rstrip('/')}{path}")
     return 0
 
 

@@ -16,8 +16,8 @@ from bot.notify import Notifier
 from bot.outbox import Outbox
 from bot.settings import BotSettings
 from bot.web import create_blueprint as bot_blueprint
-from lti.app import LtiDeps
 from lti.app import create_blueprint as lti_blueprint
+from lti.deps import LtiDeps
 from lti.shell import message, page
 from media.plane import EmbeddedPlane
 from models.store.database import Database
@@ -136,7 +136,15 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack_app
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.register_blueprint(
         lti_blueprint(
-            LtiDeps(db, rooms, settings.base_url.rstrip("/"), settings.web_dist, settings.slack_enabled)
+            LtiDeps(
+                db,
+                rooms,
+                settings.base_url.rstrip("/"),
+                settings.web_dist,
+                settings.slack_enabled,
+                link_key=settings.key("lti-links"),
+                library_root=settings.library_dir,
+            )
         )
     )
     for blueprint in api_blueprints(

@@ -13,8 +13,10 @@ from urllib.parse import urlencode
 import jwt
 from flask import Flask, Response, abort, jsonify, request
 
-from sandbox.lms import claims, keys, pages
-from sandbox.lms.world import PEOPLE, ROLE_CLAIMS, TOOLS, Person, Site, Tool, site_of
+from sandbox.lms import claims, inserting, keys, pages, registration
+from sandbox.lms.inserting import FLOWS, NotInserted
+from sandbox.lms.state import Item, Platform
+from sandbox.lms.world import PEOPLE, ROLE_CLAIMS, Person, Site, Tool, site_of
 
 NRPS_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
 TOKEN_LIFE_S = 3600
@@ -39,6 +41,9 @@ def create_app(server: str, tool_url: str, data: Path) -> Flask:
     """The platform. ``server``: its own address (also the issuer); ``tool_url``: where Sideroom is."""
     app = Flask(__name__, static_folder=None)
     key = keys.load_or_make(data)
+    platform = Platform(server, tool_url, key)
+    app.extensions["practice_lms"] = platform
+    registration.add_routes(app, platform)
     tokens = _Tokens()
 
     def person() -> Person:
@@ -69,21 +74,88 @@ def create_app(server: str, tool_url: str, data: Path) -> Flask:
     def tool(site_key: str, tool_key: str) -> str:
         who = person()
         site = place(site_key, who)
-        if tool_key not in TOOLS:
+        chosen = platform.tools.get(tool_key)
+        if chosen is None:
             abort(404)
-        src = f"/access/lti/site/{site.key}/content:{TOOLS[tool_key].content}?as={who.key}"
-        return pages.tool_page(who, site, tool_key, src)
+        src = f"/access/lti/site/{site.key}/content:{chosen.content}?as={who.key}"
+        return pages.tool_page(who, site, chosen, src, frame())
+
+    @app.get("/site/<site_key>/item/<int:content>")
+    def item(site_key: str, content: int) -> str:
+        """An inserted link, as Lessons shows it."""
+        who = person()
+        site = place(site_key, who)
+        found = platform.items.get(content)
+        if found is None or found.site != site.key:
+            abort(404)
+        src = f"/access/lti/site/{site.key}/content:{content}?as={who.key}"
+        return pages.item_page(who, site, found.title, src, frame())
+
+    @app.get("/site/<site_key>/lessons")
+    def lessons(site_key: str) -> str:
+        who = person()
+        site = place(site_key, who)
+        return pages.lessons(who, site, [i for i in platform.items.values() if i.site == site.key])
+
+    @app.get("/site/<site_key>/insert/<flow>")
+    def insert(site_key: str, flow: str) -> str:
+        """Lessons, the editor or Assignments with the tool's selector in a frame."""
+        who = person()
+        site = place(site_key, who)
+        chosen = platform.tools.get(request.args.get("tool", "selector"))
+        if flow not in FLOWS or chosen is None:
+            abort(404)
+        src = f"/access/lti/site/{site.key}/tool:{chosen.content}?flow={flow}&as={who.key}"
+        return pages.item_page(who, site, f"Insert into {flow}", src, frame())
 
     @app.get("/access/lti/site/<site_key>/content:<int:content>")
     def content(site_key: str, content: int) -> str:
         who = person()
         site = place(site_key, who)
-        chosen = next((t for t in TOOLS.values() if t.content == content), None)
+        found = platform.items.get(content)
+        if found is not None and found.site != site.key:
+            abort(404)
+        chosen = found.tool if found is not None else platform.tool_of(content)
         if chosen is None:
             abort(404)
         if "state" in request.args:
-            return _launch(who, site, chosen)
+            nonce = request.args.get("nonce", "")
+            return _launch(claims.id_token_claims(server, tool_url, who, site, chosen, nonce, found))
         path = f"/access/lti/site/{site.key}/content:{content}?as={who.key}"
+        return _login(path, chosen, found)
+
+    @app.get("/access/lti/site/<site_key>/tool:<int:content>")
+    def deep_link(site_key: str, content: int) -> str:
+        who = person()
+        site = place(site_key, who)
+        chosen = platform.tool_of(content)
+        flow = request.args.get("flow", "")
+        if chosen is None or flow not in FLOWS:
+            abort(404)
+        if "state" in request.args:
+            wanted = inserting.settings_claim(platform, site, chosen, flow)
+            nonce = request.args.get("nonce", "")
+            return _launch(claims.deep_linking_claims(server, tool_url, who, site, chosen, nonce, wanted))
+        path = f"/access/lti/site/{site.key}/tool:{content}?flow={flow}&as={who.key}"
+        return _login(path, chosen, None)
+
+    @app.post("/imsoidc/lti13/resigncontentitem")
+    def inserted() -> tuple[str, int]:
+        chosen = platform.tool_of(request.args.get("tool_id", 0, type=int))
+        if chosen is None:
+            abort(404)
+        site, flow = request.args.get("site", ""), request.args.get("flow", "")
+        try:
+            items = inserting.take(platform, site, chosen, flow, request.form.get("JWT", ""))
+        except NotInserted as error:
+            return pages.inserted([], str(error)), 400
+        return pages.inserted([f"{i.content}: {i.title}" for i in items], ""), 200
+
+    def frame() -> pages.Frame:
+        """How the portal frames tools: as Sakai does, or as an administrator may have set it."""
+        return pages.Frame(request.args.get("allow", "default"), request.args.get("storage", "on") == "on")
+
+    def _login(path: str, chosen: Tool, found: Item | None) -> str:
         query = {
             "iss": server,
             "login_hint": base64.urlsafe_b64encode(path.encode()).decode(),
@@ -93,15 +165,14 @@ def create_app(server: str, tool_url: str, data: Path) -> Flask:
             "sakai_base_capabilities": ",".join(
                 f"org.imsglobal.lti.{name}" for name in ("capabilities", "put_data", "get_data")
             ),
-            "target_link_uri": f"{tool_url}/lti/launch",
+            "target_link_uri": found.url if found is not None else f"{tool_url}/lti/launch",
         }
         return pages.go_to_login(f"{tool_url}/lti/login?{urlencode(query)}")
 
-    def _launch(who: Person, site: Site, chosen: Tool) -> str:
+    def _launch(body: dict[str, Any]) -> str:
         redirect_uri = request.args.get("redirect_uri", "")
         if redirect_uri != f"{tool_url}/lti/launch":
             abort(400, "redirect_uri is not registered")
-        body = claims.id_token_claims(server, tool_url, who, site, chosen, request.args.get("nonce", ""))
         token = jwt.encode(body, key, algorithm="RS256", headers={"kid": keys.KID})
         fields = {"id_token": token, "state": request.args["state"], "lti_storage_target": "_parent"}
         return pages.post_launch(redirect_uri, fields)

@@ -6,16 +6,36 @@ import time
 from typing import Any
 from uuid import uuid4
 
+from sandbox.lms.state import Item
 from sandbox.lms.world import ROLE_CLAIMS, Person, Site, Tool
 
 LTI = "https://purl.imsglobal.org/spec/lti/claim/"
 COURSE_OFFERING = "http://purl.imsglobal.org/vocab/lis/v2/course#CourseOffering"
 
 
-def id_token_claims(
-    server: str, tool_url: str, person: Person, site: Site, tool: Tool, nonce: str
+def deep_linking_claims(
+    server: str, tool_url: str, person: Person, site: Site, tool: Tool, nonce: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """All claims of a resource link launch; ``server`` is the LMS's own address."""
+    """All claims of a deep linking launch: no resource link, no return address."""
+    body = id_token_claims(server, tool_url, person, site, tool, nonce)
+    del body[LTI + "resource_link"]
+    del body[LTI + "launch_presentation"]["return_url"]
+    return body | {
+        LTI + "message_type": "LtiDeepLinkingRequest",
+        "https://purl.imsglobal.org/spec/lti-dl/claim/deep_linking_settings": settings,
+    }
+
+
+def id_token_claims(
+    server: str,
+    tool_url: str,
+    person: Person,
+    site: Site,
+    tool: Tool,
+    nonce: str,
+    item: Item | None = None,
+) -> dict[str, Any]:
+    """All claims of a resource link launch; ``server`` is the LMS's own address, ``item`` an inserted link."""
     role = site.members[person.key]
     now = int(time.time())
     return {
@@ -34,10 +54,14 @@ def id_token_claims(
         LTI + "message_type": "LtiResourceLinkRequest",
         LTI + "version": "1.3.0",
         LTI + "deployment_id": "1",
-        LTI + "target_link_uri": f"{tool_url}/lti/launch",
+        LTI + "target_link_uri": item.url if item else f"{tool_url}/lti/launch",
         LTI + "roles": ROLE_CLAIMS[role],
         LTI + "role_scope_mentor": [],
-        LTI + "resource_link": {"id": f"content:{tool.content}", "title": tool.title, "description": ""},
+        LTI + "resource_link": {
+            "id": f"content:{item.content if item else tool.content}",
+            "title": item.title if item else tool.title,
+            "description": "",
+        },
         LTI + "context": {
             "id": site.key,
             "label": site.title,
@@ -58,7 +82,7 @@ def id_token_claims(
             "description": "Practice LMS",
         },
         LTI + "lis": {"person_sourcedid": person.key, "version": ["1.0.0", "1.1.0"]},
-        LTI + "custom": {},
+        LTI + "custom": dict(item.custom) if item else {},
         "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice": {
             "context_memberships_url": f"{server}/imsblis/lti13/namesandroles/{site.key}",
             "service_versions": ["2.0"],

@@ -1,4 +1,4 @@
-"""Walk a launch by plain HTTP as a browser without cookies would; for tests and the self-test."""
+"""Walk a launch by plain HTTP as a browser would; for tests and the self-test."""
 
 from __future__ import annotations
 
@@ -40,8 +40,16 @@ class RoomBoot:
     boot: dict[str, Any]
 
 
-def _get(url: str, **kwargs: Any) -> requests.Response:
-    return _checked(requests.get(url, timeout=TIMEOUT_S, **kwargs))
+@dataclass(frozen=True, slots=True)
+class LaunchForm:
+    """The platform's form, not yet sent: where it goes, its fields, and the browser's session with its cookies."""
+
+    session: requests.Session
+    action: str
+    fields: dict[str, str]
+
+    def post(self) -> requests.Response:
+        return self.session.post(self.action, data=self.fields, timeout=TIMEOUT_S)
 
 
 def _checked(answer: requests.Response) -> requests.Response:
@@ -51,34 +59,51 @@ def _checked(answer: requests.Response) -> requests.Response:
     return answer
 
 
-def launch_form(
-    lms_url: str, person: str, tool: str = "room", site: str | None = None
-) -> tuple[str, dict[str, str]]:
-    """Everything up to the platform's POST: returns its address and fields, not yet sent."""
+def launch_form(lms_url: str, person: str, tool: str = "room", site: str | None = None) -> LaunchForm:
+    """Everything up to the platform's POST."""
     site = site or ("his200" if person == "charlie" else "bio101")
-    portal = _get(f"{lms_url}/site/{site}/tool/{tool}?as={person}")
+    return follow(f"{lms_url}/site/{site}/tool/{tool}?as={person}")
+
+
+def follow(portal_url: str) -> LaunchForm:
+    """From a page of the course with the tool's frame to the platform's POST."""
+    session = requests.Session()
+    portal = _checked(session.get(portal_url, timeout=TIMEOUT_S))
     found = re.search(r'src="([^"]+)"', portal.text)
     if found is None:
         raise LaunchFailed("the course page has no frame")
-    content = _get(urljoin(lms_url, html.unescape(found[1])))
+    content = _checked(session.get(urljoin(portal_url, html.unescape(found[1])), timeout=TIMEOUT_S))
     found = re.search(r"location\.href = (\"[^\"]+\")", content.text)
     if found is None:
         raise LaunchFailed("the LMS did not send the browser to the login")
-    login = _checked(requests.get(json.loads(found[1]), timeout=TIMEOUT_S, allow_redirects=False))
-    form = _get(login.headers["Location"]).text
-    action = re.search(r'action="([^"]+)"', form)
+    login = _checked(session.get(json.loads(found[1]), timeout=TIMEOUT_S, allow_redirects=False))
+    following = re.search(r'id="next" href="([^"]+)"', login.text)
+    location = html.unescape(following[1]) if following else login.headers.get("Location")
+    if location is None:
+        raise LaunchFailed("the login leads nowhere")
+    form = _checked(session.get(location, timeout=TIMEOUT_S)).text
+    action, fields = read_form(form)
+    return LaunchForm(session, action, fields)
+
+
+def read_form(page: str) -> tuple[str, dict[str, str]]:
+    """The address and the hidden fields of a page's form. Raises LaunchFailed when there is none."""
+    action = re.search(r'action="([^"]+)"', page)
     if action is None:
-        raise LaunchFailed("the LMS did not make a launch form")
-    fields = {
-        html.unescape(k): html.unescape(v) for k, v in re.findall(r'name="([^"]+)" value="([^"]*)"', form)
-    }
-    return html.unescape(action[1]), fields
+        words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+        raise LaunchFailed(f"no form: {words[-300:]}")
+    found = re.findall(r'name="([^"]+)" value="([^"]*)"', page)
+    return html.unescape(action[1]), {html.unescape(k): html.unescape(v) for k, v in found}
 
 
 def launch(lms_url: str, person: str, tool: str = "room", site: str | None = None) -> LaunchedPage:
     """Launch a tool as a person of the practice LMS. Raises LaunchFailed."""
-    action, fields = launch_form(lms_url, person, tool, site)
-    boot = _boot(_checked(requests.post(action, data=fields, timeout=TIMEOUT_S)).text)
+    return opened(launch_form(lms_url, person, tool, site))
+
+
+def opened(form: LaunchForm) -> LaunchedPage:
+    """Send a launch and read the page that it opens. Raises LaunchFailed."""
+    boot = _boot(_checked(form.post()).text)
     return LaunchedPage(boot["base_url"], boot["token"], boot["page"], boot["role"], boot)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sandbox.lms.world import PEOPLE, TOOLS, Person, Site, courses_of
+from sandbox.lms.state import Item
+from sandbox.lms.world import PEOPLE, TOOLS, Person, Site, Tool, courses_of
 
 CSS = """
 :root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--text:#1c2530;--soft:#5a6572;--line:#d8dde3;--accent:#1a5fb4;--on:#fff}
@@ -26,9 +28,32 @@ main{padding:24px;min-width:0}iframe{width:100%;height:max(640px,calc(100vh - 14
 """
 
 # As Sakai's default “browser.feature.allow”: no camera, microphone or screen for other origins.
-ALLOW = (
+_DEFAULT = (
     "autoplay *; fullscreen *; encrypted-media *; camera 'self'; microphone 'self'; local-network-access *"
 )
+ALLOW = {
+    "default": _DEFAULT,
+    "none": "",
+    # As docs/sakai.md tells an administrator who wants camera and microphone in frames.
+    "opened": "autoplay *; fullscreen *; encrypted-media *; camera *; microphone *; local-network-access *; display-capture *",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How the portal frames a tool: ``allow`` is a key of ``ALLOW``; without ``storage`` it keeps nothing for tools."""
+
+    allow: str
+    storage: bool
+
+    def html(self, title: str, src: str) -> str:
+        allow = ALLOW.get(self.allow, _DEFAULT)
+        attribute = f' allow="{html.escape(allow)}"' if allow else ""
+        return f'<iframe id="sakai-tool" title="{html.escape(title)}"{attribute} src="{html.escape(src)}"></iframe>'
+
+    @property
+    def script(self) -> str:
+        return _PORTAL_SCRIPT if self.storage else ""
 
 
 def document(title: str, body: str, script: str = "") -> str:
@@ -77,20 +102,72 @@ def home(person: Person) -> str:
     )
 
 
-def tool_page(person: Person, site: Site, tool_key: str, src: str) -> str:
+def tool_page(person: Person, site: Site, tool: Tool, src: str, frame: Frame) -> str:
     """The portal page: tools on the left, the tool's frame on the right, the postMessage store behind it."""
-    keys = ["mymedia"] if site.key.startswith("~") else list(TOOLS)
+    return _portal(
+        person, site, tool.key, f"{site.title}: {tool.title}", frame.html(tool.title, src), frame.script
+    )
+
+
+def item_page(person: Person, site: Site, title: str, src: str, frame: Frame) -> str:
+    """A page of Lessons: an inserted link, or the selector, in a frame."""
+    return _portal(person, site, "lessons", f"{site.title}: {title}", frame.html(title, src), frame.script)
+
+
+def lessons(person: Person, site: Site, items: Iterable[Item]) -> str:
+    """The inserted links of a site, and where to insert more."""
     links = "".join(
-        f'<a href="/site/{site.key}/tool/{key}?as={person.key}"{" aria-current=page" if key == tool_key else ""}>{TOOLS[key].title}</a>'
-        for key in keys
+        f'<li><a href="/site/{site.key}/item/{item.content}?as={person.key}"><strong>{html.escape(item.title)}</strong></a></li>'
+        for item in items
     )
-    title = f"{site.title}: {TOOLS[tool_key].title}"
-    body = (
+    more = " · ".join(
+        f'<a href="/site/{site.key}/insert/{flow}?as={person.key}">Insert into {flow}</a>'
+        for flow in ("lessons", "editor", "assignment")
+    )
+    body = f'<ul class="cards">{links}</ul><p>{more}</p>'
+    return _portal(person, site, "lessons", f"{site.title}: Lessons", body, "")
+
+
+def _portal(person: Person, site: Site, current: str, title: str, body: str, script: str) -> str:
+    own = site.key.startswith("~")
+    tools = {k: TOOLS[k].title for k in (["mymedia"] if own else ["room", "gallery", "mymedia"])}
+    links = "".join(
+        f'<a href="/site/{site.key}/tool/{key}?as={person.key}"{" aria-current=page" if key == current else ""}>{name}</a>'
+        for key, name in tools.items()
+    )
+    mark = " aria-current=page" if current == "lessons" else ""
+    links += "" if own else f'<a href="/site/{site.key}/lessons?as={person.key}"{mark}>Lessons</a>'
+    page = (
         f'{_header(person)}<div class="wrap"><nav aria-label="Tools">{links}<a href="/home?as={person.key}">My courses</a></nav>'
-        f'<main><h1>{html.escape(title)}</h1><iframe id="sakai-tool" title="{html.escape(TOOLS[tool_key].title)}" '
-        f'allow="{html.escape(ALLOW)}" src="{html.escape(src)}"></iframe></main></div>'
+        f"<main><h1>{html.escape(title)}</h1>{body}</main></div>"
     )
-    return document(title, body, _PORTAL_SCRIPT)
+    return document(title, page, script)
+
+
+def inserted(titles: Iterable[str], problem: str) -> str:
+    """The end of deep linking, inside the frame."""
+    lines = "".join(f"<li>{html.escape(title)}</li>" for title in titles)
+    text = f"Not inserted: {html.escape(problem)}" if problem else "Inserted"
+    return document("Inserted", f'<main><h1 id="result">{text}</h1><ul>{lines}</ul></main>')
+
+
+def register_page(src: str) -> str:
+    """LTI Dynamic Registration: a form for the address, or the tool's page in a frame that may close itself."""
+    if not src:
+        form = '<form><p><label>Registration URL <input name="url" size="80"></label></p><button>Go</button></form>'
+        return document(
+            "Registration", f"{_header(None)}<main><h1>LTI Dynamic Registration</h1>{form}</main>"
+        )
+    body = (
+        f'{_header(None)}<main><h1>LTI Dynamic Registration</h1><p id="state">Waiting for the tool …</p>'
+        f'<iframe id="registration" title="Registration" src="{html.escape(src)}"></iframe></main>'
+    )
+    # Sakai hears only the longer subject.
+    script = (
+        "window.addEventListener('message', (event) => { if (event.data && event.data.subject === 'org.imsglobal.lti.close') {"
+        " document.getElementById('registration').remove(); document.getElementById('state').textContent = 'Registered. Press Save.'; } });"
+    )
+    return document("Registration", body, script)
 
 
 # lti.capabilities, put_data and get_data for direct child frames with an id; frameResize as a JSON string.

@@ -86,6 +86,7 @@ TOOLS = {
         Tool("room", "Room", "5d0f7c3e-0001-4b6a-9a51-practice0001", 1),
         Tool("gallery", "Media Gallery", "5d0f7c3e-0002-4b6a-9a51-practice0002", 2),
         Tool("mymedia", "My Media", "5d0f7c3e-0003-4b6a-9a51-practice0003", 3),
+        Tool("selector", "Insert media or a room", "5d0f7c3e-0004-4b6a-9a51-practice0004", 4),
     )
 }
 

@@ -5,132 +5,37 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
-from werkzeug.serving import make_server
 
-from lti.app import LtiDeps, create_blueprint
+from lti.app import create_blueprint
+from lti.deps import LtiDeps
 from models.store import lti as store
 from models.store import people
-from models.store.database import Database
-from models.store.migrate import upgrade
 from models.values import Role
-from rooms.service import RoomsService
 from sandbox.lms import keys
-from sandbox.lms.app import create_app as create_lms
 from sandbox.lms.client import LaunchFailed, launch, launch_form, open_room
-from sandbox.lms.setup import register_practice_platform
 from sandbox.lms.world import TOOLS
 from server.ports_check import free_port
+from tests.ltikit import CLIENT, World, running
 
 pytestmark = pytest.mark.integration
-LTI = "https://purl.imsglobal.org/spec/lti/claim/"
-CLIENT = TOOLS["room"].client_id
-
-
-@dataclass
-class World:
-    """Our door and the practice LMS, each on its own port."""
-
-    db: Database
-    rooms: RoomsService
-    url: str
-    lms: str
-    key: rsa.RSAPrivateKey
-
-    def login(self, **changes: str) -> dict[str, str]:
-        """Begin a login; returns state and nonce of the redirect."""
-        query = {
-            "iss": self.lms,
-            "login_hint": "aGludA==",
-            "client_id": CLIENT,
-            "target_link_uri": f"{self.url}/lti/launch",
-        }
-        answer = requests.get(
-            f"{self.url}/lti/login", params=query | changes, allow_redirects=False, timeout=10
-        )
-        assert answer.status_code == 302, answer.text
-        found = parse_qs(urlsplit(answer.headers["Location"]).query)
-        return {"state": found["state"][0], "nonce": found["nonce"][0]}
-
-    def claims(self, nonce: str, **changes: Any) -> dict[str, Any]:
-        now = int(time.time())
-        body = {
-            "iss": self.lms,
-            "aud": CLIENT,
-            "sub": f"{self.lms}/user/zoe",
-            "iat": now,
-            "exp": now + 3600,
-            "nonce": nonce,
-            "name": "Zoe Secretname",
-            LTI + "message_type": "LtiResourceLinkRequest",
-            LTI + "version": "1.3.0",
-            LTI + "deployment_id": "1",
-            LTI + "target_link_uri": f"{self.url}/lti/launch",
-            LTI + "roles": ["http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor"],
-            LTI + "resource_link": {"id": "content:1", "title": "Room"},
-            LTI + "context": {"id": "bio101", "title": "BIO 101"},
-        }
-        for key, value in changes.items():
-            key = LTI + key if LTI + key in body else key
-            if value is None:
-                body.pop(key, None)
-            else:
-                body[key] = value
-        return body
-
-    def sign(self, claims: dict[str, Any], **headers: Any) -> str:
-        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": keys.KID, **headers})
-
-    def post(self, token: str, state: str) -> requests.Response:
-        return requests.post(f"{self.url}/lti/launch", data={"id_token": token, "state": state}, timeout=10)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("lti")
-    dist = folder / "dist"
-    (dist / ".vite").mkdir(parents=True)
-    entries = {
-        f"src/entries/{e}.tsx": {"file": f"assets/{e}.js", "css": []} for e in ("room", "lobby", "library")
-    }
-    (dist / ".vite" / "manifest.json").write_text(json.dumps(entries))
-    url = f"sqlite:///{folder / 'lti.db'}"
-    upgrade(url)
-    db = Database(url)
-    rooms = RoomsService(db)
-    port, lms_port = free_port(), free_port()
-    base, lms = f"http://127.0.0.1:{port}", f"http://localhost:{lms_port}"
-    app = Flask("door")
-    app.register_blueprint(create_blueprint(LtiDeps(db, rooms, base, dist)))
-    servers = [
-        make_server("127.0.0.1", port, app, threaded=True),
-        make_server("127.0.0.1", lms_port, create_lms(lms, base, folder / "lms"), threaded=True),
-    ]
-    threads = [threading.Thread(target=s.serve_forever, daemon=True) for s in servers]
-    for thread in threads:
-        thread.start()
-    register_practice_platform(db, lms)
-    yield World(db, rooms, base, lms, keys.load_or_make(folder / "lms"))
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-    for thread in threads:
-        thread.join(5)
-    rooms.close()
-    db.close()
+    with running(tmp_path_factory.mktemp("lti")) as made:
+        yield made
 
 
 # -- good launches ---------------------------------------------------------------------------------------------
@@ -170,8 +75,7 @@ def test_a_person_is_the_same_across_tools_and_courses(world: World) -> None:
 
 
 def test_the_page_has_a_strict_policy_and_is_never_cached(world: World) -> None:
-    action, fields = launch_form(world.lms, "alice")
-    answer = requests.post(action, data=fields, timeout=10)
+    answer = launch_form(world.lms, "alice").post()
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe-inline'" not in policy.split("style-src-attr")[0]
     assert world.lms in policy[policy.index("frame-ancestors") :]
@@ -355,9 +259,9 @@ def test_opening_the_launch_address_by_hand_says_where_to_go(world: World) -> No
 
 
 def test_a_launch_counts_once(world: World) -> None:
-    action, fields = launch_form(world.lms, "alice")
-    assert requests.post(action, data=fields, timeout=10).status_code == 200
-    again = requests.post(action, data=fields, timeout=10)
+    form = launch_form(world.lms, "alice")
+    assert form.post().status_code == 200
+    again = form.post()
     assert again.status_code == 403 and "(state)" in again.text
 
 
@@ -494,6 +398,8 @@ def test_a_role_is_that_of_the_newest_launch(world: World) -> None:
 def test_dist_folder_is_missing_gives_a_clear_page(world: World, tmp_path: Path) -> None:
     app = Flask("unbuilt")
     app.register_blueprint(create_blueprint(LtiDeps(world.db, world.rooms, world.url, tmp_path)))
-    action, fields = launch_form(world.lms, "alice")
-    answer = app.test_client().post(urlsplit(action).path, data=fields)
+    form = launch_form(world.lms, "alice")
+    client = app.test_client()
+    client.set_cookie("sideroom_browser", form.session.cookies["sideroom_browser"], path="/lti/")
+    answer = client.post(urlsplit(form.action).path, data=form.fields)
     assert answer.status_code == 503 and "make setup" in answer.text

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from lti.app import LtiDeps, create_blueprint
+from lti.app import create_blueprint
+from lti.deps import LtiDeps
 from models.store import lti as store
 from models.store.database import Database
 from models.store.migrate import upgrade

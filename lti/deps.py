@@ -1,0 +1,39 @@
+"""What the blueprint needs, and who may frame its pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from models.store import lti as store
+from models.store.database import Database
+from rooms.ports import Rooms
+
+
+@dataclass(frozen=True, slots=True)
+class LtiDeps:
+    """Built by ``server.wiring``. ``link_key`` signs what links to media prove; ``library_root`` holds the files."""
+
+    db: Database
+    rooms: Rooms
+    base_url: str
+    web_dist: Path
+    slack_enabled: bool = False
+    link_key: str = ""
+    library_root: Path = Path()
+
+    @property
+    def secure(self) -> bool:
+        return self.base_url.startswith("https:")
+
+
+def ancestors(db: Database) -> list[str]:
+    """Origins of the registered platforms: only they may frame us."""
+    origins = []
+    for platform in store.list_platforms(db):
+        for url in (platform.issuer, platform.auth_login_url):
+            parts = urlsplit(url)
+            if parts.scheme in ("http", "https") and parts.netloc:
+                origins.append(f"{parts.scheme}://{parts.netloc}")
+    return origins

@@ -1,0 +1,257 @@
+"""The pages that a launch opened: the lobby's JSON, the course's roles, and the room's own window. A part of the blueprint."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flask import Blueprint, Response, jsonify, redirect, request
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response as BaseResponse
+
+from lti import shell
+from lti.deps import LtiDeps
+from lti.roles import DEFAULTS, SETTABLE, RoleKind, is_workspace, kind_of, map_role
+from models.store import access as tokens
+from models.store import courses, deeplinks, people, slack
+from models.store import library as library_store
+from models.store.access import Access
+from models.store.database import Database
+from models.values import CourseId, Role, SessionId
+from rooms.errors import DomainError
+
+log = logging.getLogger("sideroom.lti")
+COOKIE = "sideroom_room"
+COOKIE_LIFE_S = 8 * 3600
+ROLES_SETTING = "roles"
+TEACHERS = (RoleKind.ADMINISTRATOR, RoleKind.INSTRUCTOR)
+
+
+def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
+    """Routes of docs/rest.md §2 for the lobby, and of the room's window."""
+    door = _Lobby(deps)
+    route = blueprint.add_url_rule
+    route("/app/api/lobby", "lobby", door.lobby)
+    route("/app/api/handoff", "handoff", door.handoff, methods=["POST"])
+    route("/app/api/course/roles", "roles", door.roles)
+    route("/app/api/course/roles", "set_roles", door.set_roles, methods=["PUT"])
+    route("/app/api/slack/code", "slack_code", door.slack_code, methods=["POST"])
+    route("/app/api/slack/link", "slack_unlink", door.slack_unlink, methods=["DELETE"])
+    route("/room", "redeem", door.redeem)
+    route("/room/<session_id>", "room", door.room)
+
+
+def course_roles(db: Database, course_id: str) -> Mapping[str, object]:
+    """The course's own table from kind of role to role; empty when it has none."""
+    found = people.course_settings(db, course_id).get(ROLES_SETTING)
+    return found if isinstance(found, dict) else {}
+
+
+def of_room(access: Access, room_key: str, title: str) -> Access:
+    """The same access for one room of the course."""
+    return replace(access, room_key=room_key, room_title=title)
+
+
+class _Lobby:
+    def __init__(self, deps: LtiDeps) -> None:
+        self._deps = deps
+        self._db = deps.db
+
+    # -- the lobby's part of the page API ----------------------------------------------------------------------
+
+    def _access(self) -> Access:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        found = tokens.check_token(self._db, token.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise DomainError("unauthenticated")
+        return found
+
+    def lobby(self) -> Response:
+        """Who is there now; polled by the lobby while it is visible."""
+        access = self._access()
+        course = people.get_course(self._db, access.course_id)
+        session_id = self._deps.rooms.live_session(access.course_id, access.room_key)
+        body: dict[str, object] = {
+            "room": {"title": access.room_title, "course_title": course.title if course else ""},
+            "live": session_id is not None,
+            "people": [],
+            "breakout": {"status": "none", "ends_at": None},
+            "recordings": library_store.count_mine(self._db, access.person_id),
+            "role": access.role.value,
+            "may_set_roles": self._is_teacher(access),
+            "waits": self._waits(access, session_id),
+            "slack": {
+                "enabled": self._deps.slack_enabled,
+                "linked": slack.link_of(self._db, access.person_id) is not None,
+            },
+        }
+        if session_id is not None:
+            state = self._deps.rooms.state(session_id)
+            body["people"] = [
+                {"name": p.name, "role": p.role.value, "room": state.rooms[p.room_id].name}
+                for p in state.people.values()
+                if p.online and p.room_id in state.rooms
+            ]
+            ends_at = state.breakout.ends_at
+            body["breakout"] = {
+                "status": state.breakout.status.value,
+                "ends_at": ends_at.isoformat() if ends_at is not None else None,
+            }
+        return jsonify(body)
+
+    def handoff(self) -> Response:
+        """A one-time code that opens the room in a window of its own."""
+        access = self._access()
+        course = people.get_course(self._db, access.course_id)
+        if course is None or is_workspace(course.context_id):
+            raise DomainError("not_allowed", "There is no room here. Open it from a course page.")
+        if self._waits(access, self._deps.rooms.live_session(access.course_id, access.room_key)):
+            raise DomainError(
+                "not_allowed", "A moderator has not opened this room yet. Please wait a moment."
+            )
+        code = tokens.issue_handoff(self._db, access)
+        return jsonify(
+            {
+                "url": f"{self._deps.base_url}/room?code={code}",
+                "expires_s": int(tokens.HANDOFF_LIFE.total_seconds()),
+            }
+        )
+
+    def _waits(self, access: Access, session_id: SessionId | None) -> bool:
+        """Must this person wait until a moderator has opened the room?"""
+        if access.role is Role.MODERATOR or session_id is not None:
+            return False
+        room = deeplinks.get_room(self._db, access.course_id, access.room_key)
+        return room is not None and room.settings.get("wait") is True
+
+    # -- who is what in this course ----------------------------------------------------------------------------
+
+    def _is_teacher(self, access: Access) -> bool:
+        course = people.get_course(self._db, access.course_id)
+        if course is None or access.role is not Role.MODERATOR:
+            return False
+        roles = courses.lms_roles(self._db, access.course_id, access.person_id)
+        return kind_of(roles, course.context_id) in TEACHERS
+
+    def roles(self) -> Response:
+        """What each kind of role means in this course, where the course may choose."""
+        access = self._access()
+        if access.role is not Role.MODERATOR:
+            raise DomainError("not_moderator")
+        chosen = course_roles(self._db, access.course_id)
+        return jsonify({kind.value: chosen.get(kind.value, DEFAULTS[kind].value) for kind in SETTABLE})
+
+    def set_roles(self) -> Response:
+        """Choose (teachers only): ``{"assistant": "participant", …}``. Holds for everybody's next step here at once."""
+        access = self._access()
+        if access.role is not Role.MODERATOR:
+            raise DomainError("not_moderator")
+        if not self._is_teacher(access):
+            raise DomainError("not_allowed", "Only the course's teachers decide who moderates.")
+        try:
+            body = request.get_json(force=True)
+        except (BadRequest, RecursionError):
+            body = None
+        kinds = {kind.value for kind in SETTABLE}
+        allowed = (Role.MODERATOR.value, Role.PARTICIPANT.value)
+        if not isinstance(body, dict) or not all(
+            kind in kinds and isinstance(role, str) and role in allowed for kind, role in body.items()
+        ):
+            raise DomainError(
+                "bad_value", f"Give moderator or participant for {', '.join(sorted(kinds))}.", field="roles"
+            )
+        table = {**course_roles(self._db, access.course_id), **body}
+        people.set_course_setting(self._db, access.course_id, ROLES_SETTING, table)
+        course = people.get_course(self._db, access.course_id)
+        context_id = course.context_id if course is not None else ""
+        courses.map_roles_anew(self._db, access.course_id, lambda r: map_role(r, context_id, None, table))
+        log.info("lti.roles_set course_id=%s", access.course_id)
+        return self.roles()
+
+    def slack_code(self) -> Response:
+        access = self._access()
+        if not self._deps.slack_enabled:
+            raise DomainError("not_allowed", "Slack is not set up here.")
+        return jsonify({"code": slack.issue_code(self._db, access.person_id), "expires_s": 600})
+
+    def slack_unlink(self) -> tuple[str, int]:
+        slack.unlink_person(self._db, self._access().person_id)
+        return "", 204
+
+    # -- the room's window -------------------------------------------------------------------------------------
+
+    def redeem(self) -> BaseResponse:
+        """``/room?code=…``: use the one-time code up, open the session, and go to its page."""
+        found = tokens.redeem_handoff(self._db, request.args.get("code", "")[:200])
+        if isinstance(found, str):
+            log.warning("room.handoff_refused reason=%s", found)
+            return _closed_door(found)
+        session_id = self._session_of(found)
+        access = replace(found, session_id=session_id)
+        token = tokens.issue_token(self._db, access)
+        answer = redirect(f"/room/{session_id}")
+        # A cookie a room: two rooms may be open side by side.
+        answer.set_cookie(
+            COOKIE,
+            token,
+            max_age=COOKIE_LIFE_S,
+            secure=self._deps.secure,
+            httponly=True,
+            samesite="Lax",
+            path=f"/room/{session_id}",
+        )
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def _session_of(self, access: Access) -> SessionId:
+        course = people.get_course(self._db, access.course_id)
+        title = course.title if course is not None else ""
+        return self._deps.rooms.open_session(
+            CourseId(access.course_id), title, access.room_title or "Room", access.room_key
+        )
+
+    def room(self, session_id: str) -> BaseResponse:
+        """The room's page; a reload comes back here by the cookie."""
+        access = tokens.check_token(self._db, request.cookies.get(COOKIE, ""))
+        if access is None or access.kind != "room":
+            return _closed_door("unauthenticated")
+        now_live = self._session_of(access)
+        if now_live != session_id or access.session_id != now_live:
+            if access.session_id != session_id and session_id != now_live:
+                return _closed_door("other")
+            # The meeting ended meanwhile: the course's new one, in the same window.
+            access = replace(access, session_id=now_live)
+        token = tokens.issue_token(self._db, access)
+        boot: Mapping[str, object] = {
+            "page": "room",
+            "token": token,
+            "ws_url": "/ws",
+            "session_id": now_live,
+            "person": {"name": access.name, "person_id": access.person_id},
+            "course": {"title": self._deps.rooms.state(now_live).course_title},
+            "role": access.role.value,
+            "base_url": self._deps.base_url,
+            "locale": _locale(self._db, access.person_id),
+        }
+        return shell.page(
+            self._deps.web_dist, "room", access.room_title or "Room", boot, ancestors=(), media=True
+        )
+
+
+def _locale(db: Database, person_id: str) -> str:
+    person = people.get_person(db, person_id)
+    return (person.locale if person is not None else "") or "en"
+
+
+def _closed_door(reason: str) -> Response:
+    texts = {
+        "used": "This link was used already. Each link opens the room once.",
+        "expired": "This link waited too long; it is good for one minute.",
+        "unknown": "This link is not known here.",
+        "other": "This is another meeting than the one you opened.",
+        "unauthenticated": "Your way into this room has expired.",
+    }
+    return shell.message(
+        texts[reason], "Go back to the course page and press Open room again.", status=403, ancestors=()
+    )
