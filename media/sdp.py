@@ -57,10 +57,12 @@ class MediaLine:
     password: str = ""
     fingerprints: list[tuple[str, str]] = field(default_factory=list)
     setup: str = ""
+    bundle_only: bool = False
+    """Port 0, but not rejected: usable on the bundle's transport only (RFC 8843 §6); Firefox offers so."""
 
     @property
     def is_rejected(self) -> bool:
-        return self.port == 0
+        return self.port == 0 and not self.bundle_only
 
     @property
     def sends(self) -> bool:
@@ -157,6 +159,8 @@ def parse(sdp: str, *, max_lines: int = MAX_LINES) -> Description:
 def _attribute(target: MediaLine, name: str, value: str) -> None:
     if name in _DIRECTIONS:
         target.direction = name
+    elif name == "bundle-only":
+        target.bundle_only = True
     elif name == "rtcp-mux":
         target.rtcp_mux = True
     elif name == "mid":

@@ -70,6 +70,17 @@ def test_h264_is_taken_where_there_is_no_vp8() -> None:
     assert "a=fmtp:102" in write_answer(OURS, offer, SOURCES, session_id=1, version=1, active=False)
 
 
+def test_a_line_that_is_only_for_the_bundle_is_not_a_rejected_one() -> None:
+    """Firefox offers all lines but the first with port 0 and ``bundle-only`` (RFC 8843 §6)."""
+    firefox = VIDEO.replace("m=video 9", "m=video 0").replace("a=mid:1", "a=bundle-only\r\na=mid:1")
+    offer = parse(HEAD + AUDIO + firefox)
+    check_publish(offer, SOURCES)
+    answer = write_answer(OURS, offer, SOURCES, session_id=1, version=1, active=False)
+    assert f"m=video {OURS.port} " in answer and "a=group:BUNDLE 0 1" in answer
+    rejected = parse(HEAD + AUDIO + VIDEO.replace("m=video 9", "m=video 0"))
+    assert "m=video 0 " in write_answer(OURS, rejected, SOURCES, session_id=1, version=1, active=False)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
