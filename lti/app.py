@@ -24,6 +24,7 @@ from lti.errors import LaunchRefused
 from lti.launch import Launch
 from lti.roles import is_workspace, role_of
 from lti.selector import content_items
+from lti.services.note import note_launch
 from models.store import access as tokens
 from models.store import deeplinks, people
 from models.store import lti as store
@@ -184,6 +185,7 @@ class _Door:
         )
         role = role_of(launch.role_kind, lobby.course_roles(self._db, course_id))
         people.upsert_membership(self._db, course_id, person_id, role, launch.lms_roles)
+        note_launch(self._db, platform.id, course_id, launch.context_id, role, launch.body)
         access = Access("page", person_id, course_id, role, launch.name or "Guest")
         page, access, more = self._page_of(launch, access)
         boot = {

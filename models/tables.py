@@ -163,6 +163,8 @@ class CourseRow(SQLModel, table=True):
     nrps_url: str = ""
     platform_id: int | None = Field(default=None, foreign_key="platform.id")
     settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    history: list[str] = Field(default_factory=list, sa_type=JSON)
+    """Context ids of the courses that this one was copied from, as the platform tells (``Context.id.history``)."""
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -174,6 +176,8 @@ class MembershipRow(SQLModel, table=True):
     person_id: str = Field(primary_key=True, foreign_key="person.id")
     role: str
     lms_roles: list[str] = Field(default_factory=list, sa_type=JSON)
+    source: str = "launch"
+    """What proved it last: launch | roster."""
     seen_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -548,3 +552,67 @@ class AdminCodeRow(SQLModel, table=True):
     name: str
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
     used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+# -- services of the platforms ---------------------------------------------------------------------------------
+
+
+class CourseServiceRow(SQLModel, table=True):
+    """A service that a launch offered for a course. ``name``: roster | groups | grades."""
+
+    __tablename__ = "course_service"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    name: str = Field(primary_key=True)
+    platform_id: int = Field(foreign_key="platform.id")
+    url: str
+    scopes: list[str] = Field(default_factory=list, sa_type=JSON)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ServiceTokenRow(SQLModel, table=True):
+    """Access tokens for services, shared by all processes. ``key`` is made of issuer, client id and scopes."""
+
+    __tablename__ = "service_token"
+    key: str = Field(primary_key=True)
+    issuer: str
+    client_id: str
+    scopes: str
+    token: str
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class RosterSyncRow(SQLModel, table=True):
+    """When a course's roster is to be fetched, and what came of it the last time."""
+
+    __tablename__ = "roster_sync"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    done_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    members: int = 0
+    attempts: int = 0
+    error: str = ""
+
+
+class CourseGroupRow(SQLModel, table=True):
+    __tablename__ = "course_group"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    group_id: str = Field(primary_key=True)
+    name: str
+
+
+class GroupMemberRow(SQLModel, table=True):
+    __tablename__ = "group_member"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    group_id: str = Field(primary_key=True)
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+
+
+class PlatformHealthRow(SQLModel, table=True):
+    """How the last use of a connection went. ``kind``: keyset | token | roster | groups | grades."""
+
+    __tablename__ = "platform_health"
+    platform_id: int = Field(primary_key=True, foreign_key="platform.id")
+    kind: str = Field(primary_key=True)
+    ok: bool
+    reason: str = ""
+    at: datetime = Field(sa_type=UtcDateTime)

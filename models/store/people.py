@@ -104,6 +104,7 @@ def upsert_membership(
                 )
                 session.add(row)
             row.role, row.lms_roles, row.seen_at = role.value, lms_roles, datetime.now(UTC)
+            row.source = "launch"
 
     _twice(write)
 
@@ -139,7 +140,7 @@ def is_system_administrator(db: Database, course_id: str, person_id: str) -> boo
     """Has a launch of this course in the last hours said that the person administers the whole LMS?"""
     with db.read() as session:
         row = session.get(MembershipRow, (course_id, person_id))
-    if row is None or row.seen_at < datetime.now(UTC) - LAUNCH_LASTS:
+    if row is None or row.source != "launch" or row.seen_at < datetime.now(UTC) - LAUNCH_LASTS:
         return False
     return not SYSTEM_ADMINISTRATORS.isdisjoint(row.lms_roles)
 

@@ -1,11 +1,8 @@
-"""The practice platform's endpoints, at Sakai's own paths: portal, launch, OIDC, keyset, token, names and roles."""
+"""The practice platform's endpoints, at Sakai's own paths: portal, launch, OIDC, keyset; its services stand beside."""
 
 from __future__ import annotations
 
 import base64
-import secrets
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,26 +12,9 @@ from flask import Flask, Response, abort, jsonify, request
 
 from sandbox.lms import claims, inserting, keys, pages, registration
 from sandbox.lms.inserting import FLOWS, NotInserted
+from sandbox.lms.services import Services
 from sandbox.lms.state import Item, Platform
-from sandbox.lms.world import PEOPLE, ROLE_CLAIMS, Person, Site, Tool, site_of
-
-NRPS_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
-TOKEN_LIFE_S = 3600
-
-
-@dataclass(slots=True)
-class _Tokens:
-    """Access tokens given out, with their end (Unix seconds)."""
-
-    ends: dict[str, float] = field(default_factory=dict)
-
-    def issue(self) -> str:
-        token = secrets.token_urlsafe(24)
-        self.ends[token] = time.time() + TOKEN_LIFE_S
-        return token
-
-    def is_good(self, header: str) -> bool:
-        return self.ends.get(header.removeprefix("Bearer "), 0) > time.time()
+from sandbox.lms.world import PEOPLE, Person, Site, Tool, site_of
 
 
 def create_app(server: str, tool_url: str, data: Path) -> Flask:
@@ -44,7 +24,6 @@ def create_app(server: str, tool_url: str, data: Path) -> Flask:
     platform = Platform(server, tool_url, key)
     app.extensions["practice_lms"] = platform
     registration.add_routes(app, platform)
-    tokens = _Tokens()
 
     def person() -> Person:
         found = PEOPLE.get(request.args.get("as", ""))
@@ -195,62 +174,7 @@ def create_app(server: str, tool_url: str, data: Path) -> Flask:
     def keyset() -> Response:
         return jsonify(keys.keyset(key))
 
-    @app.post("/imsblis/lti13/token/<tool_key>")
-    def token(tool_key: str) -> tuple[Response, int]:
-        del tool_key  # Sakai has one token address a tool record
-        problem = _check_assertion(tool_url, request.form.get("client_assertion", ""))
-        if problem or request.form.get("grant_type") != "client_credentials":
-            return jsonify({"error": "invalid_client", "error_description": problem}), 400
-        if request.form.get("scope") != NRPS_SCOPE:
-            return jsonify({"error": "invalid_scope"}), 400
-        return jsonify(
-            {"access_token": tokens.issue(), "token_type": "Bearer", "expires_in": TOKEN_LIFE_S}
-        ), 200
-
-    @app.get("/imsblis/lti13/namesandroles/<site_key>")
-    def names(site_key: str) -> Response | tuple[str, int]:
-        if not tokens.is_good(request.headers.get("Authorization", "")):
-            return "signature_error", 403
-        site = site_of(site_key, PEOPLE["alice"])
-        if site is None:
-            return "", 404
-        start = request.args.get("start", 0, type=int)
-        limit = request.args.get("limit", 100, type=int)
-        members = [_member(server, PEOPLE[k], role) for k, role in site.members.items()]
-        part = members[start : start + limit]
-        if not part:
-            return "", 200  # Sakai answers an empty body past the end
-        answer = jsonify(
-            {"id": request.base_url, "context": {"id": site.key, "title": site.title}, "members": part}
-        )
-        if start + limit < len(members):
-            following = f"{request.base_url}?start={start + limit}&limit={limit}"
-            answer.headers["Link"] = f'<{following}>; rel="next"'
-        return answer
-
+    services = Services(server, tool_url)
+    app.register_blueprint(services.blueprint())
+    app.extensions["services"] = services
     return app
-
-
-def _member(server: str, person: Person, role: str) -> dict[str, Any]:
-    return {
-        "status": "Active",
-        "user_id": f"{server}/user/{person.key}",
-        "lis_person_sourcedid": person.key,
-        "name": person.name,
-        "given_name": person.given,
-        "family_name": person.family,
-        "email": f"{person.key}@practice.example",
-        "roles": [uri.rpartition("#")[2] for uri in ROLE_CLAIMS[role]] + ROLE_CLAIMS[role],
-        "sakai_ext": {"sakai_role": role},
-    }
-
-
-def _check_assertion(tool_url: str, assertion: str) -> str:
-    """Empty when the tool's signed assertion is good, else what is wrong."""
-    try:
-        client = jwt.PyJWKClient(f"{tool_url}/lti/jwks.json", timeout=5)
-        signing_key = client.get_signing_key_from_jwt(assertion)
-        jwt.decode(assertion, signing_key.key, algorithms=["RS256"], options={"verify_aud": False}, leeway=60)
-    except (jwt.PyJWTError, ValueError) as error:
-        return type(error).__name__
-    return ""

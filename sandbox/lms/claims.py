@@ -6,6 +6,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
+from sandbox.lms.services import service_claims
 from sandbox.lms.state import Item
 from sandbox.lms.world import ROLE_CLAIMS, Person, Site, Tool
 
@@ -83,10 +84,7 @@ def id_token_claims(
         },
         LTI + "lis": {"person_sourcedid": person.key, "version": ["1.0.0", "1.1.0"]},
         LTI + "custom": dict(item.custom) if item else {},
-        "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice": {
-            "context_memberships_url": f"{server}/imsblis/lti13/namesandroles/{site.key}",
-            "service_versions": ["2.0"],
-        },
+        **service_claims(server, site.key),
         "https://www.sakailms.org/spec/lti/claim/extension": {
             "sakai_role": role,
             "sakai_server": server,

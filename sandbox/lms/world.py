@@ -91,6 +91,16 @@ TOOLS = {
 }
 
 
+GROUPS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
+    "bio101": (
+        ("g-lab-a", "Lab A", ("bob", "bea", "tara")),
+        ("g-lab-b", "Lab B", ("ben", "bo")),
+        ("g-project", "Project group", ()),
+    )
+}
+"""Course groups of a site: (id, title, members)."""
+
+
 def site_of(key: str, person: Person) -> Site | None:
     """A course, or the person's own My Workspace (``~key``), whose maintainer everybody is."""
     if key == f"~{person.key}":

@@ -1,0 +1,93 @@
+"""The practice LMS and our own keyset, each on a port of its own, for tests of the platform's services."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify
+from werkzeug.serving import make_server
+
+from lti.services.note import note_launch
+from models.store import lti as store
+from models.store import people
+from models.store.database import Database
+from models.store.lti import Platform
+from models.store.migrate import upgrade
+from models.values import CourseId, PersonId, Role
+from sandbox.lms.app import create_app as create_lms
+from sandbox.lms.services import Services, service_claims
+from sandbox.lms.setup import register_practice_platform
+from sandbox.lms.world import TOOLS
+from server.ports_check import free_port
+
+
+@dataclass(slots=True)
+class Lms:
+    """A course that has been launched from the practice LMS; ``services`` is the LMS's own side."""
+
+    db: Database
+    url: str
+    tool_url: str
+    platform: Platform
+    services: Services
+    course: CourseId = field(default=CourseId(""))
+
+    def launch(self, key: str = "bio101", role: Role = Role.MODERATOR, **claims: Any) -> CourseId:
+        """What a launch of a site leaves in the database."""
+        course = people.upsert_course(self.db, self.url, key, key.upper(), platform_id=self.platform.id)
+        body = {**service_claims(self.url, key), **claims}
+        note_launch(self.db, self.platform.id, course, key, role, body)
+        return course
+
+    def person(self, key: str) -> PersonId:
+        return people.upsert_person(self.db, self.url, f"{self.url}/user/{key}")
+
+    def role(self, key: str) -> Role | None:
+        return people.membership_role(self.db, self.course, self.person(key))
+
+    def asked(self, service: str) -> int:
+        return sum(1 for name, _ in self.services.asked if name == service)
+
+
+@contextmanager
+def serving(app: Flask, port: int) -> Iterator[None]:
+    """A Flask application on a loopback port while the block runs."""
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@contextmanager
+def practice_lms(folder: Path) -> Iterator[Lms]:
+    """A fresh database, the practice LMS registered in it, and its course bio101 launched by a moderator."""
+    url = f"sqlite:///{folder / 'services.db'}"
+    upgrade(url)
+    db = Database(url)
+    port, tool_port = free_port(), free_port()
+    lms_url, tool_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{tool_port}"
+    tool = Flask("tool")
+
+    def jwks() -> Response:
+        return jsonify({"keys": [key.public_jwk for key in store.tool_keys(db)]})
+
+    tool.add_url_rule("/lti/jwks.json", "jwks", jwks)
+    app = create_lms(lms_url, tool_url, folder / "lms")
+    register_practice_platform(db, lms_url)
+    platform = store.find_platform(db, lms_url, TOOLS["room"].client_id)
+    assert platform is not None
+    lms = Lms(db, lms_url, tool_url, platform, app.extensions["services"])
+    with serving(app, port), serving(tool, tool_port):
+        lms.course = lms.launch()
+        yield lms
+    db.close()
