@@ -164,3 +164,15 @@ def unplug(page: Page, kind: str) -> None:
         }""",
         kind,
     )
+
+
+def test_pictures_shrink_beside_a_shared_screen_and_grow_again(demo: Demo, browser: Browser) -> None:
+    alice = enter(person(browser), demo.lms_url, "alice")
+    bob = enter(person(browser), demo.lms_url, "bob")
+    sees(alice, my_id(bob))
+    width = f"document.querySelector(\"[data-testid='tile-{my_id(bob)}'] video\")?.videoWidth"
+    until(lambda: alice.evaluate(width) == 640, "Bob's picture is whole")
+    alice.get_by_test_id("share-screen").click()
+    until(lambda: alice.evaluate(width) == 320, "Bob's picture is half as wide")
+    alice.get_by_test_id("share-screen").click()
+    until(lambda: alice.evaluate(width) == 640, "Bob's picture is whole again")

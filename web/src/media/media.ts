@@ -3,6 +3,7 @@ import { batch, signal } from "@preact/signals";
 import { backoffMs } from "../protocol/backoff";
 import type { IceServer, MediaSource, Result, SubscribeMessage, TrackLine, Welcome } from "../protocol/types";
 import type { MediaPort } from "../protocol/store";
+import { detailFor } from "./detail";
 import { explain, loadChoice, openDevice, openScreen, saveChoice, type Kind, type Trouble } from "./devices";
 import { Publisher, type Tracks } from "./publisher";
 import { Loudspeaker } from "./speaker";
@@ -42,6 +43,7 @@ export class Media implements MediaPort {
   private subscriber: Subscriber | null = null;
   private iceServers: IceServer[] = [];
   private attempt = 0;
+  private detail = detailFor(1, false);
   private pending = 0;
   private welcomed = false;
   private stopped = false;
@@ -157,6 +159,19 @@ export class Media implements MediaPort {
     else await this.failed(kind);
   }
 
+  /** The room has so many cameras, and a screen on stage or not. */
+  fit(cameras: number, sharing: boolean): void {
+    const detail = detailFor(cameras, sharing);
+    if (detail === this.detail) return;
+    this.detail = detail;
+    this.applyDetail();
+  }
+
+  private applyDetail(): void {
+    // A closed connection refuses; the next one gets it after its answer.
+    this.publisher?.setDetail(this.detail).catch(() => undefined);
+  }
+
   private async failed(kind: Kind): Promise<void> {
     (kind === "mic" ? this.micOn : this.cameraOn).value = false;
     await this.publisher?.set(kind, null);
@@ -200,7 +215,10 @@ export class Media implements MediaPort {
     clearTimeout(this.answerTimer);
     const publisher = this.publisher;
     publisher?.answered(sdp).then(
-      () => (this.attempt = 0),
+      () => {
+        this.attempt = 0;
+        this.applyDetail();
+      },
       () => this.retry(publisher),
     );
   }

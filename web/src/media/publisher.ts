@@ -1,4 +1,5 @@
 /** The publish connection: four lines made once (mic, camera, screen, screen sound); tracks come and go by replaceTrack. */
+import type { Detail } from "./detail";
 import type { IceServer, MediaSource } from "../protocol/types";
 
 export const SOURCES: readonly MediaSource[] = ["mic", "camera", "screen", "screen_audio"];
@@ -44,6 +45,19 @@ export class Publisher {
 
   async set(source: MediaSource, track: MediaStreamTrack | null): Promise<void> {
     if (!this.closed) await this.lines.get(source)?.sender.replaceTrack(track);
+  }
+
+  /** How fine the camera is sent from now on; takes effect without a new offer. */
+  async setDetail({ scale, bitrate, rate }: Detail): Promise<void> {
+    const sender = this.lines.get("camera")?.sender;
+    if (sender === undefined || this.closed) return;
+    const parameters = sender.getParameters();
+    const [encoding] = parameters.encodings;
+    if (encoding === undefined) return; // not negotiated yet: it is set again after the answer
+    encoding.scaleResolutionDownBy = scale;
+    encoding.maxBitrate = bitrate;
+    encoding.maxFramerate = rate;
+    await sender.setParameters(parameters);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** The room page: device check, then the room, then a word of goodbye. */
+import { effect } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ControlBar, Countdown } from "../breakout/bar";
@@ -7,7 +8,7 @@ import { Media } from "../media/media";
 import { createStore, RoomContext, type RoomStore } from "../protocol/store";
 import type { EventMessage } from "../protocol/types";
 import { DeviceCheck } from "./check";
-import { createPage, done, PageContext, roomName, toast, usePage, type Page } from "./context";
+import { createPage, done, PageContext, peopleHere, roomName, toast, usePage, type Page } from "./context";
 import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
 import { SidePanel } from "./panel";
@@ -52,6 +53,12 @@ export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
   const [joined, setJoined] = useState(false);
   const { store, media } = page;
 
+  useEffect(() => effect(() => {
+    const state = store.state.value;
+    if (state === null) return;
+    const here = peopleHere(state);
+    media.fit(here.filter((person) => person.camera).length, here.some((person) => person.screen));
+  }), [store, media]);
   useEffect(() => store.onEvent((event) => hear(page, event)), [page, store]);
   useEffect(() => {
     if (store.status.value === "stopped") media.stop();
