@@ -68,6 +68,7 @@ class Segment:
     by: str
     lost_packets: int = 0
     broken: tuple[Span, ...] = ()
+    peer_id: str = ""
 
     @property
     def is_audio(self) -> bool:
@@ -418,6 +419,7 @@ class TimelineBuilder:
                 by=by,
                 lost_packets=int(end.get("lost", 0)) if end is not None else 0,
                 broken=tuple(run.broken),
+                peer_id=str(line.get("peer_id") or ""),
             )
         return segments
 

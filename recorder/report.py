@@ -1,0 +1,247 @@
+"""What a journal tells about itself: gaps, losses, frozen and missing sources, clocks, and how well sound and picture meet. Pure.
+
+Together with ``recorder.quality`` (which opens the finished file) it is the quality report that stands with every recording.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from recorder.timeline import Line, Segment, Timeline, ntp_to_us
+
+NEAR_US: Final = 15_000_000
+"""Reports of sound and picture that are further apart say nothing about each other."""
+GOOD_OFFSET_MS: Final = 90.0
+BAD_PPM: Final = 500.0
+LONG_FREEZE_S: Final = 5.0
+MANY_LOST: Final = 0.05
+MAX_SPANS: Final = 50
+_WHAT: Final = {
+    "mic": "microphone",
+    "camera": "camera",
+    "screen": "shared screen",
+    "screen_audio": "shared sound",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JournalReport:
+    """``facts`` is JSON for the library entry; ``warnings`` are sentences for moderators."""
+
+    facts: dict[str, Any]
+    warnings: list[str]
+    pictures: float
+    """Share of the recording in which a camera or a screen was captured."""
+    sound: bool
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the manifest says besides the time line."""
+
+    reports: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    ends: dict[int, Line] = field(default_factory=dict)
+    spans: dict[str, list[tuple[int, int, Line]]] = field(default_factory=dict)
+    open: dict[tuple[str, str, str], Line] = field(default_factory=dict)
+    stuck: int = 0
+    refused: list[Line] = field(default_factory=list)
+    dropped: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    stop_reason: str = ""
+
+
+def report(lines: Iterable[Line], timeline: Timeline) -> JournalReport:
+    """The report of a whole manifest."""
+    seen = _read(lines, timeline)
+    offsets = _av_offsets(seen, timeline)
+    freezes = _freezes(seen, timeline)
+    segments = list(timeline.segments.values())
+    frames = sum(int(end.get("frames", 0)) for end in seen.ends.values())
+    lost = sum(segment.lost_packets for segment in segments)
+    ppm = max((abs(segment.ppm) for segment in segments), default=0.0)
+    facts: dict[str, Any] = {
+        "gaps": _spans(timeline, [(gap.start, gap.end, {}) for gap in timeline.gaps]),
+        "paused_s": _s(sum(cut.end - cut.start for cut in timeline.cuts)),
+        "missing": _spans(timeline, seen.spans.get("missing", [])),
+        "silent_microphones": _spans(timeline, seen.spans.get("silent", [])),
+        "freezes": _spans(timeline, freezes),
+        "frozen_s": _s(sum(end - start for start, end, _ in freezes)),
+        "lost_packets": lost,
+        "frames": frames,
+        "dropped": seen.dropped,
+        "restarted_tracks": seen.stuck,
+        "av_offset_ms": _offset_facts(offsets),
+        "clock_ppm": round(ppm, 1),
+        "tracks": len(segments),
+        "tracks_by_reports": sum(segment.by == "reports" for segment in segments),
+        "stop_reason": seen.stop_reason,
+    }
+    warnings = _warnings(facts, seen, timeline, frames)
+    pictures = _share(timeline, [s for s in segments if not s.is_audio])
+    return JournalReport(facts, warnings, pictures, any(segment.is_audio for segment in segments))
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def _read(lines: Iterable[Line], timeline: Timeline) -> _Seen:
+    seen = _Seen()
+    for line in lines:
+        kind, at = str(line["k"]), int(line["at"])
+        if kind == "sr" and int(line["n"]) in timeline.segments:
+            point = (int(line["rtp"]), ntp_to_us(int(line["ntp"])))
+            seen.reports.setdefault(int(line["n"]), []).append(point)
+        elif kind == "end":
+            seen.ends[int(line["n"])] = line
+            seen.dropped += int(line.get("dropped", 0))
+        elif kind == "dropped":
+            seen.dropped += int(line.get("packets", 0))
+        elif kind in ("broken", "stalled"):
+            seen.spans.setdefault(kind, []).append((int(line["since"]), at, line))
+        elif kind in ("missing", "silent"):
+            seen.open[kind, str(line["person_id"]), str(line.get("source", "mic"))] = line
+        elif kind in ("found", "heard"):
+            key = (
+                "missing" if kind == "found" else "silent",
+                str(line["person_id"]),
+                str(line.get("source", "mic")),
+            )
+            begun = seen.open.pop(key, None)
+            if begun is not None:
+                seen.spans.setdefault(key[0], []).append((int(begun["since"]), at, begun))
+        elif kind == "stuck":
+            seen.stuck += 1
+        elif kind == "refused":
+            seen.refused.append(line)
+        elif kind == "person" and line.get("name"):
+            seen.names[str(line["person_id"])] = str(line["name"])
+        elif kind == "stop":
+            seen.stop_reason = str(line.get("reason", ""))
+    for (kind, _, _), line in seen.open.items():
+        seen.spans.setdefault(kind, []).append((int(line["since"]), timeline.stop, line))
+    return seen
+
+
+def _s(us: float) -> float:
+    return round(us / 1e6, 3)
+
+
+def _spans(timeline: Timeline, spans: Sequence[tuple[int, int, Line]]) -> list[dict[str, Any]]:
+    """Spans as pages show them, the longest first; ``at_s`` is in the film."""
+    longest = sorted(spans, key=lambda span: span[0] - span[1])[:MAX_SPANS]
+    shown = []
+    for start, end, line in longest:
+        rec = timeline.rec(max(start, timeline.start))
+        item: dict[str, Any] = {"at_s": _s(rec) if rec is not None else None, "length_s": _s(end - start)}
+        for key in ("person_id", "source"):
+            if key in line:
+                item[key] = line[key]
+        shown.append(item)
+    return shown
+
+
+def _freezes(seen: _Seen, timeline: Timeline) -> list[tuple[int, int, Line]]:
+    """Spans in which a picture stood still, with whose it was."""
+    found: list[tuple[int, int, Line]] = []
+    for start, end, line in [*seen.spans.get("broken", []), *seen.spans.get("stalled", [])]:
+        segment = timeline.segments.get(int(line["n"]))
+        if segment is not None and not segment.is_audio:
+            found.append((start, end, {"person_id": segment.person_id, "source": segment.source}))
+    return found
+
+
+def _share(timeline: Timeline, segments: Sequence[Segment]) -> float:
+    """Share of the recording's time in which one of the segments ran, at 200 points of it."""
+    if not segments or timeline.duration <= 0:
+        return 0.0
+    points = [timeline.wall(timeline.duration * n // 200) for n in range(200)]
+    return sum(any(s.start <= at < s.end for s in segments) for at in points) / len(points)
+
+
+# -- sound against picture ---------------------------------------------------------------------------------------------
+
+
+def _av_offsets(seen: _Seen, timeline: Timeline) -> list[float]:
+    """Milliseconds by which sound would be late against picture, at each report of a camera whose microphone reports too.
+
+    A sender's reports tie both tracks to its one clock. Where the time line puts them tells how far apart they are placed.
+    """
+    by_sender: dict[str, dict[str, list[tuple[int, int]]]] = {}
+    for number, points in seen.reports.items():
+        segment = timeline.segments[number]
+        if segment.source not in ("mic", "camera"):
+            continue
+        placed = [(ntp, segment.wall(rtp) - ntp) for rtp, ntp in points]
+        sender = segment.peer_id or segment.person_id
+        by_sender.setdefault(sender, {}).setdefault(segment.source, []).extend(placed)
+    offsets = []
+    for tracks in by_sender.values():
+        mic = sorted(tracks.get("mic", ()))
+        for ntp, camera_delay in tracks.get("camera", ()):
+            near = _nearest(mic, ntp)
+            if near is not None:
+                offsets.append((near - camera_delay) / 1000)
+    return offsets
+
+
+def _nearest(points: Sequence[tuple[int, int]], at: int) -> int | None:
+    where = bisect_left(points, (at, 0))
+    close = [point for point in points[max(0, where - 1) : where + 1] if abs(point[0] - at) <= NEAR_US]
+    return min(close, key=lambda point: abs(point[0] - at))[1] if close else None
+
+
+def _offset_facts(offsets: Sequence[float]) -> dict[str, Any]:
+    if not offsets:
+        return {"checked": 0, "p50": None, "p95": None}
+    ordered = sorted(abs(offset) for offset in offsets)
+    return {
+        "checked": len(ordered),
+        "p50": round(ordered[len(ordered) // 2], 1),
+        "p95": round(ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)], 1),
+    }
+
+
+# -- sentences ---------------------------------------------------------------------------------------------------------
+
+
+def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames: int) -> list[str]:
+    found = [f"nothing was captured for {gap['length_s']:.1f} s" for gap in facts["gaps"]]
+    if not timeline.complete:
+        found.append("the recording was not closed; its end is the last thing written")
+    for item in facts["missing"]:
+        what = _WHAT.get(item["source"], item["source"])
+        found.append(
+            f"the {what} of {_who(seen, item)} was on but did not arrive for {item['length_s']:.0f} s"
+        )
+    for item in facts["silent_microphones"]:
+        found.append(
+            f"nothing was heard from {_who(seen, item)} for {item['length_s']:.0f} s, though unmuted"
+        )
+    for line in seen.refused:
+        what = _WHAT.get(str(line.get("source")), "source")
+        found.append(f"the {what} of {_who(seen, line)} was left out: {line.get('codec')} cannot be recorded")
+    for item in facts["freezes"]:
+        if item["length_s"] > LONG_FREEZE_S:
+            what = _WHAT.get(item["source"], item["source"])
+            found.append(f"the {what} of {_who(seen, item)} stood still for {item['length_s']:.0f} s")
+    if facts["dropped"]:
+        found.append(
+            f"{facts['dropped']} packets or frames were dropped because disk or recorder were too slow"
+        )
+    if frames and facts["lost_packets"] > MANY_LOST * frames:
+        found.append(f"{facts['lost_packets']} packets were lost on the way to the server")
+    if facts["restarted_tracks"]:
+        found.append(f"{facts['restarted_tracks']} times packets came of which nothing could be written")
+    p95 = facts["av_offset_ms"]["p95"]
+    if p95 is not None and p95 > GOOD_OFFSET_MS:
+        found.append(f"sound and picture may be {p95:.0f} ms apart")
+    if facts["clock_ppm"] > BAD_PPM:
+        found.append(f"a sender's clock is off by {facts['clock_ppm']:.0f} millionths")
+    return found
+
+
+def _who(seen: _Seen, item: Mapping[str, Any]) -> str:
+    return seen.names.get(str(item.get("person_id")), "somebody")
