@@ -7,16 +7,18 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request, send_file
 
-from api import integrators
+from api import integrators, uploads
 from api.common import bearer, json_object, refuse
 from api.integrators import IntegratorDeps
 from library import links
 from library.media import PER_PAGE, Library, Scope
+from library.uploads import Uploads
 from library.values import Entry
 from models.store import library as store
 from models.store.access import Access
@@ -54,11 +56,22 @@ def create_blueprint(deps: ApiDeps) -> Blueprint:
 
 
 def create_blueprints(
-    *, db: Database, rooms: Rooms, library_root: Path, link_key: str, base_url: str
+    *,
+    db: Database,
+    rooms: Rooms,
+    library_root: Path,
+    link_key: str,
+    base_url: str,
+    max_upload_bytes: int = 2 * 1024**3,
+    retention: timedelta | None = None,
 ) -> list[Blueprint]:
-    """Both doors: the pages' media (docs/rest.md §2) and the integrators' API (§3)."""
+    """The doors: the pages' media and uploads (docs/rest.md §2) and the integrators' API (§3)."""
     integrator = IntegratorDeps(db, rooms, link_key, base_url)
-    return [create_blueprint(ApiDeps(db, library_root, link_key)), integrators.create_blueprint(integrator)]
+    return [
+        create_blueprint(ApiDeps(db, library_root, link_key)),
+        uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention)),
+        integrators.create_blueprint(integrator),
+    ]
 
 
 class _Media:

@@ -100,6 +100,7 @@ class Settings:
     journal_days: int = _setting(
         7, "Days the encoded tracks are kept after the film is in the library; 0: for ever."
     )
+    upload_max_mb: int = _setting(2048, "Largest file (MiB) that a person may upload to My Media.")
     empty_session_s: int = _setting(900, "Seconds after which a session with nobody in it ends.")
     grace_s: int = _setting(30, "Seconds a dropped connection keeps its place and its media.")
     composers: int = _setting(1, "How many recordings are composed at the same time.")
@@ -200,6 +201,8 @@ def _check(settings: Settings) -> list[str]:
     problems += _check_slack(settings)
     if bool(settings.turn_urls) != bool(settings.turn_secret):
         problems.append("TURN needs both SIDEROOM_TURN_URLS and SIDEROOM_TURN_SECRET.")
+    if not 1 <= settings.upload_max_mb <= 1_000_000:
+        problems.append("SIDEROOM_UPLOAD_MAX_MB: give 1 to 1000000.")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         problems.append("SIDEROOM_LOG_LEVEL: use DEBUG, INFO, WARNING or ERROR.")
     if min(settings.retention_days, settings.journal_days) < 0 or settings.composers < 1:

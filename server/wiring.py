@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import Flask, Response
 from slack_bolt import App
@@ -153,6 +154,8 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack_app
         library_root=settings.library_dir,
         link_key=settings.key("links"),
         base_url=settings.base_url.rstrip("/"),
+        max_upload_bytes=settings.upload_max_mb * 1024 * 1024,
+        retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
     ):
         app.register_blueprint(blueprint)
     for blueprint in admin_blueprints(build_admin(settings, db)):
