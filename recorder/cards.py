@@ -17,6 +17,9 @@ Plane = NDArray[np.uint8]
 BACKGROUND: Final = (27, 30, 36)
 CARD: Final = (44, 49, 58)
 WHITE: Final = (255, 255, 255)
+GREY: Final = (150, 157, 168)
+TAG: Final = (16, 18, 22)
+SPEAKING: Final = (86, 156, 255)
 MUTED: Final = (214, 69, 65)
 DISCS: Final = (
     (38, 84, 124),
@@ -47,6 +50,11 @@ class Bitmap:
     def height(self) -> int:
         return int(self.y.shape[0])
 
+    def part(self, x: int, y: int, w: int, h: int) -> Bitmap:
+        """A rectangle of it, all four even; no copy."""
+        half = (slice(y // 2, (y + h) // 2), slice(x // 2, (x + w) // 2))
+        return Bitmap(self.y[y : y + h, x : x + w], self.u[half], self.v[half])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
@@ -65,6 +73,18 @@ class Canvas:
         self.y[y : y + h, x : x + w] = bitmap.y
         self.u[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = bitmap.u
         self.v[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = bitmap.v
+
+    def copy(self, x: int, y: int, w: int, h: int) -> Bitmap:
+        """What is painted there now; all four even."""
+        half = (slice(y // 2, (y + h) // 2), slice(x // 2, (x + w) // 2))
+        return Bitmap(self.y[y : y + h, x : x + w].copy(), self.u[half].copy(), self.v[half].copy())
+
+
+def dimmed(bitmap: Bitmap) -> Bitmap:
+    """The same at two fifths of its light."""
+    luma = (16 + (bitmap.y.astype(np.int16) - 16).clip(0) * 2 // 5).astype(np.uint8)
+    grey = [(128 + (c.astype(np.int16) - 128) // 2).astype(np.uint8) for c in (bitmap.u, bitmap.v)]
+    return Bitmap(luma, grey[0], grey[1])
 
 
 def initials(name: str) -> str:
@@ -128,16 +148,44 @@ def quiet_card(room: str, title: str, width: int, height: int) -> Bitmap:
         draw.text(
             (width / 2, height / 2 + size * 1.3),
             _cut(title, small, width),
-            fill=(150, 157, 168),
+            fill=GREY,
             font=_font(small),
             anchor="mm",
         )
     return to_bitmap(image)
 
 
+@lru_cache(maxsize=2)
+def title_card(course: str, room: str, date: str, width: int, height: int) -> Bitmap:
+    """The first two seconds: course, room and date."""
+    image = Image.new("RGB", (width, height), BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    size = max(10, min(height // 12, width // 18))
+    lines = [
+        (course, size, -1.5, (222, 226, 232)),
+        (room, size, 0.0, WHITE),
+        (date, size // 2 + 2, 1.3, GREY),
+    ]
+    for text, points, line, colour in lines:
+        at = (width / 2, height / 2 + line * size)
+        draw.text(at, _cut(text, points, width * 0.9), fill=colour, font=_font(points), anchor="mm")
+    return to_bitmap(image)
+
+
+@lru_cache(maxsize=4)
+def clock(text: str, height: int) -> Bitmap:
+    """The time of day on a dark bar."""
+    size = max(10, height // 36)
+    font = _font(size)
+    image = Image.new("RGB", (even(font.getlength(text) + size + 1), even(size * 1.7)), TAG)
+    draw = ImageDraw.Draw(image)
+    draw.text((image.width / 2, image.height / 2), text, fill=WHITE, font=font, anchor="mm")
+    return to_bitmap(image)
+
+
 @lru_cache(maxsize=256)
 def name_tag(name: str, muted: bool, tile: Rect) -> Bitmap:
-    """The name on a dark bar, with a red crossed disc when the microphone is off."""
+    """The name on a dark bar, with a red crossed disc when the microphone is off. The name may be empty."""
     size = max(11, min(22, tile.height // 14))
     font = _font(size)
     pad = size // 2
@@ -145,7 +193,7 @@ def name_tag(name: str, muted: bool, tile: Rect) -> Bitmap:
     text = _cut(name, size, max(2 * size, tile.width - 2 * pad - mark - 8))
     width = min(tile.width, even(font.getlength(text) + 2 * pad + mark + 1))
     height = even(size * 1.7)
-    image = Image.new("RGB", (width, height), (16, 18, 22))
+    image = Image.new("RGB", (width, height), TAG)
     draw = ImageDraw.Draw(image)
     if muted:
         top = (height - size) / 2

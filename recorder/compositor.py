@@ -1,169 +1,196 @@
-"""Time line and frames → one MP4 file: grid or stage, mixed sound. Streams; memory does not grow with the length."""
+"""Time line and frames → the parts of a film: tiles, cards, mixed sound. Streams; memory does not grow with the length."""
 
 from __future__ import annotations
 
-import logging
-import os
-import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import av
-import numpy as np
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
-from av.video.stream import VideoStream
 from PIL import Image
 
+from recorder.follow import Follower
 from recorder.journal import RecordReader
-from recorder.mix import Limiter
-from recorder.scene import Scene
+from recorder.mix import BLOCK, Mixer, Pcm
+from recorder.options import PART_S, CompositeOptions
+from recorder.overlays import Overlays, watermark
+from recorder.parts import LEAD_BLOCKS, PART_BLOCKS, PART_SAMPLES, PartNote, Parts, PartWriter
+from recorder.scene import Scene, Voices
 from recorder.sources import SAMPLE_RATE, Sources
-from recorder.timeline import Timeline
 
-log = logging.getLogger("sideroom.compose")
-AAC_FRAME: Final = 1024
-BLOCK: Final = AAC_FRAME * 8
-PROGRESS_S: Final = 0.5
 MIN_FRAMES: Final = 2
+LEAST_SAMPLES: Final = 1024
+WARM_BLOCKS: Final = 6
+"""Blocks that are mixed and thrown away when a composition goes on from the middle: decoders and limiter settle in them."""
+SOUND_AHEAD_US: Final = 600_000
+"""Sound is mixed in whole blocks, and one more at the end of a part: the journal must be settled so far ahead."""
 
-
-@dataclass(frozen=True, slots=True)
-class CompositeOptions:
-    """Size in pixels (even), frames a second, x264's preset and CRF, threads of the encoder."""
-
-    width: int = 1280
-    height: int = 720
-    fps: int = 30
-    preset: str = "veryfast"
-    crf: int = 25
-    threads: int = 1
-    audio_bit_rate: int = 128_000
-
-    def __post_init__(self) -> None:
-        if self.width % 2 or self.height % 2 or not (64 <= self.width <= 1920 and 64 <= self.height <= 1920):
-            raise ValueError("width and height are even numbers from 64 to 1920")
-        if not 1 <= self.fps <= 60:
-            raise ValueError("fps is a number from 1 to 60")
-
-
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """What ``compose`` made, besides the files."""
-
-    warnings: tuple[str, ...]
-    segments_by_reports: int
-    segments_by_arrival: int
+Tell = Callable[[int], None]
+MIXED_BEFORE_US: Final = (LEAD_BLOCKS + WARM_BLOCKS) * BLOCK * 1_000_000 // SAMPLE_RATE
 
 
 class Compositor:
-    """One composition. ``progress`` is called about twice a second with the share that is done (0…1)."""
+    """Makes part after part. ``tell`` is called about once a second of film with the microseconds that are done."""
 
     def __init__(
         self,
-        timeline: Timeline,
-        reader: RecordReader,
+        folder: Path,
+        follower: Follower,
         options: CompositeOptions,
-        progress: Callable[[float], None] = lambda share: None,
+        after: PartNote | None = None,
+        tell: Tell = lambda done: None,
     ) -> None:
-        self._timeline = timeline
+        self._follower = follower
         self._options = options
-        self._progress = progress
-        self._sources = Sources(timeline, reader)
-        self._scene = Scene(timeline, options.width, options.height)
-        self._limiter = Limiter()
-        self._samples = 0
-        self._total_samples = max(AAC_FRAME, timeline.duration * SAMPLE_RATE // 1_000_000)
+        self._tell = tell
+        self._fps = options.recording.fps
+        self._per_part = PART_S * self._fps
+        self._sounded = 0
+        self.warnings: list[str] = []
+        timeline = follower.timeline
+        number = after.number + 1 if after is not None else 0
+        reader = RecordReader(folder, after.start) if after is not None else RecordReader(folder)
+        first = max(0, number * PART_BLOCKS - LEAD_BLOCKS - WARM_BLOCKS)
+        heard_from = timeline.wall(first * BLOCK * 1_000_000 // SAMPLE_RATE) - 1_000_000 if first else 0
+        self._sources = Sources(timeline, reader, heard_from)
+        self._mixer = Mixer(self._sources, self._wall, first)
+        self._scene = Scene(timeline, options, self._overlays())
+        self._recent: deque[Pcm] = deque(maxlen=LEAD_BLOCKS)
+        self._ahead: deque[Pcm] = deque()
+        if after is not None:
+            self._mixer.restore(after.voices)
+            while self._mixer.next < number * PART_BLOCKS:
+                self._recent.append(self._mixer.block())
+        self._seen = timeline
 
-    def run(self, path: Path, thumbnail: Path) -> Composed:
-        """Write the MP4 to a temporary name beside ``path``, then rename. A broken run leaves only the temporary."""
-        temporary = path.with_name(path.name + ".part")
-        with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            video, audio = self._streams(container)
-            self._write(container, video, audio, thumbnail)
-        os.replace(temporary, path)
-        self._sources.finish()
-        by = [segment.by for segment in self._timeline.segments.values()]
-        return Composed(tuple(self._sources.warnings), by.count("reports"), by.count("arrival"))
+    def _wall(self, rec: int) -> int:
+        return self._follower.timeline.wall(rec)
 
-    def _streams(self, container: OutputContainer) -> tuple[VideoStream, AudioStream]:
-        o = self._options
-        video = container.add_stream(
-            "libx264",
-            rate=o.fps,
-            options={
-                "preset": o.preset,
-                "crf": str(o.crf),
-                "profile": "main",
-                "maxrate": "2500k",
-                "bufsize": "5000k",
-            },
+    def _overlays(self) -> Overlays:
+        o, stamp = self._options.recording, None
+        if o.watermark is not None and self._options.watermark_file:
+            try:
+                stamp = watermark(Path(self._options.watermark_file), o.watermark, o.width, o.height)
+            except (OSError, ValueError) as error:
+                self.warnings.append(f"the watermark could not be used: {error}")
+        return Overlays(o.width, o.height, stamp, o.clock)
+
+    # -- a part ------------------------------------------------------------------------------------------------
+
+    def part(self, number: int, parts: Parts) -> PartNote | None:
+        """Make part ``number`` as the journal grows; None when the film ends before it.
+
+        Raises CaughtUp, Orphaned, OSError or FFmpegError; then nothing is left of the part.
+        """
+        if not self._ready(number * self._per_part) and number > 0:
+            return None
+        writer = PartWriter(parts.path(number), number, self._options)
+        try:
+            frames, pictures = self._pictures(writer, number, parts.thumbnail(number))
+            self._rest_of_sound(writer)
+            writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+        note = PartNote(
+            number=number,
+            frames=frames,
+            seconds=frames / self._fps,
+            position=self._position((number + 1) * PART_S * 1_000_000),
+            voices=self._mixer.to_json(),
+            has_picture=pictures,
+            warnings=[*self.warnings, *self._sources.take_warnings()],
         )
-        video.width, video.height, video.pix_fmt = o.width, o.height, "yuv420p"
-        video.codec_context.gop_size = 2 * o.fps
-        video.codec_context.thread_count = o.threads
-        video.codec_context.time_base = Fraction(1, o.fps)
-        audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
-        audio.bit_rate = o.audio_bit_rate
-        return video, audio
+        self.warnings.clear()
+        return note
 
-    def _write(
-        self, container: OutputContainer, video: VideoStream, audio: AudioStream, thumbnail: Path
-    ) -> None:
-        timeline, fps, scene = self._timeline, self._options.fps, self._scene
-        total = max(MIN_FRAMES, round(timeline.duration * fps / 1_000_000))
-        picture_at = -1
-        told = time.monotonic()
-        for tick in range(total):
-            wall = timeline.wall(tick * 1_000_000 // fps)
-            self._sources.advance(wall)
-            scene.paint(wall, self._sources.video, self._talking(wall))
-            scene.frame.pts = tick
-            container.mux(video.encode(scene.frame))
-            self._write_audio(container, audio, (tick + 1) * SAMPLE_RATE // fps)
-            if scene.has_picture and picture_at < 0:
-                picture_at = tick
-            if tick == 0 or tick == picture_at or (tick == total // 3 and scene.has_picture):
-                _save_thumbnail(scene.frame, thumbnail)
-            if tick % fps == 0:
+    def close(self) -> list[str]:
+        """Let go of everything; returns what was left to say."""
+        self._sources.finish()
+        return self._sources.take_warnings()
+
+    def _ready(self, tick: int) -> bool:
+        """Whether there is a picture ``tick``; waits until the journal says so."""
+        self._follower.reach(tick * 1_000_000 // self._fps + SOUND_AHEAD_US)
+        timeline = self._follower.timeline
+        if timeline is not self._seen:
+            self._seen = timeline
+            self._sources.update(timeline)
+            self._scene.update(timeline)
+        return not self._follower.final or tick < self._total_frames
+
+    @property
+    def _total_frames(self) -> int:
+        return max(MIN_FRAMES, round(self._follower.timeline.duration * self._fps / 1_000_000))
+
+    def _position(self, rec: int) -> tuple[int, int]:
+        at = self._sources.needed_from(self._wall(max(0, rec - MIXED_BEFORE_US - 1_500_000)))
+        return at.file, at.offset
+
+    def _pictures(self, writer: PartWriter, number: int, thumbnail: Path) -> tuple[int, bool]:
+        """All pictures of a part, each after the sound that is heard with it: (how many, whether any camera was seen)."""
+        for pcm in self._recent if number else ():
+            writer.sound(pcm)
+        self._sounded = 0
+        seen = False
+        for count in range(self._per_part):
+            tick = number * self._per_part + count
+            ready = self._ready(tick)
+            writer.samples = self._own_samples(number)
+            if not ready:
+                return count, seen
+            while self._next_sound(number) * self._fps <= tick * SAMPLE_RATE and self._sounded < PART_BLOCKS:
+                self._sound(writer)
+            rec = tick * 1_000_000 // self._fps
+            wall = self._wall(rec)
+            if self._options.recording.export_video:
+                self._sources.advance(wall)
+                self._scene.paint(wall, rec, self._sources.video, self._voices(wall))
+                writer.picture(self._scene.frame, count)
+                pictured = self._scene.has_picture
+                if count == 0 or (pictured and (not seen or count == self._per_part // 3)):
+                    _save_thumbnail(self._scene.frame, thumbnail)
+                seen = seen or pictured
+            if count % self._fps == 0:
                 self._sources.tidy(wall)
-                if time.monotonic() - told > PROGRESS_S:
-                    told = time.monotonic()
-                    self._progress(tick / total)
-        self._write_audio(container, audio, self._total_samples)
-        container.mux(video.encode(None))
-        container.mux(audio.encode(None))
-        self._progress(1.0)
+                self._tell(rec)
+        return self._per_part, seen
 
-    def _talking(self, wall: int) -> Callable[[str], bool]:
-        live = {
+    def _next_sound(self, number: int) -> int:
+        """The sample at which the next block of sound begins."""
+        return (number * PART_BLOCKS + self._sounded) * BLOCK
+
+    def _rest_of_sound(self, writer: PartWriter) -> None:
+        """What sound the part lacks, and what follows it."""
+        while self._sounded * BLOCK < writer.samples:
+            self._sound(writer)
+        if writer.samples == PART_SAMPLES:
+            after = self._mixer.block()
+            writer.sound(after)
+            self._ahead.append(after)
+
+    def _sound(self, writer: PartWriter) -> None:
+        pcm = self._ahead.popleft() if self._ahead else self._mixer.block()
+        self._recent.append(pcm)
+        self._sounded += 1
+        writer.sound(pcm)
+
+    def _own_samples(self, number: int) -> int:
+        """Length of a part's sound as far as is known now."""
+        if not self._follower.final:
+            return PART_SAMPLES
+        total = max(LEAST_SAMPLES, self._follower.timeline.duration * SAMPLE_RATE // 1_000_000)
+        return max(0, min(PART_SAMPLES, total - number * PART_SAMPLES))
+
+    def _voices(self, wall: int) -> Voices:
+        sending = frozenset(
             t.segment.person_id
             for t in self._sources.audio.values()
             if t.segment.source == "mic" and t.segment.start <= wall < t.segment.end
-        }
-        return live.__contains__
-
-    def _write_audio(self, container: OutputContainer, audio: AudioStream, until: int) -> None:
-        """Mix and encode blocks until sample ``until`` is covered (the last block is cut to the length)."""
-        until = min(until, self._total_samples)
-        while self._samples < until:
-            self._sources.read(self._timeline.wall((self._samples + BLOCK) * 1_000_000 // SAMPLE_RATE))
-            mixed = np.zeros((2, BLOCK), dtype=np.float32)
-            for track in self._sources.audio.values():
-                track.mix_into(mixed, self._samples)
-            self._limiter.apply(mixed)
-            left = min(BLOCK, self._total_samples - self._samples)
-            for start in range(0, left, AAC_FRAME):
-                piece = np.ascontiguousarray(mixed[:, start : min(start + AAC_FRAME, left)])
-                frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
-                frame.sample_rate = SAMPLE_RATE
-                frame.time_base = Fraction(1, SAMPLE_RATE)
-                frame.pts = self._samples + start
-                container.mux(audio.encode(frame))
-            self._samples += left
+        )
+        floor = self._mixer.floor
+        return Voices(sending, floor.active, floor.featured)
 
 
 def _save_thumbnail(frame: av.VideoFrame, path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 import av
@@ -12,13 +14,20 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from recorder import cards
 from recorder.cards import Bitmap, Canvas, Plane
-from recorder.layout import Placement, Rect, fit, grid, stage
+from recorder.layout import Rect, arrange, fitting
+from recorder.options import CompositeOptions
+from recorder.overlays import TITLE_US, Overlays
 from recorder.sources import VideoTrack
 from recorder.timeline import Presence, Timeline
 
 CAMERA_HOLD_US: Final = 3_000_000
 """A camera that has sent nothing for so long is treated as off: its card is shown."""
+STALE_US: Final = 1_200_000
+"""A camera that has sent nothing for so long is shown dimmed."""
 EDGE: Final = 8
+BORDER: Final = 4
+LEAST_TAGGED: Final = 60
+"""Pixels a side; smaller tiles have no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +41,46 @@ class Tile:
     muted: bool
     segment: int | None
     count: int = 0
+    speaking: bool = False
+    dim: bool = False
+    """The picture is old: the connection is being restored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """``sending``: whose microphone sends now; ``active`` and ``featured``: see recorder.floor."""
+
+    sending: frozenset[str]
+    active: str | None = None
+    featured: str | None = None
 
 
 class _Fitter:
     """Scales one segment's pictures to one rectangle; the scaler is kept, for it is dear to make."""
 
-    def __init__(self, rect: Rect) -> None:
-        self.rect = rect
+    def __init__(self, tile: Tile) -> None:
+        self._rect = tile.rect
+        self._may_crop = tile.kind == "camera"
         self._scaler = VideoReformatter()
-        self._inner: Rect | None = None
+        self._fitting = fitting(0, 0, tile.rect, False)
         self._shape = (0, 0)
 
-    def place(self, frame: av.VideoFrame, canvas: Canvas, background: Bitmap) -> None:
+    def place(self, frame: av.VideoFrame, canvas: Canvas, background: Bitmap, dim: bool) -> None:
         shape = (frame.width, frame.height)
         if shape != self._shape:
-            self._shape, self._inner = shape, fit(*shape, self.rect)
-            canvas.paste(background, self.rect.x, self.rect.y)
-        inner = self._inner
-        assert inner is not None
+            self._shape, self._fitting = shape, fitting(*shape, self._rect, self._may_crop)
+            canvas.paste(background, self._rect.x, self._rect.y)
+        f = self._fitting
         scaled = self._scaler.reformat(
             frame,
-            width=inner.width,
-            height=inner.height,
+            width=f.width,
+            height=f.height,
             format="yuv420p",
             interpolation=Interpolation.BILINEAR,
             threads=1,
         )
-        canvas.paste(Bitmap(*planes(scaled)), inner.x, inner.y)
+        bitmap = Bitmap(*planes(scaled)).part(f.crop_x, f.crop_y, f.inner.width, f.inner.height)
+        canvas.paste(cards.dimmed(bitmap) if dim else bitmap, f.inner.x, f.inner.y)
 
 
 def planes(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
@@ -75,40 +97,70 @@ def planes(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
 class Scene:
     """The picture, tick after tick. ``frame`` is reused: encode it before the next ``paint``."""
 
-    def __init__(self, timeline: Timeline, width: int, height: int) -> None:
-        self._timeline = timeline
-        self._width, self._height = width, height
-        self.frame = av.VideoFrame(width, height, "yuv420p")
+    def __init__(self, timeline: Timeline, options: CompositeOptions, overlays: Overlays) -> None:
+        self._options = options.recording
+        self._fixed = options.fixed_layout
+        self._width, self._height = options.recording.width, options.recording.height
+        self._overlays = overlays
+        self.frame = av.VideoFrame(self._width, self._height, "yuv420p")
         self._canvas = Canvas(*planes(self.frame))
-        self._blank = cards.plain(width, height, cards.BACKGROUND)
+        self._blank = cards.plain(self._width, self._height, cards.BACKGROUND)
         self._tiles: tuple[Tile, ...] | None = None
         self._fitters: dict[tuple[int, Rect], _Fitter] = {}
         self._versions: dict[tuple[int, Rect], int] = {}
         self._people: list[Presence] = []
+        self._layout: str = options.recording.layout
         self._until = 0
-        self._edges = sorted(
-            {p.start for p in timeline.presences} | {p.end for p in timeline.presences} | {timeline.stop}
-        )
         self.has_picture = False
         """Whether any camera or screen is in the picture now."""
+        self.update(timeline)
 
-    def paint(self, wall: int, video: Mapping[int, VideoTrack], talking: Callable[[str], bool]) -> None:
-        """Bring the picture to ``wall``. ``talking(person_id)``: their microphone sends now."""
-        if wall >= self._until or not self._people:
-            self._people = self._timeline.present(wall)
-            self._until = next((edge for edge in self._edges if edge > wall), self._timeline.stop + 1)
-        tiles = self._arrange(wall, video, talking)
+    def update(self, timeline: Timeline) -> None:
+        """The journal has grown."""
+        self._timeline = timeline
+        self._edges = sorted(
+            {p.start for p in timeline.presences}
+            | {p.end for p in timeline.presences}
+            | {at for at, _ in timeline.layouts}
+            | {timeline.stop}
+        )
+        self._until = 0
+
+    def paint(self, wall: int, rec: int, video: Mapping[int, VideoTrack], voices: Voices) -> None:
+        """Bring the picture to ``wall``, which is ``rec`` in the file."""
+        self._overlays.lift(self._canvas)
+        if self._options.title_card and rec < TITLE_US:
+            self._title()
+            return
+        if wall >= self._until:
+            self._look(wall)
+        tiles = self._arrange(wall, video, voices)
         if tiles != self._tiles:
             self._repaint(tiles)
         for tile in tiles:
             if tile.segment is not None:
                 self._show(tile, video[tile.segment])
+        self._overlays.lay(self._canvas, wall)
+
+    def _title(self) -> None:
+        t = self._timeline
+        date = f"{datetime.fromtimestamp(t.start / 1e6):%Y-%m-%d %H:%M}"
+        course = t.course_title or t.title
+        self._canvas.fill(cards.title_card(course, t.room_name, date, self._width, self._height))
+        self._tiles = None
+
+    def _look(self, wall: int) -> None:
+        """Who is there, and which layout was asked for, until the next change."""
+        t = self._timeline
+        self._people = t.present(wall)
+        self._until = next((edge for edge in self._edges if edge > wall), t.stop + 1)
+        if not self._fixed:
+            asked = [layout for at, layout in t.layouts if at <= wall]
+            self._layout = asked[-1] if asked else self._options.layout
 
     # -- who stands where --------------------------------------------------------------------------------------
 
-    def _arrange(
-        self, wall: int, video: Mapping[int, VideoTrack], talking: Callable[[str], bool]
-    ) -> tuple[Tile, ...]:
+    def _arrange(self, wall: int, video: Mapping[int, VideoTrack], voices: Voices) -> tuple[Tile, ...]:
         cameras: dict[str, VideoTrack] = {}
         shares: list[tuple[Presence, VideoTrack]] = []
         here = {p.person_id: p for p in self._people}
@@ -123,34 +175,44 @@ class Scene:
                 if known is None or track.segment.number > known.segment.number:
                     cameras[person.person_id] = track
         share = max(shares, key=lambda s: s[1].segment.number, default=None)
-        placement = self._place(share[0] if share else None, list(here))
+        featured = voices.featured if voices.featured in here else next(iter(cameras), None)
+        placement = arrange(
+            self._layout,
+            list(here),
+            share[0].person_id if share else None,
+            featured,
+            self._width,
+            self._height,
+        )
         tiles: list[Tile] = []
         if share is not None and placement.stage is not None:
             person, track = share
-            tiles.append(
-                Tile(
-                    placement.stage[1],
-                    "screen",
-                    person.person_id,
-                    f"{person.name} – screen",
-                    False,
-                    track.segment.number,
-                )
-            )
+            name = f"{person.name} – screen" if self._options.names else ""
+            number = track.segment.number
+            dim = _is_broken(track, wall)
+            tiles.append(Tile(placement.stage[1], "screen", person.person_id, name, False, number, dim=dim))
+        crowd = len(placement.tiles) > 1 or bool(tiles)
         for key, rect in placement.tiles:
-            person = here[key]
-            camera = cameras.get(key)
-            muted = person.mic_off or not talking(key)
-            number = camera.segment.number if camera is not None else None
-            tiles.append(Tile(rect, "camera", key, person.name, muted, number))
+            tiles.append(self._tile(here[key], rect, cameras.get(key), wall, voices, crowd))
         if placement.more_rect is not None:
             tiles.append(Tile(placement.more_rect, "more", "", "", False, None, placement.more))
         return tuple(tiles)
 
-    def _place(self, sharer: Presence | None, keys: Sequence[str]) -> Placement:
-        if sharer is None:
-            return grid(keys, self._width, self._height)
-        return stage(sharer.person_id, keys, self._width, self._height)
+    def _tile(
+        self, person: Presence, rect: Rect, camera: VideoTrack | None, wall: int, voices: Voices, crowd: bool
+    ) -> Tile:
+        who = person.person_id
+        muted = self._options.muted_mark and (person.mic_off or who not in voices.sending)
+        return Tile(
+            rect,
+            "camera",
+            who,
+            person.name,
+            muted,
+            camera.segment.number if camera is not None else None,
+            speaking=crowd and voices.active == who,
+            dim=camera is not None and (_is_broken(camera, wall) or wall - camera.frame_wall > STALE_US),
+        )
 
     # -- painting ----------------------------------------------------------------------------------------------
 
@@ -169,12 +231,24 @@ class Scene:
         self._canvas.fill(self._blank)
         for tile in tiles:
             rect = tile.rect
+            if tile.speaking:
+                self._border(rect)
             if tile.kind == "more":
                 self._canvas.paste(cards.more_card(tile.count, rect.width, rect.height), rect.x, rect.y)
             elif tile.segment is None:
                 card = cards.initials_card(tile.name, tile.person_id, rect.width, rect.height)
                 self._canvas.paste(card, rect.x, rect.y)
                 self._tag(tile)
+            else:
+                background = cards.plain(rect.width, rect.height, cards.CARD)
+                self._canvas.paste(background, rect.x, rect.y)
+
+    def _border(self, rect: Rect) -> None:
+        """A frame in the gap around the tile, so that no picture is painted over it."""
+        x, y = max(0, rect.x - BORDER), max(0, rect.y - BORDER)
+        w = min(self._width, rect.right + BORDER) - x
+        h = min(self._height, rect.bottom + BORDER) - y
+        self._canvas.paste(cards.plain(w, h, cards.SPEAKING), x, y)
 
     def _show(self, tile: Tile, track: VideoTrack) -> None:
         assert tile.segment is not None and track.frame is not None
@@ -184,18 +258,26 @@ class Scene:
         self._versions[key] = track.version
         fitter = self._fitters.get(key)
         if fitter is None:
-            fitter = self._fitters[key] = _Fitter(tile.rect)
+            fitter = self._fitters[key] = _Fitter(tile)
         background = cards.plain(tile.rect.width, tile.rect.height, cards.CARD)
-        fitter.place(track.frame, self._canvas, background)
+        fitter.place(track.frame, self._canvas, background, tile.dim)
         self._tag(tile)
 
     def _tag(self, tile: Tile) -> None:
-        if not tile.name:
-            return
+        name = tile.name if self._options.names else ""
         rect = tile.rect
-        tag = cards.name_tag(tile.name, tile.muted, rect)
+        if not (name or tile.muted) or rect.height < LEAST_TAGGED or rect.width < LEAST_TAGGED:
+            return
+        tag = cards.name_tag(name, tile.muted, rect)
         x = min(rect.x + EDGE, rect.right - tag.width)
         self._canvas.paste(tag, x, rect.bottom - tag.height - EDGE)
+
+
+def _is_broken(track: VideoTrack, wall: int) -> bool:
+    """Whether the picture waits for a keyframe after a loss: the last good one is shown, dimmed."""
+    spans = track.segment.broken
+    index = bisect_right(spans, wall, key=lambda span: span.start) - 1
+    return index >= 0 and wall < spans[index].end
 
 
 def _is_fresh(track: VideoTrack, wall: int) -> bool:

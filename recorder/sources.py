@@ -123,6 +123,10 @@ class AudioTrack:
             self._pieces.append((self._next, pcm))
             self._next += pcm.shape[1]
 
+    def is_due(self, end: int) -> bool:
+        """Whether there is sound before sample ``end``."""
+        return bool(self._pieces) and self._pieces[0][0] < end
+
     def mix_into(self, out: Pcm, start: int) -> None:
         """Add what falls into ``[start, start + len)`` and forget it."""
         end = start + out.shape[1]
@@ -220,6 +224,11 @@ class Sources:
         for audio in self.audio.values():
             self._say_errors(audio)
         self._reader.close()
+
+    def take_warnings(self) -> list[str]:
+        """What went wrong since the last call."""
+        warnings, self.warnings = self.warnings, []
+        return warnings
 
     def _say_errors(self, track: VideoTrack | AudioTrack) -> None:
         if track.errors:

@@ -133,6 +133,12 @@ class Timeline:
                 before += cut.end - cut.start
         return wall - self.start - before
 
+    def elapsed(self, wall: int) -> int:
+        """Time in the file that has passed by a wall time: like ``rec``, but defined everywhere."""
+        wall = min(max(wall, self.start), self.stop)
+        before = sum(min(cut.end, wall) - cut.start for cut in self.cuts if cut.start < wall)
+        return wall - self.start - before
+
     def wall(self, rec: int) -> int:
         """Wall time of a time in the file."""
         wall = self.start + rec

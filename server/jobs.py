@@ -246,7 +246,7 @@ class JobWorker:
                 raise CompositionFailed("the worker is stopping")
             if time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + RENEW_S
-                now, share = datetime.now(UTC), read_progress(out)
+                now, share = datetime.now(UTC), read_progress(out).share
                 if not store.renew(self._db, recording_id, self._owner, now, LEASE, share):
                     raise CompositionFailed("another worker has taken over")
             try:

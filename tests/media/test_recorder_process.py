@@ -16,15 +16,16 @@ import av
 import numpy as np
 import pytest
 
+from models.recording import RecordingOptions
 from models.store import recordings_jobs
 from models.store.database import Database
 from models.store.migrate import upgrade
 from models.values import MAIN_ROOM, RecordingStatus, SessionId
 from recorder.avcheck import measure
 from recorder.compose import compose
-from recorder.compositor import CompositeOptions
 from recorder.journal import read_manifest, read_records
 from recorder.layout import grid
+from recorder.options import CompositeOptions
 from recorder.timeline import build
 from rooms import commands as c
 from rooms.service import RoomsService
@@ -33,7 +34,7 @@ from tests.media.beepflash import SECRET, Source, TapServer
 from tests.people import ALICE, BOB, COURSE, ask
 
 pytestmark = pytest.mark.media
-SMALL = CompositeOptions(width=640, height=360, preset="ultrafast")
+SMALL = CompositeOptions(RecordingOptions(width=640, height=360), preset="ultrafast")
 RECORDER = """
 import sys
 from pathlib import Path
