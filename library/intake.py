@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+from library.copies import plan
 from library.values import FOLDER_BREAKOUT, CompositionFacts, RecordingInfo
 from models.store import library as store
 from models.store.database import Database
@@ -64,6 +65,7 @@ def take(
 ) -> EntryId:
     """Move the composed files into ``root`` and make the entry ready. Repeated calls give the same entry.
 
+    Copies to storages are planned here and made later; then the ``retention`` clock starts when they are confirmed.
     Raises OSError when the library cannot be written; then nothing is visible and ``result_folder`` is as it was:
     what was composed is removed there only after the entry is committed.
     """
@@ -79,7 +81,8 @@ def take(
     for name in names:
         place(result_folder / name, folder / name)
     _sync_folder(folder)
-    now = datetime.now(UTC)
+    now, at = datetime.now(UTC), recording.started_at or recording.invoked_at
+    copies = plan(db, entry_id, recording.course_id, recording.recording_id, recording.room_name, at)
     values = {
         **_facts(recording),
         "status": "ready",
@@ -92,7 +95,7 @@ def take(
         "height": facts.height,
         "sha256": facts.sha256,
         "quality": {**facts.quality, "warnings": list(facts.warnings), "thumbnail": facts.thumbnail},
-        "expires_at": now + retention if retention is not None else None,
+        "expires_at": now + retention if retention is not None and not copies else None,
     }
     if known is not None:
         values["title"] = known["title"]  # somebody may have renamed it while it was composed

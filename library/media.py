@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from library.values import FOLDER_BREAKOUT, Entry
 from models.store import library as store
+from models.store import transfers
 from models.store.access import Access
 from models.store.database import Database
 from models.store.deeplinks import is_shared
@@ -114,6 +115,7 @@ class Library:
         entry = self._editable(access, entry_id)
         if entry.status == "processing":
             raise DomainError("conflict", "This recording is still being made. Wait until it is ready.")
+        transfers.delete_of_entry(self._db, entry_id)
         store.delete_entry(self._db, entry_id)
         remove_files(self.root, entry.path)
 

@@ -354,6 +354,75 @@ class ApiKeyRow(SQLModel, table=True):
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+# -- storages and copies ---------------------------------------------------------------------------------------
+
+
+class StorageRow(SQLModel, table=True):
+    """A place that gets copies. ``scope``: site | course | call (given with one start call)."""
+
+    __tablename__ = "storage"
+    id: str = Field(primary_key=True)
+    scope: str = Field(index=True)
+    course_id: str | None = Field(default=None, index=True)
+    name: str = ""
+    config: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    """Type, bucket and the like; no credentials."""
+    sealed: str = ""
+    """The credentials, encrypted with the key ``key_id``; empty when there are none."""
+    key_id: str = ""
+    keep_local: bool = True
+    """False: the file here may go when its copies are confirmed."""
+    delete_copies: bool = False
+    """True: the copy goes too when its entry expires or is deleted."""
+    checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    problem: str | None = None
+    """What the last dry run found; None: it works."""
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    removed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class TransferRow(SQLModel, table=True):
+    """The copies of one entry at one storage. ``status``: waiting | copying | done | failed | deleting | deleted.
+
+    A failed one is tried again at ``next_at``; None: given up. It outlives its entry, so that copies can be deleted.
+    """
+
+    __tablename__ = "transfer"
+    __table_args__ = (UniqueConstraint("entry_id", "storage_id"),)
+    id: str = Field(primary_key=True)
+    entry_id: str = Field(index=True)
+    storage_id: str = Field(index=True, foreign_key="storage.id")
+    folder: str
+    """Where its files are at the storage."""
+    status: str = Field(default="waiting", index=True)
+    attempts: int = 0
+    failing_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    next_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error: str | None = None
+    lease_owner: str = ""
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    done_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When size and checksum of every file were confirmed there."""
+    settled: bool = False
+    """The entry's clock and its files here were seen to after that."""
+
+
+class TransferFileRow(SQLModel, table=True):
+    """One file of a transfer. ``state`` is what the storage needs to go on with an unfinished copy."""
+
+    __tablename__ = "transfer_file"
+    transfer_id: str = Field(primary_key=True, foreign_key="transfer.id")
+    name: str = Field(primary_key=True)
+    size_bytes: int = Field(default=0, sa_type=BigInteger)
+    sha256: str = ""
+    mime: str = ""
+    copied_bytes: int = Field(default=0, sa_type=BigInteger)
+    state: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    address: str = ""
+    done_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
 # -- Slack -----------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "already_paused": (409, "The recording is already paused."),
     "stale_report": (409, "This report is out of date."),
     "stale_alarm": (409, "This alarm is out of date."),
+    "storage_unknown": (404, "There is no such storage."),
+    "storage_unusable": (422, "This storage cannot be used. Check its settings."),
     "conflict": (409, "Somebody else changed this at the same moment. Please try again."),
     "rate_limited": (429, "Too many requests. Wait a moment and try again."),
     "unauthenticated": (401, "Please open the room from the course page again."),

@@ -27,7 +27,7 @@ from uuid import uuid4
 from huey import SqliteHuey  # type: ignore[attr-defined]
 
 from library.intake import ensure_processing_entry, mark_failed, take
-from library.retention import expire
+from library.retention import ClockGuard, expire
 from library.values import CompositionFacts
 from models.store import recordings_jobs as store
 from models.store.database import Database
@@ -37,7 +37,9 @@ from rooms.commands import Envelope, ReportRecording
 from rooms.errors import DomainError
 from rooms.ports import Committed, Rooms
 from rooms.service import RoomsService
-from server.settings import Settings, load
+from server.settings import Settings, load, prepare
+from server.transfers import TransferSettings, TransferWorker
+from server.transfers import from_settings as transfer_settings
 
 log = logging.getLogger("sideroom.jobs")
 LEASE: Final = timedelta(seconds=20)
@@ -96,6 +98,7 @@ class JobWorker:
         self._compose = self._huey.task(name="compose")(self.compose)
         self._queued: dict[RecordingId, float] = {}
         self._tidy_at = 0.0
+        self._clock = ClockGuard()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -149,7 +152,8 @@ class JobWorker:
         """Expire library entries whose time is over, and remove journals that are not needed any more."""
         now = datetime.now(UTC)
         try:
-            expire(self._db, self._settings.library_dir, now)
+            if self._clock.believed():
+                expire(self._db, self._settings.library_dir, now)
             self._remove_journals(now)
         except Exception:
             log.exception("jobs.tidy_failed")
@@ -309,15 +313,20 @@ def _keep_last_line(process: subprocess.Popen[str], last_line: list[str]) -> Non
                 last_line[:] = [line.strip()]
 
 
-def run(settings: JobSettings) -> None:
+def run(settings: JobSettings, copying: TransferSettings | None = None) -> None:
     """Run the job worker until SIGTERM or SIGINT. Must be called on the main thread."""
     db = Database(settings.db_url)
     rooms = RoomsService(db)
     worker = JobWorker(settings, rooms, db)
+    transfers = TransferWorker(copying, db, rooms) if copying is not None else None
     rooms.start()
+    if transfers is not None:
+        transfers.start()
     try:
         worker.run(lambda: _on_signals(worker.stop))
     finally:
+        if transfers is not None:
+            transfers.stop()
         rooms.close()
         db.close()
 
@@ -331,6 +340,6 @@ def _on_signals(stop: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    loaded = load()
+    loaded = prepare(load())
     logging.basicConfig(level=loaded.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    run(from_settings(loaded))
+    run(from_settings(loaded), transfer_settings(loaded))

@@ -96,7 +96,19 @@ class Settings:
         False, "Whether guests of a Slack workspace may run rooms when the course says they moderate."
     )
     slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
-    retention_days: int = _setting(0, "Days a recording is kept in the library; 0: for ever.")
+    previous_secrets: str = _setting(
+        "",
+        "Earlier site secrets, comma separated: stored credentials are read with them and sealed anew.",
+        secret=True,
+    )
+    retention_days: int = _setting(
+        0,
+        "Days a recording is kept in the library, from when its copies are confirmed if it has any; 0: for ever.",
+    )
+    storage_private_endpoints: bool = _setting(
+        False, "Let storage endpoints be http and on this machine or its private network."
+    )
+    transfer_days: int = _setting(14, "Days a failing copy to a storage is tried again by itself.")
     journal_days: int = _setting(
         7, "Days the encoded tracks are kept after the film is in the library; 0: for ever."
     )
@@ -135,6 +147,11 @@ class Settings:
     def key(self, purpose: str) -> str:
         """A key derived from the site secret for one purpose (hex, 64 characters)."""
         return hmac_new(self.secret.encode(), purpose.encode(), sha256).hexdigest()
+
+    def previous_keys(self, purpose: str) -> list[str]:
+        """``key`` as it was under each of the earlier site secrets."""
+        earlier = [secret.strip() for secret in self.previous_secrets.split(",") if secret.strip()]
+        return [hmac_new(secret.encode(), purpose.encode(), sha256).hexdigest() for secret in earlier]
 
 
 def env_name(field_name: str) -> str:
@@ -209,6 +226,8 @@ def _check(settings: Settings) -> list[str]:
         problems.append(
             "SIDEROOM_RETENTION_DAYS and SIDEROOM_JOURNAL_DAYS must be 0 or more, SIDEROOM_COMPOSERS 1 or more."
         )
+    if settings.transfer_days < 1:
+        problems.append("SIDEROOM_TRANSFER_DAYS must be 1 or more.")
     return problems
 
 

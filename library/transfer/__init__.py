@@ -1,32 +1,74 @@
-"""Copies of finished files at other places. A target is one module here that puts its class into ``TARGETS``."""
+"""Copies of finished files at other places. ``make_target`` knows every kind; what is copied when stands elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
+from library.storage_config import StorageConfig
+from library.transfer.base import Forget, Interrupted, Progress, Target, TransferFailed
+from library.transfer.guard import EndpointRefused, check_endpoint
 from library.transfer.local import LocalTarget
+from library.transfer.s3 import S3Target
+
+__all__ = [
+    "EndpointRefused",
+    "Forget",
+    "Interrupted",
+    "Progress",
+    "Target",
+    "TransferFailed",
+    "check_endpoint",
+    "endpoint_of",
+    "make_target",
+]
+
+DEFAULT_REGION = "us-east-1"
+"""What stores that have no regions expect to be called."""
 
 
-class Target(Protocol):
-    """A place to which files are copied."""
+def make_target(config: StorageConfig, *, allow_private: bool = False, timeout_s: float = 60.0) -> Target:
+    """The target of a configuration with its credentials.
 
-    def put(self, source: Path, name: str, sha256: str) -> str:
-        """Copy ``source`` there as ``name`` (a relative path), confirm its SHA-256 (hex) and return its address.
+    Raises TransferFailed when its endpoint may not be used (EndpointRefused's text) or what it needs is not installed.
+    """
+    if config.type == "local":
+        return LocalTarget(Path(config.path))
+    try:
+        if config.type == "azure":
+            return _azure(config, allow_private, timeout_s)
+        endpoint = endpoint_of(config)
+        if endpoint is not None:
+            check_endpoint(endpoint, allow_private=allow_private)
+    except ValueError as error:
+        raise TransferFailed(str(error)) from None
+    return S3Target(
+        bucket=config.bucket,
+        access_key=config.credentials["access_key"],
+        secret=config.credentials["secret"],
+        region=config.region or DEFAULT_REGION,
+        endpoint_url=endpoint,
+        sha256_parts=config.type == "aws",
+        timeout_s=timeout_s,
+    )
 
-        Safe to repeat. Raises OSError; then ``name`` is absent there or as it was.
-        """
-        ...
+
+def endpoint_of(config: StorageConfig) -> str | None:
+    """Where an S3 configuration leads; None: Amazon, which boto3 knows by the region."""
+    if config.type == "digitalocean":
+        return f"https://{config.region}.digitaloceanspaces.com"
+    return config.endpoint_url or None
 
 
-TARGETS: dict[str, Callable[[Mapping[str, str]], Target]] = {"local": LocalTarget.from_config}
-"""From the ``type`` of a storage configuration to what makes its target of the other fields (else ValueError)."""
-
-
-def make_target(config: Mapping[str, str]) -> Target:
-    """The target of a storage configuration ``{"type", …}``. Raises ValueError that says what is wrong."""
-    kind = config.get("type", "")
-    if kind not in TARGETS:
-        raise ValueError(f"storage type is one of {', '.join(sorted(TARGETS))}")
-    return TARGETS[kind]({key: value for key, value in config.items() if key != "type"})
+def _azure(config: StorageConfig, allow_private: bool, timeout_s: float) -> Target:
+    try:
+        from library.transfer.azure import AzureTarget
+    except ImportError:
+        raise TransferFailed(
+            "Azure needs the package azure-storage-blob, which is not installed here. "
+            "An administrator installs it with: pip install 'sideroom[azure]'"
+        ) from None
+    target = AzureTarget(
+        container=config.bucket, connection=config.credentials["access_key"], timeout_s=timeout_s
+    )
+    check_endpoint(target.endpoint.split("?")[0], allow_private=allow_private)
+    return target

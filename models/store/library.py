@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from models.store.database import Database
-from models.tables import CourseRow, MediaEntryRow, PersonRow, RecordingRow
+from models.tables import CourseRow, MediaEntryRow, MediaFileRow, PersonRow, RecordingRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,9 @@ def _save(db: Database, entry_id: str, values: Mapping[str, Any], unless: Contai
 
 
 def delete_entry(db: Database, entry_id: str) -> None:
+    """Delete an entry and the list of its files."""
     with db.write() as session:
+        session.execute(delete(MediaFileRow).where(col(MediaFileRow.entry_id) == entry_id))
         row = session.get(MediaEntryRow, entry_id)
         if row is not None:
             session.delete(row)
