@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request, send_file
 
-from api import integrators, uploads
+from api import integrators, roster, uploads
 from api.common import bearer, json_object, refuse
 from api.integrators import IntegratorDeps
 from library import links
@@ -70,6 +70,7 @@ def create_blueprints(
     return [
         create_blueprint(ApiDeps(db, library_root, link_key)),
         uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention)),
+        roster.create_blueprint(db),
         integrators.create_blueprint(integrator),
     ]
 

@@ -37,6 +37,7 @@ from rooms.commands import Envelope, ReportRecording
 from rooms.errors import DomainError
 from rooms.ports import Committed, Rooms
 from rooms.service import RoomsService
+from server.lti_jobs import ServiceWorker
 from server.settings import Settings, load, prepare
 from server.transfers import TransferSettings, TransferWorker
 from server.transfers import from_settings as transfer_settings
@@ -319,12 +320,15 @@ def run(settings: JobSettings, copying: TransferSettings | None = None) -> None:
     rooms = RoomsService(db)
     worker = JobWorker(settings, rooms, db)
     transfers = TransferWorker(copying, db, rooms) if copying is not None else None
+    services = ServiceWorker(db)
     rooms.start()
+    services.start()
     if transfers is not None:
         transfers.start()
     try:
         worker.run(lambda: _on_signals(worker.stop))
     finally:
+        services.stop()
         if transfers is not None:
             transfers.stop()
         rooms.close()

@@ -92,10 +92,11 @@ def want_sync(db: Database, course_id: str, *, now: datetime | None = None) -> b
         return True  # two launches at once: the other one has asked
 
 
-def take_due(db: Database, now: datetime) -> list[CourseId]:
+def take_due(db: Database, now: datetime, most: int = 100) -> list[CourseId]:
     """Courses whose roster is due, each for one caller: it is due again when the caller never finishes."""
+    due = select(RosterSyncRow).where(col(RosterSyncRow.due_at) <= now)
     with db.read() as session:
-        rows = session.exec(select(RosterSyncRow).where(col(RosterSyncRow.due_at) <= now)).all()
+        rows = session.exec(due.order_by(col(RosterSyncRow.due_at)).limit(most)).all()
     taken: list[CourseId] = []
     for row in rows:
         with db.write() as session:

@@ -6,17 +6,20 @@ import { Avatar, Button, Dialog, Menu, Sheet } from "../ui/kit";
 import { BroadcastButton, CallList, TimeButton } from "./bar";
 import { useDrag, type Held } from "./drag";
 import { byColumn, columnOf, isActive, liveRecording, MAIN, neighbour, plannedRoom, roomsInOrder } from "./logic";
+import { Expected } from "./expected";
+import type { Roster } from "./roster";
 import { t } from "./texts";
 
 interface DashboardProps {
   state: RoomState;
   send: Send;
+  roster: Roster;
   serverNow: () => number;
   record: boolean;
   onClose: () => void;
 }
 
-export function Dashboard({ state, send, serverNow, record, onClose }: DashboardProps) {
+export function Dashboard({ state, send, roster, serverNow, record, onClose }: DashboardProps) {
   const [error, setError] = useState<string | null>(null);
   const [ending, setEnding] = useState(false);
   const [said, setSaid] = useState("");
@@ -78,6 +81,7 @@ export function Dashboard({ state, send, serverNow, record, onClose }: Dashboard
           />
         ))}
       </div>
+      {state.breakout.status !== "closing" && <Expected state={state} send={tell} roster={roster} />}
       {held && !held.byKey && (
         <div class="drag-ghost" style={{ left: `${held.x + 12}px`, top: `${held.y + 8}px` }}>{held.name}</div>
       )}

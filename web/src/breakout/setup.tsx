@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import type { AssignMode, Send } from "../protocol/types";
 import { Button, Dialog, Sheet } from "../ui/kit";
+import { roomNameOf, type Group } from "./roster";
 import { t } from "./texts";
 
 export function KeepDialog({ onKeep, onCreate, onClose }: { onKeep: () => void; onCreate: () => void; onClose: () => void }) {
@@ -20,13 +21,16 @@ export function KeepDialog({ onKeep, onCreate, onClose }: { onKeep: () => void; 
 
 interface SetupProps {
   send: Send;
+  groups: Group[];
   onDone: (record: boolean) => void;
   onClose: () => void;
 }
 
-export function SetupSheet({ send, onDone, onClose }: SetupProps) {
+type Way = AssignMode | "groups";
+
+export function SetupSheet({ send, groups, onDone, onClose }: SetupProps) {
   const [count, setCount] = useState("4");
-  const [assign, setAssign] = useState<AssignMode>("auto");
+  const [assign, setAssign] = useState<Way>("auto");
   const [limited, setLimited] = useState(true);
   const [minutes, setMinutes] = useState("10");
   const [record, setRecord] = useState(false);
@@ -36,9 +40,12 @@ export function SetupSheet({ send, onDone, onClose }: SetupProps) {
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
+    const made =
+      assign === "groups"
+        ? { count: groups.length, assign: "manual" as const, names: groups.map(roomNameOf), members: groups.map((group) => group.members) }
+        : { count: Number(count), assign };
     const answer = await send("create_rooms", {
-      count: Number(count),
-      assign,
+      ...made,
       time_limit_s: limited ? Math.round(Number(minutes) * 60) : null,
       may_return: mayReturn,
     });
@@ -46,25 +53,37 @@ export function SetupSheet({ send, onDone, onClose }: SetupProps) {
     if (answer.ok) onDone(record);
     else setError(answer.error.message);
   };
-  const modes: [AssignMode, string][] = [["auto", t("auto")], ["manual", t("manual")], ["self", t("self")]];
+  const modes: [Way, string][] = [["auto", t("auto")], ["manual", t("manual")], ["self", t("self")]];
+  // A session has at most a hundred rooms.
+  if (groups.length > 0 && groups.length <= 100) modes.push(["groups", t("useGroups", { count: groups.length })]);
   return (
     <Sheet title={t("setupTitle")} closeLabel={t("close")} onClose={onClose} testId="breakout-setup">
       <form class="stack" onSubmit={(event) => void submit(event)}>
-        <div class="field">
-          <label for="breakout-count">{t("howMany")}</label>
-          <input
-            id="breakout-count" class="number" data-testid="breakout-count" type="number" min="1" max="100" required value={count}
-            onInput={(event) => setCount(event.currentTarget.value)}
-          />
-        </div>
+        {assign !== "groups" && (
+          <div class="field">
+            <label for="breakout-count">{t("howMany")}</label>
+            <input
+              id="breakout-count" class="number" data-testid="breakout-count" type="number" min="1" max="100" required value={count}
+              onInput={(event) => setCount(event.currentTarget.value)}
+            />
+          </div>
+        )}
         <fieldset class="field">
           <legend>{t("assign")}</legend>
           {modes.map(([mode, label]) => (
             <label class="choice" key={mode}>
-              <input type="radio" name="assign" checked={assign === mode} onChange={() => setAssign(mode)} />
+              <input type="radio" name="assign" data-testid={`assign-${mode}`} checked={assign === mode} onChange={() => setAssign(mode)} />
               {label}
             </label>
           ))}
+          {assign === "groups" && (
+            <>
+              <p class="note">{t("groupsNote")}</p>
+              <ul class="groups" data-testid="course-groups">
+                {groups.map((group) => <li key={group.group_id}>{group.name} <span class="badge">{group.members.length}</span></li>)}
+              </ul>
+            </>
+          )}
         </fieldset>
         <div class="field">
           <label class="choice">

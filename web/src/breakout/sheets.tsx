@@ -3,11 +3,14 @@ import { useState } from "preact/hooks";
 import type { RoomState, Send } from "../protocol/types";
 import { Dashboard } from "./dashboard";
 import { breakoutRooms } from "./logic";
+import { useRoster } from "./roster";
 import { KeepDialog, SetupSheet } from "./setup";
 
 interface SheetsProps {
   state: RoomState;
   send: Send;
+  /** The room token, for the course's roster. */
+  token: string;
   serverNow: () => number;
   onClose: () => void;
 }
@@ -21,7 +24,8 @@ function firstStep(state: RoomState): Step {
 }
 
 /** Mounted while open; closing it unmounts it. */
-export function BreakoutSheets({ state, send, serverNow, onClose }: SheetsProps) {
+export function BreakoutSheets({ state, send, token, serverNow, onClose }: SheetsProps) {
+  const roster = useRoster(token);
   const [step, setStep] = useState<Step>(() => firstStep(state));
   const [record, setRecord] = useState(false);
   if (step === "ask")
@@ -36,6 +40,7 @@ export function BreakoutSheets({ state, send, serverNow, onClose }: SheetsProps)
     return (
       <SetupSheet
         send={send}
+        groups={roster.groups}
         onClose={onClose}
         onDone={(wanted) => {
           setRecord(wanted);
@@ -43,5 +48,5 @@ export function BreakoutSheets({ state, send, serverNow, onClose }: SheetsProps)
         }}
       />
     );
-  return <Dashboard state={state} send={send} serverNow={serverNow} record={record} onClose={onClose} />;
+  return <Dashboard state={state} send={send} roster={roster} serverNow={serverNow} record={record} onClose={onClose} />;
 }

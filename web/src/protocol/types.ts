@@ -150,6 +150,7 @@ export interface Commands {
     time_limit_s?: number | null;
     countdown_s?: number;
     may_return?: boolean;
+    members?: string[][];
   };
   keep_rooms: { time_limit_s?: number | null; countdown_s?: number };
   add_rooms: { count?: number };

@@ -17,6 +17,8 @@ export interface Toast {
 export interface Page {
   store: RoomStore;
   media: Media;
+  /** The room token, for calls beside the WebSocket. */
+  token: string;
   panel: Signal<Panel>;
   dialog: Signal<OpenDialog>;
   breakoutOpen: Signal<boolean>;
@@ -26,9 +28,9 @@ export interface Page {
   unread: Signal<number>;
 }
 
-export function createPage(store: RoomStore, media: Media): Page {
+export function createPage(store: RoomStore, media: Media, token: string): Page {
   return {
-    store, media,
+    store, media, token,
     panel: signal<Panel>(null),
     dialog: signal<OpenDialog>(null),
     breakoutOpen: signal(false),

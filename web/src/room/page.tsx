@@ -38,7 +38,7 @@ function build(boot: Boot): Page {
     setMedia: (change) => store.send("set_media", change),
   }));
   expose(store, media);
-  return createPage(store, media);
+  return createPage(store, media, boot.token);
 }
 
 /** For tests: harmless data only. */
@@ -128,7 +128,7 @@ function Room(): JSX.Element {
       <RecordedNotice />
       <Dialogs />
       {page.breakoutOpen.value && (
-        <BreakoutSheets state={state} send={store.send} serverNow={store.serverNow} onClose={() => (page.breakoutOpen.value = false)} />
+        <BreakoutSheets state={state} send={store.send} token={page.token} serverNow={store.serverNow} onClose={() => (page.breakoutOpen.value = false)} />
       )}
       <div class="toasts">{page.toasts.value.map((note) => <p key={note.key} class="toast">{note.text}</p>)}</div>
       <p class="unseen" aria-live="polite">{page.said.value}</p>

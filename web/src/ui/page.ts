@@ -24,7 +24,7 @@ export class ApiError extends Error {
   }
 }
 
-export async function call<T>(boot: Boot, method: string, path: string, body?: unknown): Promise<T> {
+export async function call<T>(boot: Pick<Boot, "token">, method: string, path: string, body?: unknown): Promise<T> {
   let answer: Response;
   try {
     answer = await fetch(path, {
