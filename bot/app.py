@@ -16,6 +16,7 @@ from typing import Any
 from slack_bolt import App, BoltResponse
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot import identity_events
 from bot.actions import Actions, Reply
 from bot.ask import Asker, SlackRefusal
 from bot.blocks import messages
@@ -64,6 +65,7 @@ def build_app(settings: BotSettings, db: Database, rooms: RoomsService) -> App:
     app.action("broadcast_open")(handler.finishing(handler.broadcast_open))
     app.view("create_breakout")(handler.finishing(handler.create_breakout))
     app.view("broadcast")(handler.finishing(handler.broadcast))
+    identity_events.register(app, db, workspaces, handler.finishing)
     # Last: link buttons, buttons of old messages, events that need nothing. Unacknowledged, Slack would show a
     # warning or count failures.
     app.action(re.compile(".*"))(handler.finishing(handler.nothing))

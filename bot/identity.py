@@ -86,10 +86,18 @@ class Identity:
 
         Guests are let in as participants; a guest who moderates a course is refused unless the settings allow it.
         """
-        if self.standing(asker) is not Standing.GUEST or self._settings.guests_moderate:
-            return
-        linked = slack_people.linked_person(self._db, asker.team_id, asker.user_id)
-        if linked is not None and self._moderates(linked[0]):
+        if self.standing(asker) is Standing.GUEST:
+            linked = slack_people.linked_person(self._db, asker.team_id, asker.user_id)
+            if linked is not None:
+                self._check_guest(linked[0])
+
+    def check_link(self, asker: Asker, person_id: PersonId) -> None:
+        """Before a Slack user is connected with a person; Slack is asked anew. Raises SlackRefusal."""
+        if self.standing(asker, anew=True) is Standing.GUEST:
+            self._check_guest(person_id)
+
+    def _check_guest(self, person_id: PersonId) -> None:
+        if not self._settings.guests_moderate and self._moderates(person_id):
             raise SlackRefusal(
                 "guest_refused",
                 "You are a guest in this Slack workspace, and guests cannot run the room from Slack. Use the page of the room instead.",

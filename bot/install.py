@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
@@ -13,32 +16,54 @@ LISTENER_TIMEOUT_S = 2
 """Slack waits 3 s for an answer; whoever calls it before answering has this patience."""
 
 
+REMEMBERED_S = 2.0
+"""So long an answer of the database is used again; a removed app is refused after that at the latest."""
+
+
 class Workspaces:
-    """Holds no state of its own, so each part may have one. Asks the database, never Slack."""
+    """Asks the database, never Slack. Each part of the server may have one of its own. Thread-safe."""
 
     def __init__(self, settings: BotSettings, db: Database) -> None:
         self._settings = settings
-        self.installs = Installations(db, settings.token_key) if settings.by_oauth else None
+        self._found: dict[str, tuple[float, Installation | None]] = {}
+        self.installs = Installations(db, settings.token_key)
 
     def find(self, team_id: str) -> Installation | None:
         """The workspace when the app may act in it now."""
-        if self.installs is not None:
-            return self.installs.find(team_id) if self.may_install(team_id) else None
-        teams = self._settings.teams
-        if teams and team_id not in teams:
-            return None
-        return Installation(team_id, self._settings.bot_token, app_id=self._settings.app_id)
+        until, found = self._found.get(team_id, (0.0, None))
+        if time.monotonic() >= until:
+            found = self._find(team_id) if self.is_allowed(team_id) else None
+            self._found[team_id] = (time.monotonic() + REMEMBERED_S, found)
+        return found
 
-    def may_install(self, team_id: str) -> bool:
+    def _find(self, team_id: str) -> Installation | None:
+        if self._settings.by_oauth:
+            return self.installs.find(team_id)
+        noted = self.installs.note_of(team_id)
+        if noted is not None and noted.suspended:
+            return None
+        return replace(noted or Installation(team_id, ""), bot_token=self._settings.bot_token)
+
+    def is_allowed(self, team_id: str) -> bool:
         """Whether the settings name this workspace."""
         teams = self._settings.teams
-        return team_id in teams or ANY_TEAM in teams
+        return team_id in teams or ANY_TEAM in teams or (not teams and not self._settings.by_oauth)
+
+    def suspend(self, team_id: str, reason: str) -> None:
+        """The app was taken out of a workspace: forget its token, keep its links but suspended."""
+        self.installs.suspend(team_id, reason)
+        self._found.pop(team_id, None)
 
     def team_ids(self) -> list[str]:
         """Every workspace that may be used now."""
-        if self.installs is not None:
-            return [found.team_id for found in self.installs.all() if not found.suspended]
-        return sorted(self._settings.teams)
+        if not self._settings.by_oauth:
+            return sorted(self._settings.teams)
+        return [found.team_id for found in self.installs.all() if not found.suspended]
+
+    def name_of(self, team_id: str) -> str:
+        """A workspace's name as Slack told it; its id before that."""
+        noted = self.installs.note_of(team_id)
+        return noted.team_name if noted is not None and noted.team_name else team_id
 
     def authorize(self, team_id: str) -> AuthorizeResult:
         """For Bolt: whose token belongs to a request. What Slack would say is known, so it is not asked.

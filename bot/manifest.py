@@ -5,18 +5,60 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.registry import DESCRIPTIONS, USAGE
 
 HOST = "https://YOUR-HOST"
-SCOPES = ["commands", "chat:write", "channels:read", "groups:read", "users:read"]
-EVENTS = ["channel_archive", "group_archive", "channel_deleted", "channel_shared"]
+BOT_SCOPES = ["commands", "chat:write", "channels:read", "groups:read", "im:write", "users:read"]
+"""What the app cannot do without."""
+OPTIONAL_SCOPES = ["chat:write.public"]
+"""What a workspace may refuse: posting in public channels without an invitation."""
+EVENTS = [
+    "app_home_opened",
+    "app_uninstalled",
+    "tokens_revoked",
+    "user_change",
+    "channel_id_changed",
+    "channel_archive",
+    "channel_unarchive",
+    "channel_deleted",
+    "channel_shared",
+    "channel_unshared",
+    "group_archive",
+    "group_unarchive",
+    "group_deleted",
+    "member_left_channel",
+]
+SHORTCUTS = [
+    {
+        "name": "Start breakout",
+        "type": "global",
+        "callback_id": "start_breakout",
+        "description": "Make breakout rooms in your live session",
+    },
+    {
+        "name": "Broadcast to rooms",
+        "type": "message",
+        "callback_id": "broadcast_message",
+        "description": "Send this message's text to the breakout rooms",
+    },
+]
+ABOUT = (
+    "Sideroom gives a course live video rooms with breakouts. From Slack its moderators start breakout rooms, see who is where, answer "
+    "help calls, send a text to all rooms, and start and stop recordings. Who moderates is decided by the course system (LMS), never by "
+    "Slack: connect your course account from the course page first. The app reads no messages."
+)
 FOLDER = Path(__file__).parents[1] / "manifests"
 
 
-def manifest(*, socket: bool, host: str = HOST) -> dict[str, Any]:
-    """The manifest for HTTP, or for Socket Mode (without any address)."""
-    url = {} if socket else {"url": f"{host}/slack/events"}
+def manifest(*, socket: bool, host: str = "") -> dict[str, Any]:
+    """The manifest for HTTP, or for Socket Mode. ``host``: Sideroom's address (scheme and host).
+
+    Socket Mode needs no address; given one, Sign in with Slack works there too (browsers come back to it, Slack does not).
+    """
+    base = host or ("" if socket else HOST)
+    url = {} if socket else {"url": f"{base}/slack/events"}
     commands = [
         {"command": name, "description": text, "usage_hint": USAGE[name], "should_escape": True, **url}
         for name, text in DESCRIPTIONS.items()
@@ -24,19 +66,33 @@ def manifest(*, socket: bool, host: str = HOST) -> dict[str, Any]:
     interactivity: dict[str, Any] = {"is_enabled": True}
     subscriptions: dict[str, Any] = {"bot_events": EVENTS}
     if not socket:
-        interactivity["request_url"] = subscriptions["request_url"] = f"{host}/slack/events"
+        interactivity["request_url"] = subscriptions["request_url"] = f"{base}/slack/events"
+        interactivity["message_menu_options_url"] = f"{base}/slack/events"
+    oauth_config: dict[str, Any] = {
+        "scopes": {"bot": [*BOT_SCOPES, *OPTIONAL_SCOPES], "bot_optional": OPTIONAL_SCOPES}
+    }
+    if base:
+        back = [base + path for path in ("/slack/openid_redirect", "/slack/oauth_redirect")]
+        oauth_config = {"redirect_urls": back, **oauth_config}
     return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
             "name": "Classroom Breakouts",
             "description": "Run the live room of your course and its breakouts from Slack.",
+            "long_description": ABOUT,
             "background_color": "#1d3557",
         },
         "features": {
+            "app_home": {
+                "home_tab_enabled": True,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": True,
+            },
             "bot_user": {"display_name": "Classroom", "always_online": True},
+            "shortcuts": SHORTCUTS,
             "slash_commands": commands,
         },
-        "oauth_config": {"scopes": {"bot": SCOPES}},
+        "oauth_config": oauth_config,
         "settings": {
             "event_subscriptions": subscriptions,
             "interactivity": interactivity,
@@ -47,9 +103,18 @@ def manifest(*, socket: bool, host: str = HOST) -> dict[str, Any]:
     }
 
 
-def text(*, socket: bool) -> str:
+def host_of(address: str) -> str:
+    """Scheme and host of an address. Raises ValueError for what Slack cannot call."""
+    parts = urlsplit(address if "//" in address else f"https://{address}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise ValueError("give scheme and host only, such as https://rooms.example.edu")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def text(*, socket: bool, host: str = "") -> str:
     """The file's content."""
-    return json.dumps(manifest(socket=socket), indent=2, ensure_ascii=False) + "\n"
+    made = manifest(socket=socket, host=host)
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

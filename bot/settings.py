@@ -28,7 +28,7 @@ class BotSettings:
     app_id: str = ""
     app_token: str = ""
     old_signing_secret: str = ""
-    token_key: str = ""
+    token_key: str = "00" * 32
     guests_moderate: bool = False
 
     @property

@@ -36,8 +36,6 @@ def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
     route("/app/api/handoff", "handoff", door.handoff, methods=["POST"])
     route("/app/api/course/roles", "roles", door.roles)
     route("/app/api/course/roles", "set_roles", door.set_roles, methods=["PUT"])
-    route("/app/api/slack/code", "slack_code", door.slack_code, methods=["POST"])
-    route("/app/api/slack/link", "slack_unlink", door.slack_unlink, methods=["DELETE"])
     route("/room", "redeem", door.redeem)
     route("/room/<session_id>", "room", door.room)
 
@@ -168,16 +166,6 @@ class _Lobby:
         courses.map_roles_anew(self._db, access.course_id, lambda r: map_role(r, context_id, None, table))
         log.info("lti.roles_set course_id=%s", access.course_id)
         return self.roles()
-
-    def slack_code(self) -> Response:
-        access = self._access()
-        if not self._deps.slack_enabled:
-            raise DomainError("not_allowed", "Slack is not set up here.")
-        return jsonify({"code": slack.issue_code(self._db, access.person_id), "expires_s": 600})
-
-    def slack_unlink(self) -> tuple[str, int]:
-        slack.unlink_person(self._db, self._access().person_id)
-        return "", 204
 
     # -- the room's window -------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from server import cli_admin, cli_lti, logs
+from server import cli_admin, cli_lti, cli_slack, logs
 from server.settings import SettingsError, load, prepare
 
 SCOPES = ("recordings:read", "recordings:write", "commands")
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate.set_defaults(run=_migrate)
     cli_lti.add_parser(commands)
     cli_admin.add_parser(commands)
+    cli_slack.add_parser(commands)
     keys = commands.add_parser("key", help="API keys of integrators").add_subparsers(
         title="key", metavar="ACTION", required=True
     )

@@ -52,8 +52,11 @@ def demo_settings(environ: dict[str, str] | None = None) -> Demo:
     environ.setdefault("SIDEROOM_DATA_DIR", "var/demo")
     port = environ.get("SIDEROOM_PORT", "8080")
     environ.setdefault("SIDEROOM_BASE_URL", f"http://127.0.0.1:{port}")
+    # Any app-level token switches the practice Slack to Socket Mode; the rest of its secrets are made here.
+    app_token = environ.pop("SIDEROOM_SLACK_APP_TOKEN", "")
     settings = prepare(load(environ))
-    return Demo(with_practice_slack(settings, slack_port), lms_port, slack_port)
+    settings = replace(with_practice_slack(settings, slack_port), slack_app_token=app_token)
+    return Demo(settings, lms_port, slack_port)
 
 
 def free_demo(folder: Path) -> Demo:
@@ -85,6 +88,8 @@ def with_practice_slack(settings: Settings, slack_port: int) -> Settings:
         slack_signing_secret=signing_secret,
         slack_bot_token=bot_token,
         slack_team_id=TEAM_ID,
+        slack_client_id="practice",
+        slack_client_secret=settings.key("practice slack"),
         slack_api_url=f"http://127.0.0.1:{slack_port}/api/",
     )
 
@@ -101,6 +106,9 @@ def practice_programs(demo: Demo) -> list[Program]:
     environ = {
         "SIDEROOM_SLACK_SIGNING_SECRET": demo.settings.slack_signing_secret,
         "SIDEROOM_SLACK_BOT_TOKEN": demo.settings.slack_bot_token,
+        "SIDEROOM_SLACK_CLIENT_ID": demo.settings.slack_client_id,
+        "SIDEROOM_SLACK_CLIENT_SECRET": demo.settings.slack_client_secret,
+        "SIDEROOM_SLACK_APP_TOKEN": demo.settings.slack_app_token,
     }
     lms = [
         sys.executable,

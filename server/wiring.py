@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Flask, Response
-from slack_bolt import App
 
 from api.admin.app import create_blueprints as admin_blueprints
 from api.admin.deps import AdminDeps
 from api.app import create_blueprints as api_blueprints
-from bot.app import build_app
-from bot.notify import Notifier
-from bot.outbox import Outbox
-from bot.settings import BotSettings
-from bot.web import create_blueprint as bot_blueprint
 from lti.app import create_blueprint as lti_blueprint
 from lti.deps import LtiDeps
 from lti.shell import message, page
@@ -25,6 +19,7 @@ from models.store.database import Database
 from rooms.service import RoomsService
 from server.alarms import Alarms
 from server.settings import Settings
+from server.wiring_slack import Slack, build_slack
 from signalling.app import Endpoint
 from signalling.hub import Hub
 from signalling.settings import SignallingSettings
@@ -45,17 +40,17 @@ class Web:
     endpoint: Endpoint
     flask: Flask
     media: EmbeddedPlane
-    slack: tuple[Notifier, Outbox] | None
+    slack: Slack
 
     def start_threads(self) -> None:
         """Follow the log, set the alarms, begin to post to Slack."""
         self.rooms.start()
         self.alarms.start()
-        for part in self.slack or ():
+        for part in self.slack.parts:
             part.start()
 
     def stop_threads(self) -> None:
-        for part in self.slack or ():
+        for part in self.slack.parts:
             part.stop()
         self.alarms.stop()
         self.rooms.close()
@@ -73,7 +68,7 @@ class Web:
             "ok": database,
             "database": database,
             "media": self.media.is_up,
-            "slack": self.slack is not None,
+            "slack": self.slack.health,
             "sessions": sessions,
             "connected": self.hub.connected,
         }
@@ -92,9 +87,7 @@ def build_web(settings: Settings) -> Web:
         grace_s=float(settings.grace_s),
     )
     hub = Hub(rooms, media, signalling)
-    slack_settings = bot_settings(settings)
-    slack_app = build_app(slack_settings, db, rooms) if settings.slack_enabled else None
-    notifier = Notifier(db, rooms, settings.slack_team_id, settings.base_url)
+    slack = build_slack(settings, db, rooms)
     return Web(
         settings=settings,
         db=db,
@@ -102,27 +95,9 @@ def build_web(settings: Settings) -> Web:
         alarms=Alarms(rooms, empty_session_s=settings.empty_session_s),
         hub=hub,
         endpoint=Endpoint(hub, db, signalling),
-        flask=build_flask(settings, db, rooms, slack_app),
+        flask=build_flask(settings, db, rooms, slack),
         media=media,
-        slack=(notifier, Outbox(slack_settings, db)) if slack_app is not None else None,
-    )
-
-
-def bot_settings(settings: Settings) -> BotSettings:
-    """What the Slack door needs of the settings."""
-    return BotSettings(
-        signing_secret=settings.slack_signing_secret,
-        bot_token=settings.slack_bot_token,
-        base_url=settings.base_url.rstrip("/"),
-        team_id=settings.slack_team_id,
-        api_url=settings.slack_api_url,
-        client_id=settings.slack_client_id,
-        client_secret=settings.slack_client_secret,
-        app_id=settings.slack_app_id,
-        app_token=settings.slack_app_token,
-        old_signing_secret=settings.slack_old_signing_secret,
-        token_key=settings.key("slack tokens"),
-        guests_moderate=settings.slack_guests_moderate,
+        slack=slack,
     )
 
 
@@ -131,7 +106,7 @@ def build_media(settings: Settings) -> EmbeddedPlane:
     return EmbeddedPlane(f"127.0.0.1:{settings.control_port}", settings.key("control"))
 
 
-def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack_app: App | None) -> Flask:
+def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Slack) -> Flask:
     """One Flask application with the blueprints of the doors."""
     app = Flask("sideroom", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -160,8 +135,8 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack_app
         app.register_blueprint(blueprint)
     for blueprint in admin_blueprints(build_admin(settings, db)):
         app.register_blueprint(blueprint)
-    if slack_app is not None:
-        app.register_blueprint(bot_blueprint(slack_app))
+    for blueprint in slack.blueprints:
+        app.register_blueprint(blueprint)
     app.add_url_rule("/", "start", _start)
     app.add_url_rule("/go", "go", _start)
     return app

@@ -35,9 +35,12 @@ from rooms.state import SessionState
 from sandbox.slack import client as slack_client
 from sandbox.slack.app import create_app
 from sandbox.slack.setup import CLASS_CHANNEL, MODERATORS_CHANNEL, TEAM_ID, link_practice
+from sandbox.slack.signin import Provider
+from sandbox.slack.socket import SocketHub
 from sandbox.slack.store import SlackStore
 
-SECRET, TOKEN = "secret-of-the-tests", "xoxb-of-the-tests"
+SECRET, TOKEN = "5ec2e7" + "0" * 26, "xoxb-of-the-tests"
+CLIENT_ID, CLIENT_SECRET, APP_TOKEN = "client-of-the-tests", "c11e47" * 6, "xapp-of-the-tests"
 ISSUER = "https://lms.test"
 ALICE, BOB, CHARLIE, STRANGER = "U0ALICE", "U0BOB", "U0CHARLIE", "U0STRANGER"
 MODS, CLASS = MODERATORS_CHANNEL, CLASS_CHANNEL
@@ -74,6 +77,8 @@ class Practice:
 
     url: str
     store: SlackStore
+    provider: Provider
+    hub: SocketHub
 
 
 @contextmanager
@@ -81,9 +86,21 @@ def practice_slack(bot_url: str = "http://127.0.0.1:9/slack/events") -> Iterator
     """The practice Slack; ``bot_url`` is where its page sends what people do."""
     outer = Flask("outer")
     with served(outer) as url:
-        inner = create_app(url, bot_url, SECRET, TOKEN)
+        inner = create_app(
+            url,
+            bot_url,
+            SECRET,
+            TOKEN,
+            client_id=CLIENT_ID,
+            client_secret=CLIENT_SECRET,
+            app_token=APP_TOKEN,
+        )
         outer.wsgi_app = inner.wsgi_app  # type: ignore[method-assign]
-        yield Practice(url, inner.config["STORE"])
+        hub: SocketHub = inner.config["HUB"]
+        try:
+            yield Practice(url, inner.config["STORE"], inner.config["PROVIDER"], hub)
+        finally:
+            hub.close()
 
 
 @dataclass(slots=True)

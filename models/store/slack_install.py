@@ -81,6 +81,12 @@ class Installations:
         except InvalidToken:
             return None
 
+    def note_of(self, team_id: str) -> Installation | None:
+        """What is known about a workspace, also a suspended one; without tokens."""
+        with self._db.read() as session:
+            row = session.get(SlackInstallRow, team_id)
+        return None if row is None else _plain(row)
+
     def all(self) -> list[Installation]:
         """Every workspace, also suspended ones; without tokens."""
         with self._db.read() as session:

@@ -58,13 +58,13 @@ def remember(db: Database, team_id: str, user_id: str, standing: Standing) -> No
             link.suspended, link.reason = False, ""
 
 
-def want(db: Database, team_id: str, user_id: str) -> None:
-    """Ask Slack again soon; what is known is used meanwhile."""
+def want(db: Database, team_id: str, user_id: str, *, wanted: bool = True) -> None:
+    """Ask Slack again soon (or no more); what is known is used meanwhile."""
     with db.write() as session:
         session.execute(
             update(SlackUserRow)
             .where(col(SlackUserRow.team_id) == team_id, col(SlackUserRow.user_id) == user_id)
-            .values(wanted=True)
+            .values(wanted=wanted)
         )
 
 

@@ -21,6 +21,9 @@ run_simple(
         arguments.bot_url,
         os.environ["SIDEROOM_SLACK_SIGNING_SECRET"],
         os.environ["SIDEROOM_SLACK_BOT_TOKEN"],
+        client_id=os.environ.get("SIDEROOM_SLACK_CLIENT_ID", ""),
+        client_secret=os.environ.get("SIDEROOM_SLACK_CLIENT_SECRET", ""),
+        app_token=os.environ.get("SIDEROOM_SLACK_APP_TOKEN", ""),
     ),
     threaded=True,
 )

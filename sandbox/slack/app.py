@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import requests
 from flask import Flask, Response, abort, jsonify, request, send_from_directory
 
 from sandbox.slack import client
 from sandbox.slack.limits import blocks_are_good, view_is_good
 from sandbox.slack.setup import CHANNELS, TEAM_ID, USERS
+from sandbox.slack.signin import BOT_ID, BOT_USER, Provider, add_routes
+from sandbox.slack.socket import SocketHub
 from sandbox.slack.store import SlackStore
+from sandbox.slack.way import Answer, Way
 
 STATIC = Path(__file__).with_name("static")
 MANIFEST = Path(__file__).parents[2] / "manifests" / "slack.http.json"
@@ -26,18 +28,34 @@ def slash_commands() -> dict[str, dict[str, str]]:
     return {entry["command"]: entry for entry in features["slash_commands"]}
 
 
-def create_app(own_url: str, bot_url: str, signing_secret: str, bot_token: str) -> Flask:
-    """The workspace. ``own_url``: its own address; ``bot_url``: the bot's request URL."""
+def create_app(
+    own_url: str,
+    bot_url: str,
+    signing_secret: str,
+    bot_token: str,
+    *,
+    client_id: str = "",
+    client_secret: str = "",
+    app_token: str = "",
+) -> Flask:
+    """The workspace. ``own_url``: its own address; ``bot_url``: the bot's request URL.
+
+    ``client_id`` and ``client_secret`` for its own pages (sign-in, installation), ``app_token`` for Socket Mode.
+    """
     app = Flask(__name__, static_folder=None)
     store = SlackStore()
-    app.config["STORE"] = store
-    _page_routes(app, store, own_url, bot_url, signing_secret)
-    _api_routes(app, store, bot_token)
+    store.tokens[bot_token] = TEAM_ID
+    provider = Provider(own_url, client_id, client_secret)
+    hub = SocketHub()
+    app.config.update(STORE=store, PROVIDER=provider, HUB=hub)
+    _page_routes(app, store, own_url, Way(bot_url, signing_secret, hub))
+    _api_routes(app, store, provider, hub, app_token)
+    add_routes(app, store, provider)
     _test_routes(app, store)
     return app
 
 
-def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secret: str) -> None:
+def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
     @app.get("/")
     def page() -> Response:
         return send_from_directory(STATIC, "index.html")
@@ -85,18 +103,8 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secr
         if command not in slash_commands():
             _ephemeral(store, channel, user, {"text": f"{command} is not a command here."})
             return jsonify({"ok": False})
-        answer = _to_bot(
-            lambda: client.send_command(
-                bot_url,
-                secret,
-                user,
-                channel,
-                command,
-                _mentions(rest),
-                response_url=store.new_response_url(own_url, channel, user),
-                trigger_id=store.new_trigger(user),
-            )
-        )
+        url, trigger = store.new_response_url(own_url, channel, user), store.new_trigger(user)
+        answer = way.command(client.command_body(user, channel, command, _mentions(rest), url, trigger))
         return _show(store, channel, user, answer)
 
     @app.post("/click")
@@ -115,8 +123,7 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secr
             store.new_response_url(own_url, channel, user),
             store.new_trigger(user),
         )
-        answer = _to_bot(lambda: client.post_signed(bot_url, secret, client.interaction_body(payload)))
-        return _show(store, channel, user, answer)
+        return _show(store, channel, user, way.interaction(payload))
 
     @app.post("/submit")
     def submit() -> Response:
@@ -126,12 +133,11 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secr
         views = store.views_of(user)
         if not views:
             abort(404)
-        answer = _to_bot(lambda: client.submit_view(bot_url, secret, user, views[-1], dict(body["values"])))
-        data = _answer_json(answer)
-        if data.get("response_action") == "errors":
-            return jsonify({"ok": False, "errors": data.get("errors", {})})
+        answer = way.interaction(client.view_payload(user, views[-1], dict(body["values"])))
+        if answer.data.get("response_action") == "errors":
+            return jsonify({"ok": False, "errors": answer.data.get("errors", {})})
         store.close_view(user)
-        return jsonify({"ok": answer is not None and answer.status_code == 200})
+        return jsonify({"ok": answer.ok})
 
     @app.post("/close")
     def close() -> Response:
@@ -153,7 +159,9 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, bot_url: str, secr
         return "ok", 200
 
 
-def _api_routes(app: Flask, store: SlackStore, bot_token: str) -> None:
+def _api_routes(app: Flask, store: SlackStore, provider: Provider, hub: SocketHub, app_token: str) -> None:
+    without_token = {"openid.connect.token": provider.openid_token, "oauth.v2.access": provider.oauth_access}
+
     @app.post("/api/<method>")
     def api(method: str) -> Response | tuple[Response, int]:
         body = _json() if request.is_json else _decoded(request.form.to_dict())
@@ -167,12 +175,24 @@ def _api_routes(app: Flask, store: SlackStore, bot_token: str) -> None:
             if "error" in fault:
                 return jsonify({"ok": False, "error": fault["error"]})
         token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(body.get("token", ""))
-        if token != bot_token:
+        if method in without_token:
+            return jsonify(without_token[method](store, _credentials(body)))
+        if method == "apps.connections.open":
+            if not app_token or token != app_token:
+                return jsonify({"ok": False, "error": "invalid_auth"})
+            return jsonify({"ok": True, "url": hub.ticket()})
+        team_id = store.tokens.get(token)
+        if team_id is None:
             return jsonify({"ok": False, "error": "invalid_auth"})
+        if method == "auth.revoke":
+            del store.tokens[token]
+            return jsonify({"ok": True, "revoked": True})
         handler = _METHODS.get(method)
         if handler is None:
             return jsonify({"ok": False, "error": "unknown_method"})
-        return jsonify(handler(store, body))
+        made = jsonify(handler(store, {**body, "team_id": team_id}))
+        made.headers["x-oauth-scopes"] = provider.scopes
+        return made
 
 
 def _test_routes(app: Flask, store: SlackStore) -> None:
@@ -192,7 +212,8 @@ def _test_routes(app: Flask, store: SlackStore) -> None:
 
 
 def _post_message(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
-    if body.get("channel") not in CHANNELS and not str(body.get("channel", "")).startswith("D"):
+    channel = str(body.get("channel", ""))
+    if channel not in CHANNELS and channel not in store.users and not channel.startswith("D"):
         return {"ok": False, "error": "channel_not_found"}
     if not body.get("text") and not body.get("blocks"):
         return {"ok": False, "error": "no_text"}
@@ -254,12 +275,12 @@ def _channel_info(_store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
 
 
 _METHODS: dict[str, Callable[[SlackStore, dict[str, Any]], dict[str, Any]]] = {
-    "auth.test": lambda _s, _b: {
+    "auth.test": lambda s, b: {
         "ok": True,
-        "team_id": TEAM_ID,
-        "team": "Practice",
-        "user_id": "U0BOT",
-        "bot_id": "B0PRACTICE",
+        "team_id": b["team_id"],
+        "team": s.team_name(b["team_id"]),
+        "user_id": BOT_USER,
+        "bot_id": BOT_ID,
     },
     "chat.postMessage": _post_message,
     "chat.update": _update,
@@ -295,6 +316,14 @@ def _decoded(form: dict[str, str]) -> dict[str, Any]:
     return body
 
 
+def _credentials(body: dict[str, Any]) -> dict[str, Any]:
+    """The SDK sends the app's credentials as HTTP Basic in some methods."""
+    basic = request.authorization
+    if basic is None or basic.type != "basic":
+        return body
+    return {**body, "client_id": basic.username or "", "client_secret": basic.password or ""}
+
+
 def _mentions(text: str) -> str:
     """“@Bob Keller” or “@bob” as Slack escapes it."""
     for user_id, (key, name) in USERS.items():
@@ -314,30 +343,11 @@ def _ephemeral(store: SlackStore, channel: str, user: str, message: dict[str, An
     )
 
 
-def _to_bot(call: Any) -> requests.Response | None:
-    try:
-        answer: requests.Response = call()
-    except requests.RequestException:
-        return None
-    return answer
-
-
-def _answer_json(answer: requests.Response | None) -> dict[str, Any]:
-    if answer is None or not answer.content:
-        return {}
-    try:
-        data = answer.json()
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _show(store: SlackStore, channel: str, user: str, answer: requests.Response | None) -> Response:
+def _show(store: SlackStore, channel: str, user: str, answer: Answer) -> Response:
     """Show the bot's immediate answer, or Slack's own words when there is none."""
-    if answer is None or answer.status_code != 200:
+    if not answer.ok:
         _ephemeral(store, channel, user, {"text": "The app did not respond (operation_timeout)."})
         return jsonify({"ok": False})
-    data = _answer_json(answer)
-    if data.get("text"):
-        _ephemeral(store, channel, user, data)
-    return jsonify({"ok": True, "answer": data})
+    if answer.data.get("text"):
+        _ephemeral(store, channel, user, answer.data)
+    return jsonify({"ok": True, "answer": answer.data})

@@ -28,6 +28,8 @@ class SlackStore:
         self.calls: deque[dict[str, Any]] = deque(maxlen=2000)
         self.faults: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
         self.users = _people()
+        self.tokens: dict[str, str] = {}
+        self.teams = {TEAM_ID: "Practice"}
 
     def new_ts(self) -> str:
         with self._lock:
@@ -123,6 +125,9 @@ class SlackStore:
         with self._lock:
             known = self.users.get(user_id, {"name": user_id.lower(), "real_name": name or user_id})
             self.users[user_id] = {**known, "id": user_id, "team_id": team_id, **flags}
+
+    def team_name(self, team_id: str) -> str:
+        return self.teams.get(team_id, team_id)
 
     def clear(self) -> None:
         with self._lock:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
 from bot import manifest
 from bot.registry import ALIASES, DEFAULT_VERB, DESCRIPTIONS, ROOT, USAGE, VERBS
 from sandbox.slack.client import signature
+from tests.slack_manifest_rules import SCHEMA
 
 pytestmark = pytest.mark.unit
 
@@ -53,22 +58,65 @@ def test_manifest_files_are_up_to_date(socket: bool) -> None:
     assert written == manifest.text(socket=socket), "run: python -m bot.manifest"
 
 
-@pytest.mark.parametrize("socket", [False, True])
-def test_manifest_keeps_slacks_limits(socket: bool) -> None:
-    made = manifest.manifest(socket=socket)
-    display, features = made["display_information"], made["features"]
-    assert len(display["name"]) <= 35
-    assert len(display["description"]) <= 140
-    assert len(features["bot_user"]["display_name"]) <= 80
-    assert 1 <= len(features["slash_commands"]) <= 50
-    for command in features["slash_commands"]:
-        assert command["command"].startswith("/")
-        assert len(command["command"]) <= 32
-        assert command["should_escape"] is True
+VARIANTS = [
+    {"socket": False},
+    {"socket": True},
+    {"socket": False, "host": "https://rooms.example.edu"},
+    {"socket": True, "host": "https://rooms.example.edu"},
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_slack_accepts_the_manifest(variant: dict[str, Any]) -> None:
+    made = manifest.manifest(**variant)
+    jsonschema.Draft7Validator(SCHEMA).validate(made)
+    socket = variant["socket"]
+    for command in made["features"]["slash_commands"]:
+        assert command["should_escape"] is True, "mentions come as ids"
         assert ("url" in command) is not socket
-    assert len(made["settings"]["event_subscriptions"]["bot_events"]) <= 100
     assert made["settings"]["socket_mode_enabled"] is socket
-    assert ("https://" in manifest.text(socket=socket)) is not socket
+    assert made["settings"]["token_rotation_enabled"] is False, "it cannot be switched off again"
+    scopes = made["oauth_config"]["scopes"]
+    assert set(scopes["bot_optional"]) < set(scopes["bot"])
+    assert not {"users:read.email", "channels:history", "groups:history"} & set(scopes["bot"])
+    assert ("https://" in manifest.text(**variant)) is (not socket or "host" in variant)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda m: m["display_information"].update(name="x" * 36),
+        lambda m: m["display_information"].update(long_description="too short"),
+        lambda m: m["features"]["shortcuts"][0].update(name="x" * 25),
+        lambda m: m["features"]["shortcuts"].extend(m["features"]["shortcuts"] * 9),
+        lambda m: m["features"]["slash_commands"][0].update(command="room"),
+        lambda m: m["settings"].update(unknown=True),
+        lambda m: m["settings"]["event_subscriptions"].update(bot_events=["a"] * 2),
+        lambda m: m.pop("display_information"),
+    ],
+)
+def test_the_rules_refuse_what_slack_refuses(spoil: Callable[[dict[str, Any]], object]) -> None:
+    made = json.loads(manifest.text(socket=False))
+    spoil(made)
+    assert not jsonschema.Draft7Validator(SCHEMA).is_valid(made)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://rooms.example.edu", "https://rooms.example.edu"),
+        ("https://rooms.example.edu/", "https://rooms.example.edu"),
+        ("rooms.example.edu:8443", "https://rooms.example.edu:8443"),
+    ],
+)
+def test_an_address_for_the_manifest(address: str, host: str) -> None:
+    assert manifest.host_of(address) == host
+
+
+@pytest.mark.parametrize("address", ["https://rooms.example.edu/slack", "ftp://x", "https://", ""])
+def test_what_is_no_address(address: str) -> None:
+    with pytest.raises(ValueError, match="scheme and host"):
+        manifest.host_of(address)
 
 
 def test_every_command_is_described_and_has_a_default() -> None:
