@@ -42,7 +42,8 @@ class _News:
 
     def user_change(self, ack: Callable[..., None], event: dict[str, Any], body: dict[str, Any]) -> None:
         """Slack tells about everybody in the workspace; only of those we know already anything is kept."""
-        user = event.get("user") or {}
+        user = event.get("user")
+        user = user if isinstance(user, dict) else {}
         team_id, user_id = team_of(body), str(user.get("id") or "")
         if user_id and slack_people.is_known_or_linked(self._db, team_id, user_id):
             before = slack_people.known(self._db, team_id, user_id)
