@@ -13,9 +13,12 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request, send_file
 
-from api import integrators, roster, uploads
+from api import roster, uploads
 from api.common import bearer, json_object, refuse
-from api.integrators import IntegratorDeps
+from api.v1 import door
+from api.v1.call import Deps
+from api.v1.limits import DEFAULT_LIMITS, Limits
+from api.v1.view import View
 from library import links
 from library.media import PER_PAGE, Library, Scope
 from library.uploads import Uploads
@@ -25,6 +28,7 @@ from models.store.access import Access
 from models.store.database import Database
 from rooms.errors import DomainError
 from rooms.ports import Rooms
+from webhooks.setup import Setup
 
 log = logging.getLogger("sideroom.api")
 SCOPES = ("mine", "channel", "folder")
@@ -62,16 +66,18 @@ def create_blueprints(
     library_root: Path,
     link_key: str,
     base_url: str,
+    webhooks: Setup,
     max_upload_bytes: int = 2 * 1024**3,
     retention: timedelta | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> list[Blueprint]:
     """The doors: the pages' media and uploads (docs/rest.md §2) and the integrators' API (§3)."""
-    integrator = IntegratorDeps(db, rooms, link_key, base_url)
+    integrators = Deps(db, rooms, View(db, link_key, base_url), webhooks, limits)
     return [
         create_blueprint(ApiDeps(db, library_root, link_key)),
         uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention)),
         roster.create_blueprint(db),
-        integrators.create_blueprint(integrator),
+        door.create_blueprint(integrators),
     ]
 
 

@@ -352,6 +352,86 @@ class ApiKeyRow(SQLModel, table=True):
     course_id: str | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+# -- webhooks --------------------------------------------------------------------------------------------------
+
+
+class WebhookRow(SQLModel, table=True):
+    """Who wants to hear of which events. ``course_id`` null: of all courses. Secrets are sealed (webhooks.seal)."""
+
+    __tablename__ = "webhook"
+    id: str = Field(primary_key=True)
+    name: str
+    url: str
+    events: list[str] = Field(default_factory=list, sa_type=JSON)
+    enabled: bool = True
+    disabled_reason: str = ""
+    course_id: str | None = Field(default=None, index=True)
+    secret: str
+    old_secret: str = ""
+    """The secret before a rotation; it signs too until ``old_until``."""
+    old_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class WebhookDeliveryRow(SQLModel, table=True):
+    """One message for one webhook: outbox while ``pending``, log after that.
+
+    (webhook_id, event_id) unique: an event of the log becomes one message, whoever follows the log.
+    """
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        UniqueConstraint("webhook_id", "event_id"),
+        Index("ix_webhook_delivery_due", "status", "next_at"),
+        Index("ix_webhook_delivery_order", "webhook_id", "order_key", "status"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    message_id: str = Field(unique=True)
+    webhook_id: str = Field(foreign_key="webhook.id", ondelete="CASCADE")
+    event_id: int | None = None
+    """Null for a test message, which has no event."""
+    event: str
+    order_key: str
+    """Messages with the same key are sent one after the other."""
+    body: str
+    status: str = "pending"
+    """pending | delivered | failed."""
+    attempts: int = 0
+    next_at: datetime = Field(sa_type=UtcDateTime)
+    give_up_at: datetime = Field(sa_type=UtcDateTime)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    response_status: int | None = None
+    error: str = ""
+    created_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    done_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class WebhookAttemptRow(SQLModel, table=True):
+    """One try to deliver a message."""
+
+    __tablename__ = "webhook_attempt"
+    id: int | None = Field(default=None, primary_key=True)
+    delivery_id: int = Field(foreign_key="webhook_delivery.id", ondelete="CASCADE", index=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    duration_ms: int
+    response_status: int | None = None
+    response_text: str = ""
+    error: str = ""
+
+
+class WebhookCursorRow(SQLModel, table=True):
+    """How far the event log has become messages: one row, made by the migration."""
+
+    __tablename__ = "webhook_cursor"
+    id: int = Field(primary_key=True)
+    event_id: int
+    gaps: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
+    """Ids below ``event_id`` that were not visible yet → Unix time of the sighting (on PostgreSQL they may come late)."""
 
 
 # -- storages and copies ---------------------------------------------------------------------------------------

@@ -10,10 +10,8 @@ from collections.abc import Callable, Sequence
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from server import cli_admin, cli_lti, cli_slack, logs
+from server import cli_admin, cli_api, cli_lti, cli_slack, logs
 from server.settings import SettingsError, load, prepare
-
-SCOPES = ("recordings:read", "recordings:write", "commands")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,38 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     cli_lti.add_parser(commands)
     cli_admin.add_parser(commands)
     cli_slack.add_parser(commands)
-    keys = commands.add_parser("key", help="API keys of integrators").add_subparsers(
-        title="key", metavar="ACTION", required=True
-    )
-    create = keys.add_parser("create", help="make a key; its secret is shown once")
-    create.add_argument("name")
-    create.add_argument(
-        "--scope", action="append", choices=SCOPES, default=[], help="repeatable; default: all"
-    )
-    create.add_argument("--course", help="limit the key to one course id")
-    create.set_defaults(run=_key_create)
-    revoke = keys.add_parser("revoke", help="revoke a key")
-    revoke.add_argument("key_id")
-    revoke.set_defaults(run=_key_revoke)
+    cli_api.add_parser(commands)
     return parser
-
-
-def _key_create(args: argparse.Namespace) -> int:
-    from models.store.keys import create_key
-
-    scopes = args.scope or list(SCOPES)
-    key_id, secret = create_key(_database(), args.name, scopes, course_id=args.course)
-    print(f"Key {key_id} for {args.name} ({', '.join(scopes)}). Its secret is shown only now:\n{secret}")
-    return 0
-
-
-def _key_revoke(args: argparse.Namespace) -> int:
-    from models.store.keys import revoke_key
-
-    if not revoke_key(_database(), args.key_id):
-        raise SettingsError([f"There is no key {args.key_id} that could be revoked."])
-    print(f"Key {args.key_id} is revoked.")
-    return 0
 
 
 def _database() -> Database:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -41,6 +42,8 @@ from server.lti_jobs import ServiceWorker
 from server.settings import Settings, load, prepare
 from server.transfers import TransferSettings, TransferWorker
 from server.transfers import from_settings as transfer_settings
+from server.webhooks_job import WebhooksJob
+from server.webhooks_job import build as build_webhooks
 
 log = logging.getLogger("sideroom.jobs")
 LEASE: Final = timedelta(seconds=20)
@@ -314,21 +317,30 @@ def _keep_last_line(process: subprocess.Popen[str], last_line: list[str]) -> Non
                 last_line[:] = [line.strip()]
 
 
-def run(settings: JobSettings, copying: TransferSettings | None = None) -> None:
+def run(
+    settings: JobSettings,
+    copying: TransferSettings | None = None,
+    webhooks: Callable[[Database, Rooms], WebhooksJob] | None = None,
+) -> None:
     """Run the job worker until SIGTERM or SIGINT. Must be called on the main thread."""
     db = Database(settings.db_url)
     rooms = RoomsService(db)
     worker = JobWorker(settings, rooms, db)
     transfers = TransferWorker(copying, db, rooms) if copying is not None else None
     services = ServiceWorker(db)
+    messages = webhooks(db, rooms) if webhooks is not None else None
     rooms.start()
     services.start()
     if transfers is not None:
         transfers.start()
+    if messages is not None:
+        messages.start()
     try:
         worker.run(lambda: _on_signals(worker.stop))
     finally:
         services.stop()
+        if messages is not None:
+            messages.stop()
         if transfers is not None:
             transfers.stop()
         rooms.close()
@@ -346,4 +358,4 @@ def _on_signals(stop: Callable[[], None]) -> None:
 if __name__ == "__main__":
     loaded = prepare(load())
     logging.basicConfig(level=loaded.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    run(from_settings(loaded), transfer_settings(loaded))
+    run(from_settings(loaded), transfer_settings(loaded), partial(build_webhooks, loaded))

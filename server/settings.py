@@ -119,6 +119,9 @@ class Settings:
     admin_lti: bool = _setting(
         False, "System administrators of the LMS may open the administration page from a course page."
     )
+    webhook_private: bool = _setting(
+        False, "Webhooks may also go to plain http and to private addresses (closed networks)."
+    )
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
 
     @property

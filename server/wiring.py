@@ -23,6 +23,8 @@ from server.wiring_slack import Slack, build_slack
 from signalling.app import Endpoint
 from signalling.hub import Hub
 from signalling.settings import SignallingSettings
+from webhooks.setup import Setup
+from webhooks.signing import Seal
 
 log = logging.getLogger("sideroom.web")
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -131,6 +133,7 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
         base_url=settings.base_url.rstrip("/"),
         max_upload_bytes=settings.upload_max_mb * 1024 * 1024,
         retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
+        webhooks=Setup(db, Seal(settings.key("webhooks")), private=settings.webhook_private),
     ):
         app.register_blueprint(blueprint)
     for blueprint in admin_blueprints(build_admin(settings, db)):

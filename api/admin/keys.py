@@ -69,4 +69,6 @@ def _json(key: store.ListedKey) -> dict[str, Any]:
         "course_title": key.course_title,
         "created_at": iso(key.created_at),
         "revoked_at": iso(key.revoked_at),
+        "expires_at": iso(key.expires_at),
+        "last_used_at": iso(key.last_used_at),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -156,6 +156,16 @@ def sessions_changed(db: Database, known: dict[str, int], after_id: int) -> tupl
         ).all()
     newest = max((int(row[2] or 0) for row in rows), default=after_id)
     return {row[0]: int(row[1]) for row in rows if int(row[1]) > known.get(row[0], 0)}, newest
+
+
+def tail(db: Database, after_id: int, also: Collection[int], most: int) -> list[StoredEvent]:
+    """Up to ``most`` events of all sessions after a row id, and those of ``also`` that are visible by now; by id."""
+    with db.read() as session:
+        rows = session.exec(
+            select(EventRow).where(col(EventRow.id) > after_id).order_by(col(EventRow.id)).limit(most)
+        ).all()
+        late = session.exec(select(EventRow).where(col(EventRow.id).in_(list(also)))).all() if also else []
+    return sorted((_stored(row) for row in [*rows, *late]), key=lambda stored: stored.id)
 
 
 def newest_id(db: Database) -> int:

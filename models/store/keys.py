@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
@@ -17,8 +17,10 @@ from models.store.database import Database
 from models.tables import ApiKeyRow, CourseRow
 from models.values import Actor, ActorKind, CourseId, Role
 
-SCOPES: Final = frozenset({"recordings:read", "recordings:write", "commands"})
+SCOPES: Final = frozenset({"recordings:read", "recordings:write", "commands", "webhooks", "usage", "storage"})
 PREFIX: Final = "srk_"
+NOTED: Final = timedelta(minutes=1)
+"""How exactly ``last_used_at`` is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class ListedKey:
     course_title: str
     created_at: datetime
     revoked_at: datetime | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
 
 
 def list_keys(db: Database) -> list[ListedKey]:
@@ -57,15 +61,29 @@ def list_keys(db: Database) -> list[ListedKey]:
             .order_by(col(ApiKeyRow.created_at).desc(), col(ApiKeyRow.id))
         ).all()
     return [
-        ListedKey(r.id, r.name, tuple(r.scopes), r.course_id, title or "", r.created_at, r.revoked_at)
+        ListedKey(
+            r.id,
+            r.name,
+            tuple(r.scopes),
+            r.course_id,
+            title or "",
+            r.created_at,
+            r.revoked_at,
+            r.expires_at,
+            r.last_used_at,
+        )
         for r, title in found
     ]
 
 
 def create_key(
-    db: Database, name: str, scopes: Iterable[str], course_id: CourseId | None = None
+    db: Database,
+    name: str,
+    scopes: Iterable[str],
+    course_id: CourseId | None = None,
+    expires_at: datetime | None = None,
 ) -> tuple[str, str]:
-    """Make a key; returns (key id, secret). Raises ValueError for an unknown scope."""
+    """Make a key; returns (key id, secret). ``expires_at`` None: good until revoked. Raises ValueError for an unknown scope."""
     wanted = sorted(set(scopes))
     if not wanted or not SCOPES.issuperset(wanted):
         raise ValueError("scopes are: " + ", ".join(sorted(SCOPES)))
@@ -79,19 +97,25 @@ def create_key(
                 scopes=wanted,
                 course_id=course_id,
                 created_at=datetime.now(UTC),
+                expires_at=expires_at,
             )
         )
     return key_id, secret
 
 
 def check_key(db: Database, secret: str) -> ApiKey | None:
-    """The key of a secret, None when it is unknown or revoked."""
+    """The key of a secret, None when it is unknown, revoked or expired. Notes that it was used."""
     if not secret.startswith(PREFIX) or len(secret) > 200:
         return None
+    now = datetime.now(UTC)
     with db.read() as session:
         row = session.exec(select(ApiKeyRow).where(ApiKeyRow.key_hash == hash_secret(secret))).one_or_none()
-    if row is None or row.revoked_at is not None:
+    if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         return None
+    if row.last_used_at is None or now - row.last_used_at > NOTED:
+        with db.write() as session:
+            used = update(ApiKeyRow).where(col(ApiKeyRow.id) == row.id).values(last_used_at=now)
+            session.execute(used.execution_options(synchronize_session=False))
     return ApiKey(row.id, row.name, frozenset(row.scopes), CourseId(row.course_id) if row.course_id else None)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -127,6 +128,28 @@ def get_course(db: Database, course_id: str) -> Course | None:
     with db.read() as session:
         row = session.get(CourseRow, course_id)
     return None if row is None else Course(CourseId(row.id), row.issuer, row.context_id, row.title)
+
+
+def find_courses(
+    db: Database, course_id: str | None, search: str, page: int, per_page: int
+) -> tuple[list[Course], int]:
+    """One page (from 0) of all courses (or only this one), by title, and how many; ``search``: an id, part of a title."""
+    where: list[ColumnElement[bool]] = []
+    if course_id is not None:
+        where.append(col(CourseRow.id) == course_id)
+    if search:
+        named = col(CourseRow.title).icontains(search, autoescape=True)
+        where.append(or_(col(CourseRow.id) == search, col(CourseRow.context_id) == search, named))
+    with db.read() as session:
+        total = session.exec(select(func.count()).select_from(CourseRow).where(*where)).one()
+        rows = session.exec(
+            select(CourseRow)
+            .where(*where)
+            .order_by(col(CourseRow.title), col(CourseRow.id))
+            .offset(page * per_page)
+            .limit(per_page)
+        ).all()
+    return [Course(CourseId(r.id), r.issuer, r.context_id, r.title) for r in rows], int(total)
 
 
 def membership_role(db: Database, course_id: str, person_id: str) -> Role | None:

@@ -40,6 +40,14 @@ class ListedRecording:
     file_name: str
     size_bytes: int | None
     expires_at: datetime | None
+    options: dict[str, Any]
+    layout: str
+    start_reason: str
+    stop_reason: str | None
+    caller: dict[str, Any]
+    """``{"start": actor, "stop": actor | null}``; empty for recordings of earlier versions."""
+    quality: dict[str, Any]
+    mime: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +158,11 @@ def _listed(found: Any) -> ListedRecording:
         file_name=entry.file_name if entry is not None else "",
         size_bytes=row.size_bytes,
         expires_at=entry.expires_at if entry is not None else None,
+        options=row.options,
+        layout=row.layout,
+        start_reason=row.start_reason,
+        stop_reason=row.stop_reason,
+        caller=row.caller,
+        quality=entry.quality if entry is not None else {},
+        mime=entry.mime if entry is not None else "",
     )

@@ -3,81 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 
-from api.app import create_blueprints
 from library import intake
 from models.store import recordings_jobs
 from models.store.keys import check_key, create_key, revoke_key
-from models.values import SYSTEM, CommandId, RecordingId, SessionId
-from rooms.commands import Envelope, ReportRecording
-from rooms.service import RoomsService
-from tests.librarykit import ReadingClient, World, composed, make_world
+from models.values import RecordingId
+from tests.apikit import ALL, Api, bearer, running_api
+from tests.librarykit import composed
 
 pytestmark = pytest.mark.integration
-ALL = ("recordings:read", "recordings:write", "commands")
-
-
-@dataclass(slots=True)
-class Api:
-    world: World
-    rooms: RoomsService
-    client: FlaskClient
-    session_id: SessionId
-    key: dict[str, str]
-
-    def ask(self, method: str, path: str, key: dict[str, str] | None = None, **more: Any) -> tuple[int, Any]:
-        headers = {**(self.key if key is None else key), **more.pop("headers", {})}
-        answer = self.client.open("/api/v1" + path, method=method, headers=headers, **more)
-        return answer.status_code, answer.get_json()
-
-    def code(self, *asked: Any, **more: Any) -> tuple[int, str]:
-        status, body = self.ask(*asked, **more)
-        assert body["success"] is False
-        return status, body["error"]["code"]
-
-    def start(self, **body: Any) -> Any:
-        status, answer = self.ask("POST", "/recordings", json={"meeting_id": self.session_id, **body})
-        assert status == 201, answer
-        return answer["data"]
-
-    def report(self, recording_id: str, status: str, entry_id: str | None = None) -> None:
-        command = ReportRecording(RecordingId(recording_id), status, entry_id=entry_id)
-        self.rooms.submit(Envelope(CommandId(uuid4().hex), self.session_id, SYSTEM, command))
-
-    def run_breakout(self) -> None:
-        rooms = {"name": "create_rooms", "args": {"count": 2, "countdown_s": 0}}
-        assert self.ask("POST", f"/sessions/{self.session_id}/commands", json=rooms)[0] == 200
-        start = {"name": "start_breakout", "args": {}}
-        assert self.ask("POST", f"/sessions/{self.session_id}/commands", json=start)[0] == 200
-
-
-def bearer(secret: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {secret}"}
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    world = make_world(tmp_path)
-    rooms = RoomsService(world.db)
-    flask = Flask("test")
-    flask.test_client_class = ReadingClient
-    for blueprint in create_blueprints(
-        db=world.db, rooms=rooms, library_root=world.root, link_key="k", base_url="https://rooms.test/"
-    ):
-        flask.register_blueprint(blueprint)
-    session_id = rooms.open_session(world.course, "Biology 101", "Lecture")
-    key = bearer(create_key(world.db, "Campus", ALL, world.course)[1])
-    yield Api(world, rooms, flask.test_client(), session_id, key)
-    rooms.close()
-    world.db.close()
+    with running_api(tmp_path) as made:
+        yield made
 
 
 def test_a_recording_from_start_to_download(api: Api, tmp_path: Path) -> None:
@@ -207,7 +151,6 @@ def test_lists_filter_and_page(api: Api) -> None:
         "per_page=0",
         "per_page=101",
         "page_no=-1",
-        "page_no=²",
         "expired=maybe",
         "status=DONE",
         "sort_by=size",
@@ -228,7 +171,7 @@ def test_bad_filters_are_refused(api: Api, query: str) -> None:
         ({"meeting_id": 7}, (400, "bad_command")),
         ({"meeting_id": "s-unknown"}, (404, "no_session")),
         ({"meeting_id": "SESSION", "room_id": "nowhere"}, (404, "room_unknown")),
-        ({"meeting_id": "SESSION", "room_id": None}, (400, "bad_command")),
+        ({"meeting_id": "SESSION", "room_id": 7}, (400, "bad_command")),
         ({"meeting_id": "SESSION", "all_rooms": 1}, (400, "bad_command")),
         ({"meeting_id": "SESSION", "all_rooms": True, "room_id": "main"}, (422, "bad_value")),
         ({"meeting_id": "SESSION", "max_secs": 60}, (400, "bad_command")),
@@ -250,4 +193,4 @@ def test_inner_commands_have_no_door(api: Api, name: str) -> None:
 @pytest.mark.parametrize("action", ["start", "", None, ["stop"]])
 def test_unknown_actions_are_refused(api: Api, action: object) -> None:
     path = f"/recordings/{api.start()['id']}"
-    assert api.code("PUT", path, json={"action": action}) == (400, "bad_command")
+    assert api.code("PUT", path, json={"action": action}) == (422, "bad_value")

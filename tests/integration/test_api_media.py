@@ -16,7 +16,9 @@ from api.app import create_blueprints
 from library import intake, links
 from models.values import EntryId
 from rooms.service import RoomsService
+from tests.apikit import SEAL
 from tests.librarykit import ReadingClient, World, composed, make_world
+from webhooks.setup import Setup
 
 pytestmark = pytest.mark.integration
 KEY = "link-key"
@@ -36,7 +38,12 @@ def flask(world: World) -> Flask:
     app.test_client_class = ReadingClient
     rooms = RoomsService(world.db)
     for blueprint in create_blueprints(
-        db=world.db, rooms=rooms, library_root=world.root, link_key=KEY, base_url="https://rooms.test"
+        db=world.db,
+        rooms=rooms,
+        library_root=world.root,
+        link_key=KEY,
+        base_url="https://rooms.test",
+        webhooks=Setup(world.db, SEAL),
     ):
         app.register_blueprint(blueprint)
     return app

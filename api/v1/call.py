@@ -1,0 +1,114 @@
+"""One request to ``/api/v1`` on its way to a handler: who asks, what was given; and how handlers submit commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+from uuid import uuid4
+
+from flask import request
+from pydantic import BaseModel
+
+from api.v1.limits import DEFAULT_LIMITS, Limits
+from api.v1.view import View
+from models.store.database import Database
+from models.store.keys import ApiKey
+from models.values import CommandId, CourseId, SessionId
+from rooms.commands import Command, Envelope
+from rooms.errors import DomainError
+from rooms.ports import Accepted, Rooms
+from webhooks.setup import Setup
+
+M = TypeVar("M", bound=BaseModel)
+Scope = Literal["recordings:read", "recordings:write", "commands", "webhooks", "usage", "storage"]
+MAX_KEY_CHARS: Final = 64
+_KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the handlers need."""
+
+    db: Database
+    rooms: Rooms
+    view: View
+    webhooks: Setup
+    limits: Limits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``path`` holds the address's variables; ``body`` and ``query`` are what the route's models made of the request."""
+
+    deps: Deps
+    key: ApiKey
+    path: dict[str, str]
+    body: BaseModel | None
+    query: BaseModel | None
+
+    @property
+    def course_id(self) -> CourseId | None:
+        """The one course of the key; None: all."""
+        return self.key.course_id
+
+    def body_as(self, model: type[M]) -> M:
+        assert isinstance(self.body, model)
+        return self.body
+
+    def query_as(self, model: type[M]) -> M:
+        assert isinstance(self.query, model)
+        return self.query
+
+    def submit(self, session_id: str, command: Command, part: str = "") -> Accepted:
+        """Submit as the key. With an Idempotency-Key a repeat gets the first answer; ``part`` tells several apart."""
+        given = request.headers.get("Idempotency-Key")
+        if given is not None and not _KEY.fullmatch(given):
+            raise DomainError(
+                "bad_value",
+                f"Idempotency-Key has 1 to {MAX_KEY_CHARS} letters, digits or . _ : -",
+                field="Idempotency-Key",
+            )
+        unique = f"{given}:{part}" if given is not None else uuid4().hex
+        command_id = CommandId(f"api:{self.key.key_id}:{unique}")
+        envelope = Envelope(command_id, SessionId(session_id), self.key.actor, command)
+        return self.deps.rooms.submit(envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list."""
+
+    items: list[Any]
+    total: int
+
+
+Handler = Callable[[Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call of the API: what the door enforces and what the OpenAPI document says.
+
+    ``answer``: the model (or union) of ``data``; a list when ``is_list``, with paging when the handler returns a ``Page``.
+    ``codes``: refusals of its own, besides those that every call may meet.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    name: str
+    """Operation id."""
+    tag: str
+    summary: str
+    scope: Scope
+    handler: Handler
+    answer: Any
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    codes: tuple[str, ...] = ()
+    status: int = 200
+    is_list: bool = False
+    is_paged: bool = False
+    is_recording: bool = False
+    """Counts towards the limit of recording calls."""

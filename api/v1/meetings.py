@@ -1,0 +1,90 @@
+"""Handlers of ``/api/v1/meetings`` and of the door for commands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import Field
+
+from api.v1.base import PageQuery, Time
+from api.v1.call import Call, Page
+from api.v1.schemas import CommandBody, Commanded, Event, Meeting, MeetingDetails, Room
+from models.store import meetings_list as store
+from models.store.meetings_list import MeetingFilter
+from models.values import SessionId
+from rooms import wire
+from rooms.errors import DomainError
+
+OPEN = {None: None, "LIVE": True, "ENDED": False}
+
+
+class MeetingsQuery(PageQuery):
+    """Which sessions."""
+
+    status: Literal["LIVE", "ENDED"] | None = None
+    course_id: str | None = Field(None, max_length=100)
+    search: str = Field(
+        "", max_length=100, description="An id, or a part of the session's or course's title."
+    )
+    start_time: Time | None = None
+    end_time: Time | None = None
+
+
+def listing(call: Call) -> Page:
+    query = call.query_as(MeetingsQuery)
+    course_id = call.course_id
+    if query.course_id is not None and course_id not in (None, query.course_id):
+        return Page([], 0)
+    wanted = MeetingFilter(
+        course_id=course_id or query.course_id,  # type: ignore[arg-type]
+        is_open=OPEN[query.status],
+        search=query.search.strip(),
+        start=query.start_time,
+        end=query.end_time,
+    )
+    found, total = store.find_meetings(call.deps.db, wanted, query.page_no, query.per_page)
+    return Page([_meeting(meeting) for meeting in found], total)
+
+
+def details(call: Call) -> MeetingDetails:
+    """With its rooms and how many people are in each."""
+    found = store.get_meeting(call.deps.db, call.path["meeting_id"], call.course_id)
+    if found is None:
+        raise DomainError("no_session", "There is no such meeting.")
+    state = call.deps.rooms.state(SessionId(found.session_id))
+    here = Counter(p.room_id for p in state.people.values() if p.online)
+    live = [r for r in state.recordings.values() if r.status.is_live]
+    return MeetingDetails(
+        **_meeting(found).model_dump(),
+        participants=sum(here.values()),
+        participants_total=len(state.people),
+        breakout_status=state.breakout.status.value,
+        rooms=[
+            Room(id=room.room_id, name=room.name, participants=here[room.room_id])
+            for room in sorted(state.rooms.values(), key=lambda r: r.number)
+        ],
+        active_recordings=[r.recording_id for r in sorted(live, key=lambda r: r.invoked_at)],
+    )
+
+
+def _meeting(found: store.Meeting) -> Meeting:
+    return Meeting(
+        id=found.session_id,
+        title=found.title,
+        course_id=found.course_id,
+        course_title=found.course_title,
+        status="LIVE" if found.is_open else "ENDED",
+        started_at=found.opened_at,
+        ended_at=found.ended_at,
+    )
+
+
+def command(call: Call) -> Commanded:
+    """Any moderator's command of docs/protocol.md §2, as a moderator who is in no room."""
+    body = call.body_as(CommandBody)
+    if body.name not in wire.CLIENT_COMMANDS:
+        raise DomainError("bad_command", f"There is no command “{body.name[:40]}”.", field="name")
+    accepted = call.submit(call.path["session_id"], wire.command_from_json(body.name, body.args))
+    events = [Event.model_validate(wire.recorded_to_json(recorded)) for recorded in accepted.events]
+    return Commanded(events=events, repeated=accepted.repeated)

@@ -1,0 +1,144 @@
+"""Handlers of ``/api/v1/recordings``: start, look, list, pause, resume, stop, lay out anew, compose anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from api.v1.call import Call, Page
+from api.v1.recordings_schemas import (
+    FIELDS,
+    ActBody,
+    Group,
+    LayoutBody,
+    ListQuery,
+    Recording,
+    StartBody,
+    TrackBody,
+    Where,
+)
+from models.store import recordings_list as store
+from models.store.recordings_list import Filter, ListedRecording
+from models.values import MAIN_ROOM, RecordingId, RecordingStatus, RoomId
+from rooms.commands import (
+    Command,
+    PauseRecording,
+    ResumeRecording,
+    SetRecordingLayout,
+    StartRecording,
+    StopRecording,
+)
+from rooms.errors import DomainError
+from rooms.events import RecordingInvoked
+
+ACTIONS: Final[Mapping[str, Callable[[RecordingId], Command]]] = {
+    "pause": PauseRecording,
+    "resume": ResumeRecording,
+    "stop": StopRecording,
+}
+LIVE: Final = tuple(status for status in RecordingStatus if status.is_live)
+EXPIRED: Final = {None: None, "true": True, "false": False}
+
+
+def start(call: Call) -> Recording | Group:
+    """A recording, or with ``all_rooms`` a group of one for each breakout room."""
+    body = call.body_as(StartBody)
+    return _start(call, body, body.partial(), body.allow_multiple_recordings)
+
+
+def track(call: Call) -> Recording | Group:
+    """The same without a film."""
+    body = call.body_as(TrackBody)
+    return _start(call, body, body.partial(), body.allow_multiple_recordings)
+
+
+def _start(call: Call, body: Where, options: dict[str, Any], allow_multiple: bool) -> Recording | Group:
+    if body.all_rooms and body.room_id is not None:
+        raise DomainError("bad_value", "Give room_id or all_rooms, not both.", field="room_id")
+    room_id = None if body.all_rooms else RoomId(body.room_id or MAIN_ROOM)
+    command = StartRecording(room_id, body.all_rooms, options, allow_multiple)
+    try:
+        accepted = call.submit(body.meeting_id, command)
+    except DomainError as error:
+        raise in_our_words(error) from None
+    invoked = next(r.event for r in accepted.events if isinstance(r.event, RecordingInvoked))
+    return _found(call, invoked.parent_id or invoked.recording_id)
+
+
+def in_our_words(error: DomainError) -> DomainError:
+    """A refused option by the name that it has here."""
+    field = str(error.facts.get("field", ""))
+    head, _, tail = field.partition(".")
+    ours = ".".join(filter(None, (FIELDS.get(head, head), tail)))
+    if error.code != "bad_value" or ours == field:
+        return error
+    message = error.message.replace(f"“{field}”", f"“{ours}”")
+    return DomainError(error.code, message, **{**error.facts, "field": ours})
+
+
+def details(call: Call) -> Recording | Group:
+    return _found(call, call.path["recording_id"])
+
+
+def active(call: Call) -> Recording:
+    """The newest that is live in this meeting."""
+    wanted = Filter(call.course_id, call.path["meeting_id"], LIVE)
+    rows, _ = store.find_recordings(call.deps.db, wanted, 0, 1)
+    if not rows:
+        raise DomainError("recording_unknown", "Nothing is being recorded in this meeting.")
+    return call.deps.view.recordings(rows)[0]
+
+
+def listing(call: Call) -> Page:
+    query = call.query_as(ListQuery)
+    wanted = Filter(
+        course_id=call.course_id,
+        session_id=query.meeting_id,
+        statuses=tuple(RecordingStatus(value) for value in query.status),
+        search=query.search.strip(),
+        start=query.start_time,
+        end=query.end_time,
+        expired=EXPIRED[query.expired],
+        ascending=query.sort_order == "ASC",
+    )
+    rows, total = store.find_recordings(call.deps.db, wanted, query.page_no, query.per_page)
+    return Page(call.deps.view.recordings(rows), total)
+
+
+def act(call: Call) -> Recording | Group:
+    command = ACTIONS[call.body_as(ActBody).action]
+    return _each(call, command)
+
+
+def set_layout(call: Call) -> Recording | Group:
+    layout = call.body_as(LayoutBody).layout
+    return _each(call, lambda recording_id: SetRecordingLayout(layout, recording_id))
+
+
+def _each(call: Call, command: Callable[[RecordingId], Command]) -> Recording | Group:
+    """Ask it of the recording, or of each of a group; refused when it is refused for all of them."""
+    recording_id = call.path["recording_id"]
+    refused: list[DomainError] = []
+    rows = _rows(call, recording_id)
+    for row in rows:
+        try:
+            call.submit(row.session_id, command(RecordingId(row.recording_id)), row.recording_id)
+        except DomainError as error:
+            refused.append(error)
+    if len(refused) == len(rows):
+        raise refused[0]
+    return _found(call, recording_id)
+
+
+def _rows(call: Call, recording_id: str) -> list[ListedRecording]:
+    rows = store.get_recordings(call.deps.db, recording_id, call.course_id)
+    if not rows:
+        raise DomainError("recording_unknown")
+    return rows
+
+
+def _found(call: Call, recording_id: str) -> Recording | Group:
+    rows = _rows(call, recording_id)
+    if rows[0].recording_id == recording_id:
+        return call.deps.view.recordings(rows)[0]
+    return call.deps.view.group(recording_id, rows)

@@ -1,0 +1,165 @@
+"""Everything that can be called under ``/api/v1``: one table for the door, the OpenAPI document and docs/rest.md."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.v1 import courses, meetings, recordings, usage, webhooks
+from api.v1.call import Route
+from api.v1.recordings_schemas import (
+    ActBody,
+    Group,
+    LayoutBody,
+    ListQuery,
+    Recording,
+    RecordingConfig,
+    RecordingConfigData,
+    StartBody,
+    TrackBody,
+)
+from api.v1.schemas import CommandBody, Commanded, Course, Meeting, MeetingDetails, UsageRow
+
+STARTING: Final = (
+    "no_session",
+    "session_ended",
+    "other_course",
+    "room_unknown",
+    "not_running",
+    "already_recording",
+)
+ACTING: Final = ("recording_unknown", "nothing_recording", "other_course", "session_ended")
+HOOK: Final = ("webhook_unknown",)
+
+ROUTES: Final = (
+    # -- recordings
+    Route(
+        "POST", "/recordings", "start_recording", "recordings",
+        "Record a room of a live session, or every breakout room",
+        "recordings:write", recordings.start, Recording | Group, body=StartBody, codes=STARTING,
+        status=201, is_recording=True,
+    ),
+    Route(
+        "POST", "/recordings/track", "start_track_recording", "recordings",
+        "Record separate tracks only, one file a participant",
+        "recordings:write", recordings.track, Recording | Group, body=TrackBody, codes=STARTING,
+        status=201, is_recording=True,
+    ),
+    Route(
+        "GET", "/recordings", "list_recordings", "recordings", "Recordings, by the time of their start call",
+        "recordings:read", recordings.listing, Recording, query=ListQuery,
+        is_list=True, is_paged=True, is_recording=True,
+    ),
+    Route(
+        "GET", "/recordings/active-recording/{meeting_id}", "get_active_recording", "recordings",
+        "The newest live recording of a meeting",
+        "recordings:read", recordings.active, Recording, codes=("recording_unknown",), is_recording=True,
+    ),
+    Route(
+        "GET", "/recordings/{recording_id}", "get_recording", "recordings", "A recording or a group, with files",
+        "recordings:read", recordings.details, Recording | Group, codes=("recording_unknown",), is_recording=True,
+    ),
+    Route(
+        "PUT", "/recordings/{recording_id}", "act_on_recording", "recordings", "Pause, resume or stop",
+        "recordings:write", recordings.act, Recording | Group, body=ActBody,
+        codes=(*ACTING, "not_paused", "already_paused"), is_recording=True,
+    ),
+    Route(
+        "PUT", "/recordings/{recording_id}/layout", "set_recording_layout", "recordings",
+        "Another layout while it records",
+        "recordings:write", recordings.set_layout, Recording | Group, body=LayoutBody, codes=ACTING,
+        is_recording=True,
+    ),
+    # -- courses and their sessions
+    Route(
+        "GET", "/courses", "list_courses", "courses", "Courses, by title",
+        "recordings:read", courses.listing, Course, query=courses.CoursesQuery, is_list=True, is_paged=True,
+    ),
+    Route(
+        "GET", "/courses/{course_id}/recording_config", "get_recording_config", "courses",
+        "What a course's recordings are by default",
+        "recordings:read", courses.get_config, RecordingConfigData, codes=("course_unknown",), is_recording=True,
+    ),
+    Route(
+        "PUT", "/courses/{course_id}/recording_config", "put_recording_config", "courses",
+        "Replace a course's recording defaults, and whether its main room is recorded on start",
+        "recordings:write", courses.put_config, RecordingConfigData, body=RecordingConfig,
+        codes=("course_unknown",), is_recording=True,
+    ),
+    Route(
+        "GET", "/meetings", "list_meetings", "meetings", "Sessions, newest first",
+        "recordings:read", meetings.listing, Meeting, query=meetings.MeetingsQuery, is_list=True, is_paged=True,
+    ),
+    Route(
+        "GET", "/meetings/{meeting_id}", "get_meeting", "meetings", "A session with its rooms and how many are there",
+        "recordings:read", meetings.details, MeetingDetails, codes=("no_session",),
+    ),
+    Route(
+        "POST", "/sessions/{session_id}/commands", "send_command", "meetings",
+        "Any moderator's command of docs/protocol.md §2",
+        "commands", meetings.command, Commanded, body=CommandBody,
+        codes=("no_session", "session_ended", "other_course", "not_in_session", "not_running", "no_rooms",
+               "already_running", "closing", "room_unknown", "person_unknown", "recording_unknown"),
+    ),
+    # -- webhooks
+    Route(
+        "GET", "/webhooks", "list_webhooks", "webhooks", "Webhooks, oldest first",
+        "webhooks", webhooks.listing, webhooks.WebhookData, is_list=True,
+    ),
+    Route(
+        "GET", "/webhooks/all", "list_webhook_events", "webhooks", "Events that webhooks can hear of",
+        "webhooks", webhooks.events, webhooks.EventData, is_list=True,
+    ),
+    Route(
+        "POST", "/webhooks", "create_webhook", "webhooks", "A new webhook; its secret is shown only in this answer",
+        "webhooks", webhooks.create, webhooks.WebhookWithSecret, body=webhooks.WebhookBody,
+        codes=("other_course", "course_unknown", "too_many"), status=201,
+    ),
+    Route(
+        "GET", "/webhooks/{webhook_id}", "get_webhook", "webhooks", "One webhook",
+        "webhooks", webhooks.details, webhooks.WebhookData, codes=HOOK,
+    ),
+    Route(
+        "PUT", "/webhooks/{webhook_id}", "replace_webhook", "webhooks", "Replace all of a webhook but its secret",
+        "webhooks", webhooks.replace, webhooks.WebhookData, body=webhooks.WebhookReplacement, codes=HOOK,
+    ),
+    Route(
+        "PATCH", "/webhooks/{webhook_id}", "change_webhook", "webhooks", "Change parts of a webhook",
+        "webhooks", webhooks.change, webhooks.WebhookData, body=webhooks.WebhookChange,
+        codes=(*HOOK, "bad_value"),
+    ),
+    Route(
+        "DELETE", "/webhooks/{webhook_id}", "delete_webhook", "webhooks", "Delete a webhook and its log",
+        "webhooks", webhooks.delete, None, codes=HOOK,
+    ),
+    Route(
+        "POST", "/webhooks/{webhook_id}/secret", "rotate_webhook_secret", "webhooks",
+        "A new secret, shown only in this answer; the old one signs too for a while",
+        "webhooks", webhooks.rotate, webhooks.WebhookWithSecret, body=webhooks.RotateBody, codes=HOOK,
+    ),
+    Route(
+        "POST", "/webhooks/{webhook_id}/test", "test_webhook", "webhooks", "Send a test message",
+        "webhooks", webhooks.test, webhooks.DeliveryData, codes=(*HOOK, "webhook_off"), status=202,
+    ),
+    Route(
+        "GET", "/webhooks/{webhook_id}/deliveries", "list_deliveries", "webhooks",
+        "What was sent in the last 30 days, newest first",
+        "webhooks", webhooks.deliveries, webhooks.DeliveryData, query=webhooks.DeliveriesQuery, codes=HOOK,
+        is_list=True, is_paged=True,
+    ),
+    Route(
+        "GET", "/webhooks/{webhook_id}/deliveries/{delivery_id}", "get_delivery", "webhooks",
+        "A message with its body and every try",
+        "webhooks", webhooks.delivery, webhooks.DeliveryDetails, codes=(*HOOK, "delivery_unknown"),
+    ),
+    Route(
+        "POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", "redeliver", "webhooks",
+        "Send a message again, with the same id",
+        "webhooks", webhooks.redeliver, webhooks.DeliveryData,
+        codes=(*HOOK, "delivery_unknown", "webhook_off"), status=202,
+    ),
+    # -- usage
+    Route(
+        "GET", "/usage", "get_usage", "usage", "What was recorded and is kept, a course and month a row",
+        "usage", usage.listing, UsageRow, query=usage.UsageQuery, is_list=True,
+    ),
+)  # fmt: skip

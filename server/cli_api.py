@@ -1,0 +1,91 @@
+"""``sideroom key`` and ``sideroom openapi``: integrators' keys, and what they may call."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.openapi import document
+from api.v1.routes import ROUTES
+from models.store import keys as store
+from models.store.database import Database
+from models.store.keys import ListedKey
+from models.store.migrate import upgrade
+from models.values import CourseId
+from server.settings import SettingsError, load, prepare
+
+MAX_DAYS = 3650
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``key`` and ``openapi`` to the command's subcommands."""
+    openapi = commands.add_parser("openapi", help="print the OpenAPI document of the REST interface")
+    openapi.set_defaults(run=_openapi)
+    keys = commands.add_parser("key", help="API keys of integrators").add_subparsers(
+        title="key", metavar="ACTION", required=True
+    )
+    create = keys.add_parser("create", help="make a key; its secret is shown once")
+    create.add_argument("name")
+    create.add_argument(
+        "--scope", action="append", choices=sorted(store.SCOPES), default=[], help="repeatable; default: all"
+    )
+    create.add_argument("--course", help="limit the key to one course id")
+    create.add_argument("--days", type=int, help="the key ends after so many days; default: never")
+    create.set_defaults(run=_create)
+    keys.add_parser("list", help="list the keys (no secrets)").set_defaults(run=_list)
+    revoke = keys.add_parser("revoke", help="revoke a key")
+    revoke.add_argument("key_id")
+    revoke.set_defaults(run=_revoke)
+
+
+def _database() -> Database:
+    settings = prepare(load())
+    upgrade(settings.db_url)
+    return Database(settings.db_url)
+
+
+def _openapi(_args: argparse.Namespace) -> int:
+    print(json.dumps(document(ROUTES, "/"), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _create(args: argparse.Namespace) -> int:
+    if args.days is not None and not 1 <= args.days <= MAX_DAYS:
+        raise SettingsError([f"--days is a number from 1 to {MAX_DAYS}."])
+    ends = datetime.now(UTC) + timedelta(days=args.days) if args.days is not None else None
+    scopes = args.scope or sorted(store.SCOPES)
+    course_id = CourseId(args.course) if args.course else None
+    key_id, secret = store.create_key(_database(), args.name, scopes, course_id, ends)
+    print(f"Key {key_id} for {args.name} ({', '.join(scopes)}). Its secret is shown only now:\n{secret}")
+    return 0
+
+
+def _list(_args: argparse.Namespace) -> int:
+    for key in store.list_keys(_database()):
+        used = f"used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
+        columns = (
+            key.key_id,
+            _state(key),
+            key.name,
+            ",".join(key.scopes),
+            key.course_id or "all courses",
+            used,
+        )
+        print("\t".join(columns))
+    return 0
+
+
+def _state(key: ListedKey) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    is_over = key.expires_at is not None and key.expires_at <= datetime.now(UTC)
+    return "expired" if is_over else "active"
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    if not store.revoke_key(_database(), args.key_id):
+        raise SettingsError([f"There is no key {args.key_id} that could be revoked."])
+    print(f"Key {args.key_id} is revoked.")
+    return 0
