@@ -137,11 +137,12 @@ def copy(
 
 
 def delete(db: Database, storages: Storages, transfer_id: str, owner: str) -> None:
-    """Delete a leased transfer's copies there, or only what is unfinished when finished copies shall stay."""
+    """Delete a leased transfer's copies there; a complete set stays where the storage is set so."""
     transfer = store.get(db, transfer_id)
     if transfer is None:
         return
-    target, everything = storages.target(transfer.storage_id), storages.get(transfer.storage_id).delete_copies
+    target = storages.target(transfer.storage_id)
+    everything = transfer.done_at is None or storages.get(transfer.storage_id).delete_copies
     for file in transfer.files:
         name = f"{transfer.folder}/{file.name}"
         if file.state:

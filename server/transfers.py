@@ -35,7 +35,6 @@ from server.settings import Settings
 log = logging.getLogger("sideroom.transfer")
 LEASE: Final = timedelta(seconds=20)
 RENEW_S: Final = 5.0
-LOOK_S: Final = 2.0
 STOP_S: Final = 3.0
 AT_ONCE: Final = 2
 """Copies at the same time to one storage: a slow one holds up nobody but itself."""
@@ -59,6 +58,7 @@ class TransferSettings:
     retention: timedelta | None = None
     give_up: timedelta = timedelta(days=14)
     first_pause: timedelta = FIRST_PAUSE
+    look_s: float = 2.0
     timeout_s: float = 60.0
 
 
@@ -129,13 +129,21 @@ class TransferWorker:
 
     def _run(self) -> None:
         log.info("transfers.started owner=%s", self._owner)
+        self._guarded(self._take_over)
         self._guarded(self.storages.reseal)
         self._to_check |= {storage.storage_id for storage in self._guarded(self.storages.listed) or ()}
         while not self._stopping.is_set():
             self._wake.clear()
             self._guarded(self._look)
-            self._wake.wait(LOOK_S)
+            self._wake.wait(self._settings.look_s)
         log.info("transfers.stopped")
+
+    def _take_over(self) -> None:
+        """What a killed process of this machine was copying goes on at once; elsewhere its leases must run out."""
+        for owner in store.holders(self._db):
+            host, pid, _ = owner.split(":")
+            if host == socket.gethostname() and not _lives(int(pid)):
+                store.free(self._db, owner)
 
     def _guarded(self, work: Callable[[], T]) -> T | None:
         """The database may be away or full for a while: that ends a look, never the worker."""
@@ -275,6 +283,16 @@ class TransferWorker:
         log.warning(
             "transfer.failed transfer_id=%s attempt=%d reason=%s", before.transfer_id, attempts, reason
         )
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def copied_bytes(transfer: Transfer) -> int:

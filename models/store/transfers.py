@@ -181,6 +181,22 @@ def lease(db: Database, work: Work, owner: str, now: datetime, life: timedelta) 
     return True
 
 
+def holders(db: Database) -> set[str]:
+    """Who holds leases, over or not."""
+    with db.read() as session:
+        return set(session.exec(select(TransferRow.lease_owner).where(TransferRow.lease_owner != "")).all())
+
+
+def free(db: Database, owner: str) -> None:
+    """End every lease of an owner that is known to be dead."""
+    with db.write() as session:
+        session.execute(
+            update(TransferRow)
+            .where(col(TransferRow.lease_owner) == owner)
+            .values(lease_owner="", lease_until=None)
+        )
+
+
 def renew(db: Database, transfer_id: str, owner: str, now: datetime, life: timedelta) -> bool:
     """Prolong a lease. False: it is another's by now, or the transfer is not wanted any more."""
     with db.write() as session:
