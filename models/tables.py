@@ -765,3 +765,53 @@ class PlatformHealthRow(SQLModel, table=True):
     ok: bool
     reason: str = ""
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+class MeetingRow(SQLModel, table=True):
+    """An ended session that was looked at for attendance. ``counts``: it was long enough and the course asked for it."""
+
+    __tablename__ = "meeting"
+    session_id: str = Field(primary_key=True)
+    course_id: str = Field(foreign_key="course.id", index=True)
+    room_key: str
+    counts: bool
+    length_s: float
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AttendanceRow(SQLModel, table=True):
+    """How long somebody was in a meeting while a moderator was there."""
+
+    __tablename__ = "attendance"
+    session_id: str = Field(primary_key=True, foreign_key="meeting.session_id")
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    present_s: float
+    attended: bool
+
+
+class GradeColumnRow(SQLModel, table=True):
+    """The column of a room's attendance in the LMS's gradebook. ``url`` empty: not made yet."""
+
+    __tablename__ = "grade_column"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    room_key: str = Field(primary_key=True)
+    title: str
+    url: str = ""
+    maximum: float
+    made_maximum: float = 0.0
+    """The maximum that the column has in the LMS now."""
+
+
+class ScoreRow(SQLModel, table=True):
+    """A person's attendance score of a room, and how far its way into the LMS has come."""
+
+    __tablename__ = "score"
+    course_id: str = Field(primary_key=True, foreign_key="course.id")
+    room_key: str = Field(primary_key=True)
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    points: float
+    comment: str = ""
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    attempts: int = 0
+    sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error: str = ""

@@ -327,7 +327,7 @@ def run(
     rooms = RoomsService(db)
     worker = JobWorker(settings, rooms, db)
     transfers = TransferWorker(copying, db, rooms) if copying is not None else None
-    services = ServiceWorker(db)
+    services = ServiceWorker(db, rooms)
     messages = webhooks(db, rooms) if webhooks is not None else None
     rooms.start()
     services.start()

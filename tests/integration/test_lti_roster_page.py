@@ -32,7 +32,8 @@ def lms(tmp_path: Path) -> Iterator[Lms]:
 
 def synced(lms: Lms) -> None:
     """Let a real worker do what the launch asked for."""
-    worker = ServiceWorker(lms.db)
+    rooms = RoomsService(lms.db)
+    worker = ServiceWorker(lms.db, rooms)
     worker.start()
     deadline = time.monotonic() + 30
     try:
@@ -41,6 +42,7 @@ def synced(lms: Lms) -> None:
             time.sleep(0.05)
     finally:
         worker.stop()
+        rooms.close()
 
 
 def page(lms: Lms) -> FlaskClient:
