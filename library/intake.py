@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +15,7 @@ from library.copies import plan
 from library.values import FOLDER_BREAKOUT, CompositionFacts, RecordingInfo
 from models.store import library as store
 from models.store.database import Database
+from models.store.media_files import FileKind, MediaFile, save_files
 from models.values import EntryId
 
 log = logging.getLogger("sideroom.library")
@@ -75,7 +77,8 @@ def take(
         return entry_id
     folder = root / entry_id
     folder.mkdir(parents=True, exist_ok=True)
-    names = [name for name in (facts.thumbnail, facts.chapters, facts.file_name) if name]
+    named = (facts.thumbnail, facts.chapters, facts.file_name, *(file.name for file in facts.files))
+    names = list(dict.fromkeys(name for name in named if name))
     if any(Path(name).name != name for name in names):
         raise ValueError("composed files are named without folders")
     for name in names:
@@ -99,11 +102,37 @@ def take(
     }
     if known is not None:
         values["title"] = known["title"]  # somebody may have renamed it while it was composed
+    if known is None:
+        ensure_processing_entry(db, recording)
+    save_files(db, entry_id, [*_own_files(facts, folder), *facts.files])
     store.save_entry(db, entry_id, values)
     for name in names:
         (result_folder / name).unlink(missing_ok=True)
     log.info("library.taken entry_id=%s size_bytes=%d", entry_id, facts.size_bytes)
     return entry_id
+
+
+def _own_files(facts: CompositionFacts, folder: Path) -> Iterator[MediaFile]:
+    """The film and its picture, unless the film is one of the other files (a recording of tracks)."""
+    if facts.file_name and facts.file_name not in {file.name for file in facts.files}:
+        kind: FileKind = "audio" if facts.mime.startswith("audio/") else "composite"
+        yield MediaFile(facts.file_name, kind, facts.mime, facts.size_bytes, facts.sha256, facts.duration_s)
+    if facts.thumbnail:
+        size = (folder / facts.thumbnail).stat().st_size
+        yield MediaFile(facts.thumbnail, "thumbnail", "image/jpeg", size)
+
+
+def add_film(db: Database, root: Path, entry_id: EntryId, source: Path, file: MediaFile) -> bool:
+    """Lay another film beside an entry's own as ``file.name``. False: there is no such entry with files (any more)."""
+    known = store.get_entry(db, entry_id)
+    if known is None or known["status"] != "ready":
+        return False
+    folder = root / entry_id
+    place(source, folder / file.name)
+    _sync_folder(folder)
+    save_files(db, entry_id, [file])
+    log.info("library.film_added entry_id=%s size_bytes=%d", entry_id, file.size_bytes)
+    return True
 
 
 def place(source: Path, target: Path) -> None:

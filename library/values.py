@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from models.store.media_files import MediaFile
 from models.store.recordings_jobs import RecordingInfo
 from models.values import CourseId, EntryId, PersonId, RecordingId
 
@@ -26,6 +27,8 @@ class CompositionFacts:
     chapters: str | None = None
     warnings: tuple[str, ...] = ()
     quality: dict[str, object] = field(default_factory=dict)
+    files: tuple[MediaFile, ...] = ()
+    """What there is beside the film."""
 
 
 @dataclass(frozen=True, slots=True)

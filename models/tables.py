@@ -280,6 +280,10 @@ class RecordingRow(SQLModel, table=True):
     journal_path: str = ""
     error: str | None = None
     progress: float = 0.0
+    composed_s: float = 0.0
+    """Length of what is composed already, also while it is still recorded."""
+    eta_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When the film will be ready at the present pace; null: not known."""
     options: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     """What differs from the defaults of ``models.recording.RecordingOptions``."""
     layout: str = "grid"
@@ -291,6 +295,25 @@ class RecordingRow(SQLModel, table=True):
     """Who composes it now; a lease past ``lease_until`` may be taken by another worker."""
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     attempts: int = 0
+
+
+class CompositionRow(SQLModel, table=True):
+    """Another film of a recording, asked for after the first. ``status``: waiting, done or failed."""
+
+    __tablename__ = "composition"
+    id: str = Field(primary_key=True)
+    recording_id: str = Field(index=True)
+    options: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    requested_by: str | None = None
+    status: str = Field(index=True)
+    progress: float = 0.0
+    eta_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error: str | None = None
+    file_name: str = ""
+    lease_owner: str = ""
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    attempts: int = 0
+    created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class MediaEntryRow(SQLModel, table=True):

@@ -22,7 +22,7 @@ from typing import Final
 
 from av.error import FFmpegError
 
-from recorder import quality
+from recorder import audio_only, quality
 from recorder.compositor import Compositor
 from recorder.film import Film
 from recorder.follow import CaughtUp, Follower, Orphaned, Pacer
@@ -187,10 +187,16 @@ class Composition:
     def _finish(self, notes: Sequence[PartNote], warnings: Sequence[str]) -> CompositionResult:
         timeline, recording = self._follower.timeline, self._options.recording
         seconds = timeline.duration / 1e6
+        name, mime = self._options.file_name, self._options.mime
+        if not recording.export_video and recording.audio_codec == "MP3":
+            name, mime = Path(name).with_suffix(".mp3").name, audio_only.MIME["MP3"]
+            audio_only.extract(
+                self._out / self._options.file_name, self._out / name, "MP3", recording.audio_channels
+            )
         self._say(Progress(1.0, seconds, seconds, 0.0))
         has_pictures = recording.export_video
         checked = quality.check(
-            self._out / self._options.file_name,
+            self._out / name,
             Expected(
                 seconds,
                 width=recording.width if has_pictures else None,
@@ -202,9 +208,9 @@ class Composition:
         segments = timeline.segments.values()
         by = [segment.by for segment in segments]
         result = CompositionResult(
-            path=self._options.file_name,
+            path=name,
             thumbnail=self._thumbnail(notes) if has_pictures else "",
-            mime=self._options.mime,
+            mime=mime,
             duration_s=round(checked.duration_s, 3),
             width=checked.width,
             height=checked.height,

@@ -11,7 +11,6 @@ _QUIET = (
     "aioice",
     "uvicorn.access",
     "apscheduler",
-    "huey",
     "werkzeug",
     "websockets",
     "libav",

@@ -116,6 +116,10 @@ class Settings:
     empty_session_s: int = _setting(900, "Seconds after which a session with nobody in it ends.")
     grace_s: int = _setting(30, "Seconds a dropped connection keeps its place and its media.")
     composers: int = _setting(1, "How many recordings are composed at the same time.")
+    composer_cpu: int = _setting(
+        80,
+        "Percent of a core that each composition may use while its recording still runs; 0: compose only afterwards.",
+    )
     admin_lti: bool = _setting(
         False, "System administrators of the LMS may open the administration page from a course page."
     )
@@ -229,6 +233,8 @@ def _check(settings: Settings) -> list[str]:
         problems.append(
             "SIDEROOM_RETENTION_DAYS and SIDEROOM_JOURNAL_DAYS must be 0 or more, SIDEROOM_COMPOSERS 1 or more."
         )
+    if not 0 <= settings.composer_cpu <= 100:
+        problems.append("SIDEROOM_COMPOSER_CPU is a percentage from 0 to 100.")
     if settings.transfer_days < 1:
         problems.append("SIDEROOM_TRANSFER_DAYS must be 1 or more.")
     return problems

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import or_, update
 from sqlmodel import col, select
@@ -32,6 +34,17 @@ class RecordingInfo:
     started_at: datetime | None
     stopped_at: datetime | None
     attempts: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the defaults of RecordingOptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A recording that still runs. ``composed_s``: how much of it is composed already."""
+
+    recording_id: RecordingId
+    started_at: datetime
+    composed_s: float
 
 
 def live_sessions(db: Database) -> list[SessionId]:
@@ -59,6 +72,48 @@ def waiting(db: Database, now: datetime) -> list[RecordingId]:
     return [RecordingId(row) for row in rows]
 
 
+def followable(db: Database, now: datetime) -> list[Followed]:
+    """Recordings that run and whose film nobody follows, the one with the longest way to go first."""
+    running = [RecordingStatus.RECORDING.value, RecordingStatus.PAUSED.value]
+    with db.read() as session:
+        rows = session.exec(
+            select(RecordingRow).where(
+                col(RecordingRow.status).in_(running),
+                col(RecordingRow.started_at).is_not(None),
+                or_(col(RecordingRow.lease_until).is_(None), col(RecordingRow.lease_until) < now),
+            )
+        ).all()
+    found = [
+        Followed(RecordingId(row.id), row.started_at, row.composed_s)
+        for row in rows
+        if row.started_at is not None and row.options.get("type", "COMPOSITE") == "COMPOSITE"
+    ]
+    return sorted(found, key=lambda f: (now - f.started_at).total_seconds() - f.composed_s, reverse=True)
+
+
+def status_of(db: Database, recording_id: RecordingId) -> RecordingStatus | None:
+    with db.read() as session:
+        row = session.get(RecordingRow, recording_id)
+    return RecordingStatus(row.status) if row is not None else None
+
+
+def follow(db: Database, recording_id: RecordingId, owner: str, now: datetime, life: timedelta) -> bool:
+    """Take a recording that still runs, to compose it meanwhile; no attempt is counted."""
+    running = [RecordingStatus.RECORDING.value, RecordingStatus.PAUSED.value]
+    with db.write() as session:
+        result = session.execute(
+            update(RecordingRow)
+            .where(
+                col(RecordingRow.id) == recording_id,
+                col(RecordingRow.status).in_(running),
+                or_(col(RecordingRow.lease_until).is_(None), col(RecordingRow.lease_until) < now),
+            )
+            .values(lease_owner=owner, lease_until=now + life)
+            .execution_options(synchronize_session=False)
+        )
+    return bool(result.rowcount == 1)  # type: ignore[attr-defined]
+
+
 def lease(db: Database, recording_id: RecordingId, owner: str, now: datetime, life: timedelta) -> bool:
     """Take a waiting recording for ``owner``; False when somebody else was faster. Counts the attempt."""
     with db.write() as session:
@@ -69,23 +124,27 @@ def lease(db: Database, recording_id: RecordingId, owner: str, now: datetime, li
                 col(RecordingRow.status) == RecordingStatus.UPLOADING.value,
                 or_(col(RecordingRow.lease_until).is_(None), col(RecordingRow.lease_until) < now),
             )
-            .values(
-                lease_owner=owner, lease_until=now + life, attempts=RecordingRow.attempts + 1, progress=0.0
-            )
+            .values(lease_owner=owner, lease_until=now + life, attempts=RecordingRow.attempts + 1)
             .execution_options(synchronize_session=False)
         )
     return bool(result.rowcount == 1)  # type: ignore[attr-defined]
 
 
 def renew(
-    db: Database, recording_id: RecordingId, owner: str, now: datetime, life: timedelta, progress: float
+    db: Database,
+    recording_id: RecordingId,
+    owner: str,
+    lease_until: datetime,
+    progress: float,
+    composed_s: float,
+    eta_at: datetime | None,
 ) -> bool:
-    """Prolong the lease and store the progress (0…1). False: the lease belongs to another by now, stop working."""
+    """Prolong the lease and say how far the film is (``progress`` 0…1). False: the lease belongs to another by now."""
     with db.write() as session:
         result = session.execute(
             update(RecordingRow)
             .where(col(RecordingRow.id) == recording_id, col(RecordingRow.lease_owner) == owner)
-            .values(lease_until=now + life, progress=progress)
+            .values(lease_until=lease_until, progress=progress, composed_s=composed_s, eta_at=eta_at)
             .execution_options(synchronize_session=False)
         )
     return bool(result.rowcount == 1)  # type: ignore[attr-defined]
@@ -110,7 +169,13 @@ def write_facts(
         session.execute(
             update(RecordingRow)
             .where(col(RecordingRow.id) == recording_id)
-            .values(size_bytes=size_bytes, file_name=file_name, journal_path=journal_path, progress=1.0)
+            .values(
+                size_bytes=size_bytes,
+                file_name=file_name,
+                journal_path=journal_path,
+                progress=1.0,
+                eta_at=None,
+            )
             .execution_options(synchronize_session=False)
         )
 
@@ -137,6 +202,7 @@ def recording_info(db: Database, recording_id: RecordingId) -> RecordingInfo | N
         started_at=row.started_at,
         stopped_at=row.stopped_at,
         attempts=row.attempts,
+        options=row.options,
     )
 
 

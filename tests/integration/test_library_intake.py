@@ -124,7 +124,7 @@ def test_a_lost_database_keeps_the_composed_files(
     facts = composed(tmp_path / "result")
     before = names(tmp_path / "result")
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **_more: object) -> None:
         raise RuntimeError("database is gone")
 
     with monkeypatch.context() as patch:

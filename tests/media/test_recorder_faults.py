@@ -20,7 +20,8 @@ from rooms import commands as c
 from rooms.service import RoomsService
 from rooms.state import Recording
 from server.alarms import Alarms
-from server.jobs import JobSettings, JobWorker
+from server.job_settings import JobSettings
+from server.jobs import JobWorker
 from tests.people import ALICE, COURSE, ask
 
 pytestmark = pytest.mark.media
@@ -99,7 +100,7 @@ def test_a_journal_that_cannot_be_composed_is_errored_after_three_tries_and_kept
     journal.mkdir(parents=True)
     (journal / "manifest.jsonl").write_text("nonsense\n")
     db = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    settings = JobSettings(db.url, tmp_path / "recordings", tmp_path / "library", tmp_path / "jobs.db")
+    settings = JobSettings(db.url, tmp_path / "recordings", tmp_path / "library")
     worker = JobWorker(settings, rooms, db)
     try:
         for attempt in range(3):
@@ -139,7 +140,7 @@ def test_journals_are_removed_when_the_film_is_safe_and_not_before(
 
     def tidy(keep: timedelta | None) -> None:
         JobWorker(
-            JobSettings(db.url, journals, tmp_path / "library", tmp_path / "jobs.db", journals=keep),
+            JobSettings(db.url, journals, tmp_path / "library", journals=keep),
             rooms,
             db,
         ).tidy()

@@ -1,0 +1,423 @@
+"""Which recording is composed when: films of closed recordings first, then those asked for again, then, in advance, those that
+still run. The database says what there is to do; leases keep several workers apart.
+
+Each composition has a thread here and a process of its own. More recordings than workers take turns of a few parts; whoever
+composes in advance makes way at once for a recording that has ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from library.intake import add_film, ensure_processing_entry, entry_id_of, mark_failed, take
+from library.values import CompositionFacts
+from models.recording import BadOption, RecordingOptions, options_from_json
+from models.store import compositions as again
+from models.store import recordings_jobs as store
+from models.store.compositions import CompositionId, Requested, film_options
+from models.store.database import Database
+from models.store.media_files import MediaFile
+from models.values import SYSTEM, CommandId, RecordingId, RecordingStatus
+from recorder.byproducts import ByProducts
+from recorder.compose import CompositionResult, Progress
+from recorder.options import PART_S, CompositeOptions
+from rooms.commands import Envelope, ReportRecording
+from rooms.errors import DomainError
+from rooms.ports import Rooms
+from server.composing import LEASE, CompositionFailed, Interrupted, Task, Unclosed, by_products, compose, eta
+from server.job_settings import JobSettings
+from server.pictures import PictureRefused, fetch
+
+log = logging.getLogger("sideroom.jobs")
+MAX_ATTEMPTS: Final = 3
+RETRY: Final = timedelta(seconds=3)
+FOLLOW_RETRY: Final = timedelta(seconds=30)
+TURN_PARTS: Final = 4
+"""Parts that a recording gets at a time when more run than there are workers."""
+STEADY_S: Final = 60.0
+REPORTED_S: Final = 20.0
+JOIN_S: Final = 15.0
+WATERMARK: Final = "watermark"
+_IN_FACTS: Final = frozenset(
+    {"path", "thumbnail", "mime", "duration_s", "width", "height", "size_bytes", "sha256", "warnings"}
+)
+
+
+@dataclass(slots=True)
+class _Job:
+    thread: threading.Thread
+    halted: threading.Event
+    in_advance: bool
+    stays: bool
+    began: float = field(default_factory=time.monotonic)
+
+
+class CompositionQueue:
+    """``look`` starts what can be started; call it often. ``wake`` is called when a job has ended."""
+
+    def __init__(
+        self, settings: JobSettings, rooms: Rooms, db: Database, wake: Callable[[], None] = lambda: None
+    ) -> None:
+        self._settings = settings
+        self._rooms = rooms
+        self._db = db
+        self._wake = wake
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._jobs: dict[str, _Job] = {}
+
+    def stop(self) -> None:
+        """End everything; what is whole is kept, and the next worker goes on there."""
+        for job in self._jobs.values():
+            job.halted.set()
+        for job in self._jobs.values():
+            job.thread.join(JOIN_S)
+
+    # -- what comes next ---------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Start what waits, as far as workers are free."""
+        self._jobs = {key: job for key, job in self._jobs.items() if job.thread.is_alive()}
+        now = datetime.now(UTC)
+        urgent: list[tuple[str, Callable[[threading.Event], None]]] = []
+        for recording_id in store.waiting(self._db, now):
+            self._show(recording_id)
+            urgent.append((recording_id, partial(self.compose, recording_id)))
+        for asked in again.waiting_compositions(self._db, now):
+            urgent.append((asked.composition_id, partial(self.recompose, asked.composition_id)))
+        for name, work in urgent:
+            if name not in self._jobs and not self._start(name, work):
+                self._make_way()
+                break
+        if self._settings.cpu_share > 0:
+            self._look_ahead(now)
+
+    def _look_ahead(self, now: datetime) -> None:
+        """Give free workers to recordings that still run."""
+        running = [f for f in store.followable(self._db, now) if f.recording_id not in self._jobs]
+        crowded = len(running) + len(self._jobs) > self._settings.workers
+        for followed in running:
+            behind_s = (now - followed.started_at).total_seconds() - followed.composed_s
+            if crowded and behind_s < PART_S + 20:
+                continue
+            key, parts = followed.recording_id, TURN_PARTS if crowded else 0
+            work = partial(self.follow, key, parts)
+            if not self._start(key, work, in_advance=True, stays=not parts):
+                self._end_stays()
+                return
+
+    def _start(
+        self,
+        name: str,
+        work: Callable[[threading.Event], None],
+        *,
+        in_advance: bool = False,
+        stays: bool = False,
+    ) -> bool:
+        if len(self._jobs) >= self._settings.workers:
+            return False
+        halted = threading.Event()
+        thread = threading.Thread(
+            target=self._run, args=(name, work, halted), name=f"compose.{name}", daemon=True
+        )
+        self._jobs[name] = _Job(thread, halted, in_advance, stays)
+        thread.start()
+        return True
+
+    def _run(self, name: str, work: Callable[[threading.Event], None], halted: threading.Event) -> None:
+        try:
+            work(halted)
+        except Exception:
+            # The lease runs out and the work is found again.
+            log.exception("composition.broke name=%s", name)
+        finally:
+            self._wake()
+
+    def _make_way(self) -> None:
+        """One that composes in advance leaves its worker to a recording that has ended."""
+        running = [job for job in self._jobs.values() if job.in_advance]
+        if running and not any(job.halted.is_set() for job in running):
+            running[0].halted.set()
+
+    def _end_stays(self) -> None:
+        """More recordings run than when it began to stay with one: from now on they take turns."""
+        for job in self._jobs.values():
+            if job.stays and time.monotonic() - job.began > STEADY_S:
+                job.halted.set()
+
+    def _show(self, recording_id: RecordingId) -> None:
+        """The library shows a recording as soon as it waits, also behind others."""
+        if recording_id not in self._jobs:
+            info = store.recording_info(self._db, recording_id)
+            if info is not None:
+                ensure_processing_entry(self._db, info)
+
+    # -- a recording -------------------------------------------------------------------------------------------
+
+    def follow(self, recording_id: RecordingId, parts: int, halted: threading.Event) -> None:
+        """Compose a recording that still runs; when it ends meanwhile, also finish it."""
+        if not store.follow(self._db, recording_id, self._owner, datetime.now(UTC), LEASE):
+            return
+        info = store.recording_info(self._db, recording_id)
+        not_before: datetime | None = None
+        try:
+            if info is None:
+                return
+            task = self._task(info, follow=True, parts=parts)
+            result = compose(
+                task, self._renewer(recording_id), halted, lambda: not self._is_live(recording_id)
+            )
+            if result is not None and self._await_closed(recording_id, halted):
+                self._complete(info, result, halted)
+        except Interrupted as reason:
+            log.info("composition.interrupted recording_id=%s reason=%s", recording_id, reason)
+        except Unclosed:
+            log.warning("composition.journal_not_closed recording_id=%s", recording_id)
+        except (CompositionFailed, OSError) as error:
+            not_before = datetime.now(UTC) + FOLLOW_RETRY
+            log.warning("composition.failed_in_advance recording_id=%s reason=%s", recording_id, error)
+        finally:
+            if not_before is not None and not self._is_live(recording_id):
+                not_before = None
+            store.release(self._db, recording_id, self._owner, not_before)
+
+    def compose(self, recording_id: RecordingId, halted: threading.Event | None = None) -> None:
+        """Lease, compose, hand over, report. Nothing when another worker has the lease."""
+        halted = halted or threading.Event()
+        if not store.lease(self._db, recording_id, self._owner, datetime.now(UTC), LEASE):
+            return
+        info = store.recording_info(self._db, recording_id)
+        if info is None:
+            return
+        ensure_processing_entry(self._db, info)
+        if info.attempts > MAX_ATTEMPTS:
+            # Its worker died each time: do not let it take the queue down again.
+            self._give_up(info, "its worker was killed each time")
+            return
+        not_before: datetime | None = None
+        try:
+            result = self._film(info, halted)
+            self._complete(info, result, halted)
+        except Interrupted as reason:
+            log.info("composition.interrupted recording_id=%s reason=%s", recording_id, reason)
+        except (CompositionFailed, OSError) as error:
+            log.warning(
+                "composition.failed recording_id=%s attempt=%d reason=%s", recording_id, info.attempts, error
+            )
+            if info.attempts >= MAX_ATTEMPTS:
+                self._give_up(info, str(error))
+                return
+            not_before = datetime.now(UTC) + RETRY * info.attempts
+        store.release(self._db, recording_id, self._owner, not_before)
+
+    def _film(self, info: store.RecordingInfo, halted: threading.Event) -> CompositionResult | None:
+        """The film; None for recordings of tracks only."""
+        if _options(info).type == "TRACK":
+            return None
+        task = self._task(info)
+        result = compose(task, self._renewer(info.recording_id), halted)
+        assert result is not None, "a closed recording is composed to its end"
+        return result
+
+    def _task(self, info: store.RecordingInfo, *, follow: bool = False, parts: int = 0) -> Task:
+        journal = self._settings.recordings_dir / info.recording_id
+        options = self._composite(_options(info), journal)
+        return Task(journal, journal / "result", options, follow, parts, self._settings.cpu_share)
+
+    def _composite(
+        self, options: RecordingOptions, folder: Path, *, fixed_layout: bool = False
+    ) -> CompositeOptions:
+        picture = ""
+        if options.watermark is not None:
+            picture = str(folder / WATERMARK)
+            try:
+                fetch(options.watermark.url, Path(picture), allow_private=self._settings.private_pictures)
+            except (PictureRefused, OSError) as error:
+                log.warning("watermark.refused reason=%s", error)
+        return CompositeOptions(
+            options, watermark_file=picture, fixed_layout=fixed_layout, **self._settings.encoder
+        )
+
+    def _renewer(self, recording_id: RecordingId) -> Callable[[Progress], bool]:
+        def renew(progress: Progress) -> bool:
+            until = datetime.now(UTC) + LEASE
+            return store.renew(
+                self._db,
+                recording_id,
+                self._owner,
+                until,
+                0.0 if progress.live else progress.share,
+                progress.composed_s,
+                eta(progress),
+            )
+
+        return renew
+
+    def _is_live(self, recording_id: RecordingId) -> bool:
+        status = store.status_of(self._db, recording_id)
+        return status is not None and status.is_live
+
+    def _await_closed(self, recording_id: RecordingId, halted: threading.Event) -> bool:
+        """The journal is closed a moment before the session hears of it. False: it never did."""
+        deadline = time.monotonic() + REPORTED_S
+        while time.monotonic() < deadline:
+            if store.status_of(self._db, recording_id) is RecordingStatus.UPLOADING:
+                return True
+            if halted.wait(0.1):
+                raise Interrupted("the worker is stopping")
+        return False
+
+    # -- handing over ------------------------------------------------------------------------------------------
+
+    def _complete(
+        self, info: store.RecordingInfo, result: CompositionResult | None, halted: threading.Event
+    ) -> None:
+        """By-products, library, report. Raises Interrupted or OSError; then all of it can be done again."""
+        key = info.recording_id
+        began = time.monotonic()
+        journal = self._settings.recordings_dir / key
+        out = journal / "result"
+        film = out / result.path if result is not None else None
+        made = by_products(journal, out, film, self._renewer(key), halted)
+        facts = _facts(result, made)
+        ensure_processing_entry(self._db, info)
+        entry_id = take(self._db, self._settings.library_dir, info, out, facts, self._settings.retention)
+        store.write_facts(
+            self._db, key, size_bytes=facts.size_bytes, file_name=facts.file_name, journal_path=key
+        )
+        duration_s = facts.duration_s if result is not None else None
+        self._report(info, ReportRecording(key, "UPLOADED", duration_s=duration_s, entry_id=entry_id))
+        shutil.rmtree(out, ignore_errors=True)
+        composed_s = result.seconds if result is not None else 0.0
+        log.info("composition.done recording_id=%s seconds=%.1f", key, composed_s + time.monotonic() - began)
+
+    def _give_up(self, info: store.RecordingInfo, reason: str) -> None:
+        error = (
+            f"The recording could not be composed after {MAX_ATTEMPTS} tries: {reason[:300]}. "
+            "What was captured is kept; an administrator can compose it again."
+        )
+        mark_failed(self._db, info)
+        self._report(info, ReportRecording(info.recording_id, "ERRORED", error=error))
+        store.release(self._db, info.recording_id, self._owner)
+
+    def _report(self, info: store.RecordingInfo, command: ReportRecording) -> None:
+        command_id = CommandId(f"jobs:{info.recording_id}:{command.status}:{info.attempts}")
+        try:
+            self._rooms.submit(Envelope(command_id, info.session_id, SYSTEM, command))
+        except DomainError as error:
+            log.warning("recording.report_refused code=%s recording_id=%s", error.code, info.recording_id)
+
+    # -- once more, in another shape ---------------------------------------------------------------------------
+
+    def recompose(self, composition_id: CompositionId, halted: threading.Event | None = None) -> None:
+        """Make a film that was asked for afterwards, and lay it beside the first."""
+        halted = halted or threading.Event()
+        if not again.lease_composition(self._db, composition_id, self._owner, datetime.now(UTC), LEASE):
+            return
+        asked = again.get_composition(self._db, composition_id)
+        if asked is None:
+            return
+        try:
+            name = self._again(asked, halted)
+        except Interrupted:
+            again.release_composition(self._db, composition_id, self._owner)
+        except (CompositionFailed, BadOption, LookupError, OSError) as error:
+            log.warning("composition.failed composition_id=%s reason=%s", composition_id, error)
+            if asked.attempts >= MAX_ATTEMPTS or isinstance(error, LookupError | BadOption):
+                reason = str(error.args[0])[:300] if error.args else "unknown"
+                again.end_composition(self._db, composition_id, self._owner, error=reason)
+            else:
+                later = datetime.now(UTC) + RETRY * asked.attempts
+                again.release_composition(self._db, composition_id, self._owner, later)
+        else:
+            again.end_composition(self._db, composition_id, self._owner, file_name=name)
+            log.info("composition.done composition_id=%s", composition_id)
+
+    def _again(self, asked: Requested, halted: threading.Event) -> str:
+        """Returns the file's name in the entry. Raises LookupError when there is nothing to make it from."""
+        journal = self._settings.recordings_dir / asked.recording_id
+        info = store.recording_info(self._db, asked.recording_id)
+        if info is None or not (journal / "manifest.jsonl").exists():
+            raise LookupError("What was captured is not kept any more; no other film can be made from it.")
+        wanted = film_options(info.options, asked.options)
+        out = journal / f"again-{asked.composition_id}"
+        options = self._composite(wanted, journal, fixed_layout="layout" in asked.options)
+
+        def renew(progress: Progress) -> bool:
+            until = datetime.now(UTC) + LEASE
+            return again.renew_composition(
+                self._db, asked.composition_id, self._owner, until, progress.share, eta(progress)
+            )
+
+        result = compose(Task(journal, out, options), renew, halted)
+        assert result is not None, "a closed recording is composed to its end"
+        made = Path(result.path)
+        name = f"{made.stem}-{wanted.layout}-{asked.composition_id[:7]}{made.suffix}"
+        file = MediaFile(
+            name,
+            "composite" if wanted.export_video else "audio",
+            result.mime,
+            result.size_bytes,
+            result.sha256,
+            result.duration_s,
+            title=f"{wanted.layout} {wanted.width}×{wanted.height}",
+            quality={
+                key: value for key, value in asdict(result).items() if key not in _IN_FACTS - {"warnings"}
+            },
+        )
+        entry_id = entry_id_of(asked.recording_id)
+        if not add_film(self._db, self._settings.library_dir, entry_id, out / result.path, file):
+            raise LookupError("The recording is not in the library (any more), so a film cannot be added.")
+        shutil.rmtree(out, ignore_errors=True)
+        return name
+
+
+def _options(info: store.RecordingInfo) -> RecordingOptions:
+    try:
+        return options_from_json(info.options)
+    except BadOption as error:
+        log.warning("recording.options_unusable recording_id=%s field=%s", info.recording_id, error.field)
+        return RecordingOptions()
+
+
+def _facts(result: CompositionResult | None, made: ByProducts) -> CompositionFacts:
+    """What the library is told; a recording of tracks has its first track as its file."""
+    if result is None:
+        first = next((file for file in made.files if file.kind in ("track_audio", "track_video")), None)
+        return CompositionFacts(
+            file_name=first.name if first is not None else "",
+            duration_s=first.duration_s if first is not None else 0.0,
+            width=0,
+            height=0,
+            size_bytes=sum(file.size_bytes for file in made.files),
+            sha256=first.sha256 if first is not None else "",
+            mime=first.mime if first is not None else "audio/webm",
+            warnings=tuple(made.warnings if made.files else [*made.warnings, "nobody sent anything"]),
+            quality=dict(made.quality),
+            files=tuple(made.files),
+        )
+    quality = {key: value for key, value in asdict(result).items() if key not in _IN_FACTS}
+    return CompositionFacts(
+        file_name=result.path,
+        duration_s=result.duration_s,
+        width=result.width,
+        height=result.height,
+        size_bytes=result.size_bytes,
+        sha256=result.sha256,
+        mime=result.mime,
+        thumbnail=result.thumbnail or None,
+        warnings=tuple(dict.fromkeys([*result.warnings, *made.warnings])),
+        quality={**made.quality, **quality},
+        files=tuple(made.files),
+    )
