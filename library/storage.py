@@ -18,6 +18,7 @@ from library.storage_vault import Vault
 from library.transfer import Target, TransferFailed, make_target
 from models.store import storage as store
 from models.store.database import Database
+from models.store.people import get_course
 from models.store.storage import Scope, Storage
 from rooms.errors import DomainError
 
@@ -67,6 +68,8 @@ class Storages:
         the dry run found and what to do.
         """
         kind, course_id = _scope(scope)
+        if course_id is not None and get_course(self._db, course_id) is None:
+            raise DomainError("bad_value", "There is no such course.", field="course_id")
         checked = read_config(config, local=kind == "site")
         if len(name) > MAX_NAME_CHARS:
             raise DomainError("bad_value", f"A name has at most {MAX_NAME_CHARS} characters.", field="name")

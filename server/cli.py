@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from server import cli_admin, cli_api, cli_lti, cli_slack, logs
+from server import cli_admin, cli_api, cli_lti, cli_slack, cli_storage, logs
 from server.settings import SettingsError, load, prepare
 
 
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_admin.add_parser(commands)
     cli_slack.add_parser(commands)
     cli_api.add_parser(commands)
+    cli_storage.add_parser(commands)
     return parser
 
 

@@ -181,6 +181,14 @@ def lease(db: Database, work: Work, owner: str, now: datetime, life: timedelta) 
     return True
 
 
+def retry_failed(db: Database, storage_id: str) -> int:
+    """Copy what failed at a storage again now; returns how many transfers."""
+    with db.read() as session:
+        where = (col(TransferRow.storage_id) == storage_id, col(TransferRow.status) == "failed")
+        failed_ids = session.exec(select(TransferRow.id).where(*where)).all()
+    return sum(reopen(db, transfer_id) for transfer_id in failed_ids)
+
+
 def holders(db: Database) -> set[str]:
     """Who holds leases, over or not."""
     with db.read() as session:

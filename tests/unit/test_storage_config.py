@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from library.retention import ClockGuard
-from library.storage_config import read_config
+from library.storage_config import TYPES, read_config
 from library.storage_vault import Vault
 from library.transfer import EndpointRefused, check_endpoint, endpoint_of
 from library.transfer.base import part_bytes
@@ -216,3 +218,15 @@ def test_silence_says_to_check_the_network() -> None:
     assert "network" in s3_reason(EndpointConnectionError(endpoint_url="https://x"))
     assert "network" in azure_reason("", 0)
     assert "container" in azure_reason("ContainerNotFound", 404)
+
+
+def test_the_manual_lists_every_type_with_its_fields() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "storage.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page[page.index("## 5.") :], re.M))
+    assert set(table) == set(TYPES) - {"local"}
+    for name, spec in TYPES.items():
+        if name != "local":
+            assert (
+                set(re.findall(r"`(\w+)`", table[name])) == spec.required | spec.optional | spec.must_be_empty
+            )
+            assert set(re.findall(r"`(\w+)`\?", table[name])) == spec.optional
