@@ -200,7 +200,15 @@ class _Door:
         }
         log.info("lti.launched app=%s page=%s role=%s", platform.app, page, role.value)
         entry = {"lobby": "lobby", "selector": "selector"}.get(page, "library")
-        return shell.page(self._deps.web_dist, entry, TITLES[page], boot, ancestors=self._ancestors())
+        # The lobby asks what its frame allows; for the other pages camera and microphone are closed anyway.
+        return shell.page(
+            self._deps.web_dist,
+            entry,
+            TITLES[page],
+            boot,
+            ancestors=self._ancestors(),
+            media=page == "lobby",
+        )
 
     def _page_of(self, launch: Launch, access: Access) -> tuple[str, Access, dict[str, object]]:
         """Which page, for which room, with which further boot data."""

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
-from flask import Flask
+from flask import Flask, send_from_directory
 from werkzeug.serving import make_server
 
 from api.app import create_blueprints
@@ -110,9 +110,8 @@ class World:
         return requests.request(method, f"{self.url}{path}", headers=headers, timeout=20, **kwargs)
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[World]:
-    """Start both, with the practice LMS's tools registered; stop them at the end."""
+def _empty_client(folder: Path) -> Path:
+    """A built client that holds names only, for tests that read what the server writes into the pages."""
     dist = folder / "dist"
     (dist / ".vite").mkdir(parents=True)
     entries = {
@@ -120,6 +119,13 @@ def running(folder: Path) -> Iterator[World]:
         for e in ("room", "lobby", "library", "selector")
     }
     (dist / ".vite" / "manifest.json").write_text(json.dumps(entries))
+    return dist
+
+
+@contextmanager
+def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
+    """Start both, with the practice LMS's tools registered; stop them at the end. ``dist``: the real built client."""
+    dist = dist or _empty_client(folder)
     url = f"sqlite:///{folder / 'lti.db'}"
     upgrade(url)
     db = Database(url)
@@ -135,6 +141,11 @@ def running(folder: Path) -> Iterator[World]:
         db=db, rooms=rooms, library_root=library, link_key="media-links", base_url=base
     ):
         app.register_blueprint(blueprint)
+    app.add_url_rule(
+        "/assets/<path:name>",
+        "assets",
+        lambda name: send_from_directory((dist / "assets").resolve(), name),
+    )
     practice = create_lms(lms, base, folder / "lms")
     servers = [
         make_server("127.0.0.1", port, app, threaded=True),

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue, day, length } from "../ui/text";
+import { Upload } from "./upload";
 import "./library.css";
 
 const t = catalogue({
@@ -14,6 +15,7 @@ const t = catalogue({
   loading: "Loading…",
   failed: "This could not be loaded",
   again: "Try again",
+  privacy: "Sideroom keeps your name, e-mail address and course roles as your LMS sends them, what you wrote and did in meetings, and the recordings below. Delete your recordings here; ask your administrator about the rest.",
   emptyTitle: "No recordings yet",
   emptyMine: "Recordings that you start appear here.",
   emptyChannel: "Recordings of this course appear here when they are ready.",
@@ -38,6 +40,7 @@ const t = catalogue({
   title: "Title",
   by: "Recorded by {name}",
   expires: "Kept until {date}",
+  deleted: "It is deleted.",
   player: "Player: {title}",
   unplayable: "This film cannot be played here. Download it, or tell your administrator.",
   warning: "Quality report: {text}",
@@ -77,9 +80,9 @@ const REFRESH_MS = 5000;
 const percent = (share: number) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share);
 
 export function LibraryPage({ boot }: { boot: Boot }) {
-  const [open, setOpen] = useState<string | null>(null);
+  const [open, setOpen] = useState<string | null>(boot.entry_id ?? null);
   const [scope, setScope] = useState<Scope>(boot.page === "gallery" ? "channel" : "mine");
-  if (open) return <EntryPage boot={boot} entryId={open} onBack={() => setOpen(null)} />;
+  if (open) return <EntryPage boot={boot} entryId={open} onBack={boot.page === "entry" ? undefined : () => setOpen(null)} />;
   return <List boot={boot} scope={scope} onScope={setScope} onOpen={setOpen} />;
 }
 
@@ -126,6 +129,7 @@ function List({ boot, scope, onScope, onOpen }: ListProps) {
   return (
     <main class="library">
       <h1>{t(scope)}</h1>
+      {boot.privacy && <p class="note" data-testid="privacy">{t("privacy")}</p>}
       <div class="tabs" role="tablist">
         {scopes.map((each) => (
           <button
@@ -144,6 +148,7 @@ function List({ boot, scope, onScope, onOpen }: ListProps) {
         class="input search" type="search" data-testid="search" placeholder={t("search")} aria-label={t("search")} value={query}
         onInput={(event) => setQuery(event.currentTarget.value)}
       />
+      {scope === "mine" && boot.role !== "guest" && <Upload boot={boot} onDone={() => void load()} />}
       {error && (
         <Empty title={t("failed")} text={error}><Button onClick={() => void load()}>{t("again")}</Button></Empty>
       )}
@@ -177,7 +182,7 @@ function Card({ entry, onOpen }: { entry: Entry; onOpen: (entryId: string) => vo
         <span class={`badge${entry.status === "failed" ? " warn" : ""}`}>{statusText(entry)}</span>
       </span>
       <h3>{entry.title}</h3>
-      <p class="note">{entry.course_title} · {entry.room_name} · {day(entry.recorded_at)}</p>
+      <p class="note">{[entry.course_title, entry.room_name, day(entry.recorded_at)].filter(Boolean).join(" · ")}</p>
       {entry.status === "ready" && !entry.published && <p><span class="badge warn">{t("unpublished")}</span></p>}
     </button>
   );
@@ -186,7 +191,8 @@ function Card({ entry, onOpen }: { entry: Entry; onOpen: (entryId: string) => vo
 interface EntryProps {
   boot: Boot;
   entryId: string;
-  onBack: () => void;
+  /** Missing where the page shows this one recording only. */
+  onBack?: () => void;
 }
 
 function EntryPage({ boot, entryId, onBack }: EntryProps) {
@@ -209,11 +215,15 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
   }, [entry?.status]);
   if (!entry)
     return error ? (
-      <Empty title={t("failed")} text={error}><Button onClick={onBack}>{t("back")}</Button></Empty>
+      <Empty title={t("failed")} text={error}>{onBack && <Button onClick={onBack}>{t("back")}</Button>}</Empty>
     ) : (
       <Spinner label={t("loading")} />
     );
-  const remove = () => call(boot, "DELETE", path).then(onBack, failed);
+  const remove = () => call(boot, "DELETE", path).then(() => {
+    if (onBack) return onBack();
+    setEntry(null);
+    setError(t("deleted"));
+  }, failed);
   const renew = (event: Event) => {
     const video = event.currentTarget as HTMLVideoElement;
     if (renewed.current) return setError(t("unplayable"));
@@ -230,7 +240,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
   };
   return (
     <main class="library" data-testid="entry">
-      <div class="row"><Button look="quiet" onClick={onBack} testId="back"><ArrowLeft class="flip" size={18} aria-hidden="true" /> {t("back")}</Button></div>
+      {onBack && <div class="row"><Button look="quiet" onClick={onBack} testId="back"><ArrowLeft class="flip" size={18} aria-hidden="true" /> {t("back")}</Button></div>}
       {entry.file_url ? (
         // A signed link has an end: when it is over, a fresh one is fetched and playing goes on.
         <video
@@ -242,7 +252,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
       )}
       <h1>{entry.title}</h1>
       <p class="note">
-        {entry.course_title} · {entry.room_name} · {day(entry.recorded_at)} · {length(entry.duration_s)}
+        {[entry.course_title, entry.room_name, day(entry.recorded_at), length(entry.duration_s)].filter(Boolean).join(" · ")}
         {entry.owner_name && ` · ${t("by", { name: entry.owner_name })}`}
         {entry.expires_at && ` · ${t("expires", { date: day(entry.expires_at) })}`}
       </p>

@@ -4,7 +4,9 @@ import { useEffect, useState } from "preact/hooks";
 import { Avatar, Button, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue } from "../ui/text";
+import { frameCan } from "../ui/frame";
 import { LibraryPage } from "../library/library";
+import { Roles } from "./roles";
 import "./lobby.css";
 
 const t = catalogue({
@@ -13,7 +15,9 @@ const t = catalogue({
   people: { one: "{count} person is in the room", other: "{count} people are in the room" },
   open: "Open room",
   opening: "Opening…",
-  window: "The room opens in a window of its own, because camera and microphone do not work inside the course page.",
+  window: "The room opens in a window of its own.",
+  closed: "The room opens in a window of its own, because camera and microphone do not work inside the course page.",
+  waits: "A moderator has not opened this room yet. This page notices when it opens.",
   blocked: "Your browser blocked the new window. Use this link:",
   breakout: "Breakout rooms are open.",
   recordings: { one: "My recordings ({count})", other: "My recordings ({count})" },
@@ -35,6 +39,9 @@ interface Lobby {
   people: { name: string; role: string; room: string }[];
   breakout: { status: string };
   recordings: number;
+  may_set_roles: boolean;
+  /** A moderator must open this room first. */
+  waits: boolean;
   slack: { enabled: boolean; linked: boolean };
 }
 const REFRESH_MS = 4000;
@@ -80,11 +87,12 @@ export function LobbyPage({ boot }: { boot: Boot }) {
       </header>
       <section class="card">
         <Present lobby={lobby} />
-        <OpenRoom boot={boot} />
+        <OpenRoom boot={boot} waits={lobby.waits} />
         <div class="row"><Button testId="my-recordings" onClick={() => setLibrary(true)}>{t("recordings", { count: lobby.recordings })}</Button></div>
         {error && <p role="alert">{error}</p>}
       </section>
       {lobby.slack.enabled && boot.role === "moderator" && <Slack boot={boot} linked={lobby.slack.linked} onChange={load} />}
+      {lobby.may_set_roles && <Roles boot={boot} />}
     </main>
   );
 }
@@ -109,13 +117,15 @@ function Present({ lobby }: { lobby: Lobby }) {
   );
 }
 
-function OpenRoom({ boot }: { boot: Boot }) {
+function OpenRoom({ boot, waits }: { boot: Boot; waits: boolean }) {
+  const [can] = useState(frameCan);
   const [busy, setBusy] = useState(false);
   const [link, setLink] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
   const open = async () => {
     // The window must be opened in the click itself, or the browser blocks it; its address follows.
-    const opened = window.open("", "_blank");
+    // An LMS that opened us in a window of our own needs no second one.
+    const opened = can.top ? window : window.open("", "_blank");
     setBusy(true);
     setError(null);
     try {
@@ -123,19 +133,20 @@ function OpenRoom({ boot }: { boot: Boot }) {
       if (opened) opened.location.href = url;
       else setLink(url);
     } catch (problem) {
-      opened?.close();
+      if (opened !== window) opened?.close();
       setError((problem as ApiError).message);
     }
     setBusy(false);
   };
   return (
-    <div class="stack">
+    <div class="stack" data-testid="frame" data-camera={can.camera} data-microphone={can.microphone} data-screen={can.screen} data-top={can.top}>
       <div class="row">
-        <Button look="primary" big testId="open-room" disabled={busy} onClick={() => void open()}>
+        <Button look="primary" big testId="open-room" disabled={busy || waits} onClick={() => void open()}>
           {busy ? t("opening") : t("open")}
         </Button>
       </div>
-      <p class="note">{t("window")}</p>
+      {waits && <p role="status">{t("waits")}</p>}
+      {!can.top && <p class="note">{can.camera && can.microphone ? t("window") : t("closed")}</p>}
       {link && (
         <p role="alert">
           {t("blocked")} <a href={link} target="_blank" rel="noopener">{t("open")}</a>

@@ -1,13 +1,17 @@
 /** The page's boot data and its JSON calls (docs/rest.md). */
 
 export interface Boot {
-  page: "lobby" | "mymedia" | "gallery" | "room";
+  page: "lobby" | "mymedia" | "gallery" | "entry" | "selector" | "room";
   token: string;
   person: { name: string };
   course: { title: string };
   role: "moderator" | "participant" | "guest";
   base_url: string;
   locale: string;
+  /** The one recording that a link shows. */
+  entry_id?: string;
+  /** The LMS asks what is kept about this person. */
+  privacy?: boolean;
 }
 
 export function readBoot(): Boot {

@@ -1,0 +1,196 @@
+"""The LMS's frames in Chromium with third-party cookies blocked: storage, confirmation, camera policy, inserting, registering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+
+from lti import registration
+from models.store import lti as store
+from tests.browser.test_story import FLAGS, until
+from tests.ltikit import World, running
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+ROOT = Path(__file__).parents[2]
+WAIT_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("frames"), ROOT / "web" / "dist") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(WAIT_MS)
+    made = context.new_page()
+    alarms: list[str] = []
+
+    def ring(dialog: Dialog) -> None:
+        alarms.append(dialog.message)
+        dialog.dismiss()
+
+    made.on("dialog", ring)
+    yield made
+    context.close()
+    assert not alarms, "the LMS rings when the tool takes longer than 4 s"
+
+
+@pytest.mark.parametrize(
+    ("allow", "camera", "screen"),
+    [
+        ("none", "false", "false"),
+        ("default", "false", "false"),
+        ("opened", "true", "true"),
+    ],
+)
+def test_the_lobby_knows_what_its_frame_allows(
+    world: World, page: Page, allow: str, camera: str, screen: str
+) -> None:
+    page.goto(f"{world.lms}/site/bio101/tool/room?as=alice&allow={allow}")
+    lobby = page.frame_locator("#sakai-tool")
+    about = lobby.get_by_test_id("frame")
+    expect(about).to_have_attribute("data-camera", camera)
+    expect(about).to_have_attribute("data-microphone", camera)
+    expect(about).to_have_attribute("data-screen", screen)
+    expect(about).to_have_attribute("data-top", "false")
+    # Whatever the frame allows, one button opens the room in a window of its own.
+    with page.context.expect_page() as opened:
+        lobby.get_by_test_id("open-room").click()
+    opened.value.wait_for_url(f"{world.url}/room/*")
+    expect(opened.value.get_by_test_id("join")).to_be_visible()
+
+
+def test_the_lms_storage_stands_in_for_cookies(world: World, page: Page) -> None:
+    sent: list[str] = []
+    page.on("request", lambda r: sent.append(r.post_data or "") if r.url.endswith("/lti/launch") else None)
+    page.goto(f"{world.lms}/site/bio101/tool/room?as=bob")
+    expect(page.frame_locator("#sakai-tool").get_by_test_id("open-room")).to_be_visible()
+    assert len(sent) == 2 and "proof=" not in sent[0] and len(sent[1].partition("proof=")[2]) >= 43
+    assert not [c for c in page.context.cookies(world.url) if c["name"] == "sideroom_browser"]
+
+
+def test_without_storage_and_cookies_the_person_confirms_once(world: World, page: Page) -> None:
+    page.goto(f"{world.lms}/site/bio101/tool/room?as=bob&storage=off")
+    frame = page.frame_locator("#sakai-tool")
+    frame.get_by_role("button", name="Continue as Bob Keller").click()
+    expect(frame.get_by_test_id("open-room")).to_be_visible()
+
+
+def test_in_a_window_of_its_own_the_room_takes_that_window(world: World, page: Page) -> None:
+    """Sakai's “new window”: a top-level launch keeps its first-party cookie and needs no second window."""
+    page.goto(f"{world.lms}/access/lti/site/bio101/content:1?as=alice")
+    expect(
+        page.get_by_test_id("frame").or_(page.get_by_role("button", name="Continue as Alice Moreau"))
+    ).to_be_visible()
+    confirm = page.get_by_role("button", name="Continue as Alice Moreau")
+    if confirm.count():
+        confirm.click()
+    expect(page.get_by_test_id("frame")).to_have_attribute("data-top", "true")
+    page.get_by_test_id("open-room").click()
+    page.wait_for_url(f"{world.url}/room/*")
+
+
+def test_the_frame_grows_with_its_page(world: World, page: Page) -> None:
+    page.goto(f"{world.lms}/site/bio101/tool/room?as=alice")
+    page.frame_locator("#sakai-tool").get_by_test_id("show-roles").click()
+    page.frame_locator("#sakai-tool").get_by_test_id("role-learner").wait_for()
+    until(
+        lambda: page.evaluate("() => /px$/.test(document.getElementById('sakai-tool').style.height)"),
+        "the LMS heard a height",
+    )
+
+
+def test_an_administrator_registers_the_selector_in_the_lms(world: World, page: Page) -> None:
+    before = len(store.list_platforms(world.db))
+    page.goto(f"{world.lms}/admin/register")
+    page.get_by_label("Registration URL").fill(registration.invitation(world.db, world.url, "selector"))
+    page.get_by_role("button", name="Go").click()
+    expect(page.locator("#state")).to_have_text("Registered. Press Save.")
+    assert len(store.list_platforms(world.db)) == before + 1
+
+
+def a_film(path: Path) -> Path:
+    with av.open(str(path), "w", format="webm") as out:
+        stream = out.add_stream("libvpx", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for number in range(20):
+            picture = np.full((180, 320, 3), number * 12, dtype=np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+def plays(page: Page, frame_selector: str = "#sakai-tool") -> None:
+    player = page.frame_locator(frame_selector).get_by_test_id("player")
+    player.wait_for()
+    player.evaluate("(video) => { video.muted = true; return video.play(); }")
+    until(lambda: player.evaluate("(video) => video.currentTime > 0.2"), "the film plays")
+
+
+def test_a_teacher_uploads_previews_and_inserts_a_film_and_a_student_watches_it(
+    world: World, page: Page, browser: Browser, tmp_path: Path
+) -> None:
+    page.goto(f"{world.lms}/site/bio101/insert/lessons?as=alice")
+    selector = page.frame_locator("#sakai-tool")
+    selector.get_by_test_id("upload-file").set_input_files(a_film(tmp_path / "Cell division.webm"))
+    card = selector.locator("[data-testid='choice'][data-title='Cell division']")
+    card.get_by_test_id("preview").click()
+    plays(page)
+    selector.get_by_role("button", name="Close").click()
+    card.get_by_test_id("pick").click()
+    expect(card.get_by_test_id("pick")).to_have_attribute("aria-pressed", "true")
+    selector.get_by_test_id("search").fill("nothing like this")
+    expect(card).to_have_count(0)
+    selector.get_by_test_id("insert").click()
+    expect(selector.locator("#result")).to_have_text("Inserted")
+    student: BrowserContext = browser.new_context()
+    bob = student.new_page()
+    bob.goto(f"{world.lms}/site/bio101/lessons?as=bob")
+    bob.get_by_role("link", name="Cell division").click()
+    plays(bob)
+    assert bob.frame_locator("#sakai-tool").get_by_test_id("delete").count() == 0
+    student.close()
+
+
+def test_a_teacher_inserts_a_room_with_points_into_an_assignment(world: World, page: Page) -> None:
+    page.goto(f"{world.lms}/site/bio101/insert/assignment?as=alice")
+    selector = page.frame_locator("#sakai-tool")
+    selector.get_by_test_id("tab-room").click()
+    selector.get_by_test_id("room-name").fill("Oral exam")
+    selector.get_by_test_id("room-wait").check()
+    selector.get_by_test_id("add-room").click()
+    selector.get_by_test_id("points").fill("20")
+    selector.get_by_test_id("insert").click()
+    expect(selector.locator("#result")).to_have_text("Inserted")
+    made = list(world.practice.items.values())[-1]
+    assert made.raw["lineItem"]["scoreMaximum"] == 20
+    page.goto(f"{world.lms}/site/bio101/item/{made.content}?as=bob")
+    expect(selector.get_by_test_id("open-room")).to_be_disabled()
+    expect(selector.get_by_text("A moderator has not opened this room yet")).to_be_visible()
+
+
+def test_a_student_inserts_only_their_own(world: World, page: Page) -> None:
+    page.goto(f"{world.lms}/site/bio101/insert/editor?as=bob")
+    selector = page.frame_locator("#sakai-tool")
+    expect(selector.get_by_test_id("tab-mine")).to_be_visible()
+    expect(selector.get_by_text("Nothing here yet")).to_be_visible()
+    for tab in ("channel", "folder", "room"):
+        assert selector.get_by_test_id(f"tab-{tab}").count() == 0
+    selector.get_by_test_id("cancel").click()
+    expect(selector.locator("#result")).to_contain_text("Nothing was chosen")

@@ -1,0 +1,270 @@
+/** The page that an LMS opens to insert something: own media, the course's, a room of its own, the whole gallery. */
+import { Check, Play } from "lucide-preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Upload } from "../library/upload";
+import { Button, Dialog, Empty, Spinner } from "../ui/kit";
+import { ApiError, call } from "../ui/page";
+import { catalogue, day, length } from "../ui/text";
+import { send, toggled, type Choice, type DeepLinkBoot } from "./answer";
+import "../library/library.css";
+import "./selector.css";
+
+const t = catalogue({
+  title: "Insert into your course",
+  one: "Choose one thing to insert.",
+  several: "Choose what to insert; each becomes a link of its own.",
+  mine: "My Media",
+  channel: "Media Gallery",
+  folder: "Breakout room recordings",
+  room: "Room",
+  search: "Search recordings",
+  loading: "Loading…",
+  failed: "This could not be loaded",
+  again: "Try again",
+  emptyTitle: "Nothing here yet",
+  emptyMine: "Recordings that you start and files that you upload appear here.",
+  emptyChannel: "Recordings of this course appear here when they are ready.",
+  emptyFolder: "Each breakout room that is recorded becomes a file of its own here.",
+  nothing: "Nothing was found. Try other words.",
+  notReady: "Being prepared",
+  notYours: "Only its owner can insert it",
+  choose: "Choose “{title}”",
+  chosen: "Chosen",
+  preview: "Preview",
+  previewOf: "Preview: {title}",
+  close: "Close",
+  more: "More",
+  wholeGallery: "Insert the whole gallery",
+  wholeGalleryChosen: "The whole gallery is chosen",
+  roomText: "A room of its own beside the course's room: its link opens only this one.",
+  roomName: "Name of the room",
+  roomExample: "Group A",
+  wait: "Participants come in once a moderator has opened it",
+  addRoom: "Choose this room",
+  points: "Points in the gradebook (0: none)",
+  count: { one: "{count} chosen", other: "{count} chosen" },
+  none: "Nothing chosen yet",
+  remove: "Remove {title}",
+  insert: "Insert",
+  cancel: "Cancel",
+});
+
+type Tab = "mine" | "channel" | "folder" | "room";
+
+interface Entry {
+  entry_id: string;
+  title: string;
+  course_title: string;
+  room_name: string;
+  recorded_at: string;
+  duration_s: number;
+  status: string;
+  mime: string;
+  may_edit: boolean;
+  thumb_url: string | null;
+  file_url: string | null;
+}
+
+interface Listing {
+  entries: Entry[];
+  total: number;
+  page: number;
+  scopes: ("mine" | "channel" | "folder")[];
+}
+
+export function SelectorPage({ boot }: { boot: DeepLinkBoot }) {
+  const link = boot.deep_link;
+  const [tab, setTab] = useState<Tab>("mine");
+  const [scopes, setScopes] = useState<Tab[]>(["mine"]);
+  const [chosen, setChosen] = useState<Choice[]>([]);
+  const [points, setPoints] = useState(0);
+  const [busy, setBusy] = useState(false);
+  const toggle = (choice: Choice) => setChosen((before) => toggled(before, choice, link.multiple));
+  const leave = (choices: Choice[]) => {
+    setBusy(true);
+    send(boot, choices, points);
+  };
+  // Who only takes part can insert what is their own, so the course's places would show nothing to choose.
+  const tabs: Tab[] = boot.role === "moderator" ? [...scopes, ...(link.rooms ? (["room"] as const) : [])] : ["mine"];
+  return (
+    <main class="library selector" data-testid="selector">
+      <header class="stack">
+        <h1>{link.title || t("title")}</h1>
+        <p class="note">{link.multiple ? t("several") : t("one")}</p>
+      </header>
+      <div class="tabs" role="tablist">
+        {tabs.map((each) => (
+          <button key={each} type="button" role="tab" aria-selected={each === tab} data-testid={`tab-${each}`} onClick={() => setTab(each)}>
+            {t(each)}
+          </button>
+        ))}
+      </div>
+      {tab === "room" ? (
+        <RoomForm onAdd={(choice) => setChosen((before) => (link.multiple ? [...before, choice] : [choice]))} />
+      ) : (
+        <Entries key={tab} boot={boot} scope={tab} chosen={chosen} onToggle={toggle} onScopes={setScopes} />
+      )}
+      <footer class="foot">
+        <Summary chosen={chosen} onRemove={(choice) => setChosen(chosen.filter((other) => other !== choice))} />
+        {link.points && chosen.length > 0 && (
+          <label class="row points">
+            {t("points")}
+            <input
+              class="input" type="number" min={0} max={10000} step="any" value={points} data-testid="points"
+              onInput={(event) => setPoints(Math.max(0, Number(event.currentTarget.value) || 0))}
+            />
+          </label>
+        )}
+        <div class="row">
+          <Button onClick={() => leave([])} disabled={busy} testId="cancel">{t("cancel")}</Button>
+          <Button look="primary" disabled={busy || chosen.length === 0} testId="insert" onClick={() => leave(chosen)}>{t("insert")}</Button>
+        </div>
+      </footer>
+    </main>
+  );
+}
+
+function Summary({ chosen, onRemove }: { chosen: Choice[]; onRemove: (choice: Choice) => void }) {
+  if (!chosen.length) return <p class="note" role="status">{t("none")}</p>;
+  return (
+    <div class="row" role="status">
+      <span>{t("count", { count: chosen.length })}</span>
+      {chosen.map((choice) => (
+        <Button key={`${choice.kind}${choice.title}`} small onClick={() => onRemove(choice)} aria-label={t("remove", { title: choice.title })}>
+          {choice.title} ×
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+interface EntriesProps {
+  boot: DeepLinkBoot;
+  scope: "mine" | "channel" | "folder";
+  chosen: Choice[];
+  onToggle: (choice: Choice) => void;
+  onScopes: (scopes: Tab[]) => void;
+}
+
+function Entries({ boot, scope, chosen, onToggle, onScopes }: EntriesProps) {
+  const [listing, setListing] = useState<Listing | null>(null);
+  const [entries, setEntries] = useState<Entry[]>([]);
+  const [query, setQuery] = useState("");
+  const [error, setError] = useState<string | null>(null);
+  const [shown, setShown] = useState<Entry | null>(null);
+  const asked = useRef(0);
+  const load = async (page = 0) => {
+    const mine = ++asked.current;
+    try {
+      const data = await call<Listing>(boot, "GET", `/app/api/media?scope=${scope}&page=${page}&q=${encodeURIComponent(query)}`);
+      if (mine !== asked.current) return; // newer words are under way
+      setListing(data);
+      setEntries((before) => (page === 0 ? data.entries : [...before, ...data.entries]));
+      onScopes(data.scopes);
+      setError(null);
+    } catch (problem) {
+      if (mine === asked.current) setError((problem as ApiError).message);
+    }
+  };
+  useEffect(() => {
+    const soon = setTimeout(() => void load(), query ? 250 : 0);
+    return () => clearTimeout(soon);
+  }, [query]);
+  const gallery: Choice = { kind: "gallery", title: t("channel") };
+  const hasGallery = chosen.some((choice) => choice.kind === "gallery");
+  const empty = { mine: t("emptyMine"), channel: t("emptyChannel"), folder: t("emptyFolder") }[scope];
+  return (
+    <>
+      <div class="row spread">
+        <input
+          class="input search" type="search" data-testid="search" placeholder={t("search")} aria-label={t("search")} value={query}
+          onInput={(event) => setQuery(event.currentTarget.value)}
+        />
+        {scope === "mine" && <Upload boot={boot} onDone={() => void load()} />}
+        {scope === "channel" && boot.deep_link.gallery && (
+          <Button testId="choose-gallery" aria-pressed={hasGallery} onClick={() => onToggle(gallery)}>
+            {hasGallery ? t("wholeGalleryChosen") : t("wholeGallery")}
+          </Button>
+        )}
+      </div>
+      {error && <Empty title={t("failed")} text={error}><Button onClick={() => void load()}>{t("again")}</Button></Empty>}
+      {!error && !listing && <Spinner label={t("loading")} />}
+      {!error && listing && entries.length === 0 && <Empty title={t("emptyTitle")} text={query ? t("nothing") : empty} />}
+      <ul class="grid">
+        {entries.map((entry) => (
+          <li key={entry.entry_id}>
+            <Card entry={entry} chosen={chosen} onToggle={onToggle} onPreview={() => setShown(entry)} />
+          </li>
+        ))}
+      </ul>
+      {listing && entries.length < listing.total && (
+        <div class="row"><Button onClick={() => void load(listing.page + 1)}>{t("more")}</Button></div>
+      )}
+      {shown && <Preview entry={shown} onClose={() => setShown(null)} />}
+    </>
+  );
+}
+
+interface CardProps {
+  entry: Entry;
+  chosen: Choice[];
+  onToggle: (choice: Choice) => void;
+  onPreview: () => void;
+}
+
+function Card({ entry, chosen, onToggle, onPreview }: CardProps) {
+  const isChosen = chosen.some((choice) => choice.kind === "media" && choice.entry_id === entry.entry_id);
+  const problem = entry.status !== "ready" ? t("notReady") : entry.may_edit ? null : t("notYours");
+  return (
+    <div class={`entry${isChosen ? " chosen" : ""}`} data-testid="choice" data-title={entry.title}>
+      <button
+        type="button" class="pick" aria-pressed={isChosen} disabled={problem !== null} data-testid="pick"
+        aria-label={t("choose", { title: entry.title })}
+        onClick={() => onToggle({ kind: "media", entry_id: entry.entry_id, title: entry.title })}
+      >
+        <span class="thumb">
+          {entry.thumb_url ? <img src={entry.thumb_url} alt="" loading="lazy" /> : <Play aria-hidden="true" />}
+          {isChosen && <span class="mark"><Check size={18} aria-hidden="true" /> {t("chosen")}</span>}
+          <span class="badge">{problem ?? length(entry.duration_s)}</span>
+        </span>
+        <span class="name">{entry.title}</span>
+        <span class="note">{[entry.course_title, entry.room_name, day(entry.recorded_at)].filter(Boolean).join(" · ")}</span>
+      </button>
+      {entry.file_url && <Button look="quiet" small testId="preview" onClick={onPreview}><Play size={16} aria-hidden="true" /> {t("preview")}</Button>}
+    </div>
+  );
+}
+
+function Preview({ entry, onClose }: { entry: Entry; onClose: () => void }) {
+  return (
+    <Dialog title={entry.title} onClose={onClose} foot={<Button onClick={onClose}>{t("close")}</Button>} testId="preview-dialog">
+      <video controls playsInline autoplay preload="metadata" src={entry.file_url ?? undefined} poster={entry.thumb_url ?? undefined} aria-label={t("previewOf", { title: entry.title })} data-testid="player" />
+    </Dialog>
+  );
+}
+
+function RoomForm({ onAdd }: { onAdd: (choice: Choice) => void }) {
+  const [title, setTitle] = useState("");
+  const [wait, setWait] = useState(false);
+  return (
+    <form
+      class="stack room-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onAdd({ kind: "room", title: title.trim(), wait });
+        setTitle("");
+      }}
+    >
+      <p>{t("roomText")}</p>
+      <div class="field">
+        <label for="room-name">{t("roomName")}</label>
+        <input id="room-name" data-testid="room-name" value={title} maxLength={200} required pattern=".*\S.*" placeholder={t("roomExample")} onInput={(event) => setTitle(event.currentTarget.value)} />
+      </div>
+      <label class="choice">
+        <input type="checkbox" checked={wait} data-testid="room-wait" onChange={(event) => setWait(event.currentTarget.checked)} />
+        <span>{t("wait")}</span>
+      </label>
+      <div class="row"><Button type="submit" testId="add-room">{t("addRoom")}</Button></div>
+    </form>
+  );
+}
