@@ -18,7 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask, send_from_directory
 from werkzeug.serving import make_server
 
-from api.app import create_blueprints
+from api import uploads
+from api.app import ApiDeps
+from api.app import create_blueprint as media_blueprint
+from library.uploads import Uploads
 from lti.app import create_blueprint
 from lti.deps import LtiDeps
 from models.store.database import Database
@@ -137,10 +140,8 @@ def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
     app = Flask("door")
     deps = LtiDeps(db, rooms, base, dist, link_key=LINK_KEY, library_root=library)
     app.register_blueprint(create_blueprint(deps))
-    for blueprint in create_blueprints(
-        db=db, rooms=rooms, library_root=library, link_key="media-links", base_url=base
-    ):
-        app.register_blueprint(blueprint)
+    app.register_blueprint(media_blueprint(ApiDeps(db, library, "media-links")))
+    app.register_blueprint(uploads.create_blueprint(Uploads(db, library, 100 * 1024 * 1024)))
     app.add_url_rule(
         "/assets/<path:name>",
         "assets",
