@@ -51,7 +51,8 @@ class Workspaces:
 
     def suspend(self, team_id: str, reason: str) -> None:
         """The app was taken out of a workspace: forget its token, keep its links but suspended."""
-        self.installs.suspend(team_id, reason)
+        if self.is_allowed(team_id):
+            self.installs.suspend(team_id, reason)
         self._found.pop(team_id, None)
 
     def team_ids(self) -> list[str]:

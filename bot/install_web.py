@@ -119,7 +119,7 @@ class _Door:
             )
             return self._checked(answer.data if isinstance(answer.data, dict) else {})
         except SlackApiError as error:
-            said = str(error.response.get("error", "")) if error.response is not None else ""
+            said = str(error.response.get("error", ""))[:40] if error.response is not None else ""
             raise InstallFailed(
                 said or "refused", f"Slack did not accept this installation ({said}). {AGAIN}"
             ) from error

@@ -6,7 +6,9 @@ what comes twice is told apart by the same inbox as over HTTP.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import threading
 import time
 
@@ -48,8 +50,11 @@ class SocketDoor:
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join(15)
-        for client in self._clients:
-            client.close()
+        closing = [threading.Thread(target=_close, args=(client,)) for client in self._clients]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join(15)
 
     @property
     def connections(self) -> int:
@@ -79,14 +84,14 @@ class SocketDoor:
             code = str(error.response.get("error", "")) if error.response is not None else ""
             more = " (is SIDEROOM_SLACK_APP_TOKEN right?)" if code in WRONG_TOKEN else ""
             log.error("slack.socket_refused code=%s%s", code, more)
-            client.close()
+            _close(client)
             return False
         except (SlackClientError, OSError) as error:
             log.warning("slack.socket_failed error=%s", type(error).__name__)
-            client.close()
+            _close(client)
             return False
         if self._stopping.is_set() or not client.is_connected():
-            client.close()
+            _close(client)
             return False
         self._clients.append(client)
         log.info("slack.socket_open connections=%s", self.connections)
@@ -112,3 +117,21 @@ class SocketDoor:
         if not self._has_alarmed and time.monotonic() - self._down_since > ALARM_AFTER_S:
             self._has_alarmed = True
             log.error("slack.socket_down seconds=%.0f", ALARM_AFTER_S)
+
+
+def _close(client: SocketModeClient) -> None:
+    """Close for good. The SDK's own ``close`` waits for a reader that wakes every 3 s, and fails when the reader closes
+    the connection at the same moment; it may be called again then."""
+    client.default_auto_reconnect_enabled = client.auto_reconnect_enabled = False
+    for _ in range(3):
+        session = client.current_session
+        sock = session.sock if session is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        try:
+            client.close()
+            client.disconnect()  # what a reconnection under way has opened meanwhile
+            return
+        except AttributeError:
+            log.debug("slack.socket_closing_again")

@@ -97,9 +97,11 @@ class Installations:
         """The app is gone from a workspace: its tokens and waiting messages are deleted, its links kept but suspended."""
         with self._db.write() as session:
             row = session.get(SlackInstallRow, team_id)
-            if row is not None:
-                row.suspended, row.reason = True, reason
-                row.bot_token = row.refresh_token = ""
+            if row is None:
+                row = SlackInstallRow(team_id=team_id, bot_token="", installed_at=datetime.now(UTC))
+                session.add(row)
+            row.suspended, row.reason = True, reason
+            row.bot_token = row.refresh_token = ""
             session.execute(delete(SlackOutboxRow).where(col(SlackOutboxRow.team_id) == team_id))
             for table in (SlackLinkRow, SlackChannelRow):
                 mine = (col(table.team_id) == team_id, col(table.suspended).is_(False))

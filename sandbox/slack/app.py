@@ -164,8 +164,11 @@ def _api_routes(app: Flask, store: SlackStore, provider: Provider, hub: SocketHu
 
     @app.post("/api/<method>")
     def api(method: str) -> Response | tuple[Response, int]:
-        body = _json() if request.is_json else _decoded(request.form.to_dict())
-        fault = store.note_call(method, body)
+        # The SDK sends calls without arguments as JSON without a body.
+        said = request.get_json(silent=True) if request.is_json else _decoded(request.form.to_dict())
+        body: dict[str, Any] = said if isinstance(said, dict) else {}
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(body.get("token", ""))
+        fault = store.note_call(method, body, token)
         if fault is not None:
             time.sleep(float(fault.get("hang", 0)))
             if "status" in fault:
@@ -174,7 +177,6 @@ def _api_routes(app: Flask, store: SlackStore, provider: Provider, hub: SocketHu
                 return answer, int(fault["status"])
             if "error" in fault:
                 return jsonify({"ok": False, "error": fault["error"]})
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(body.get("token", ""))
         if method in without_token:
             return jsonify(without_token[method](store, _credentials(body)))
         if method == "apps.connections.open":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -62,9 +63,11 @@ class SocketHub:
             self._waiting[envelope_id] = answer
             connection = self._open[0]
             self._open.append(self._open.pop(0))  # each in its turn
-        connection.send(json.dumps(envelope))
         try:
+            connection.send(json.dumps(envelope))
             return answer.result(ACK_S)
+        except ConnectionClosed as error:
+            raise ConnectionError("the connection broke") from error
         finally:
             with self._lock:
                 self._waiting.pop(envelope_id, None)
@@ -83,7 +86,7 @@ class SocketHub:
 
     def cut(self) -> None:
         """Break every connection without a word."""
-        self.each(lambda connection: connection.socket.close())
+        self.each(lambda connection: connection.socket.shutdown(socket.SHUT_RDWR))
 
     def close(self) -> None:
         if self._server is not None:

@@ -113,10 +113,12 @@ class SlackStore:
             self._responses[key] = (channel, user, at, left - 1)
             return channel, user
 
-    def note_call(self, method: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """Remember a call of the Web API; the fault to play for it, if one is queued."""
+    def note_call(self, method: str, body: dict[str, Any], token: str = "") -> dict[str, Any] | None:
+        """Remember a call of the Web API, and whose token it had; the fault to play for it, if one is queued."""
         with self._lock:
-            self.calls.append({"at": time.time(), "method": method, "body": body})
+            self.calls.append(
+                {"at": time.time(), "method": method, "body": body, "team": self.tokens.get(token, "")}
+            )
             queue = self.faults[method]
             return queue.popleft() if queue else None
 
