@@ -25,9 +25,11 @@ from aiortc.rtp import (
     RtcpSourceInfo,
     RtcpSrPacket,
     pack_remb_fci,
+    unpack_remb_fci,
 )
 
 from media import sdp as descriptions
+from media.downlink import CHECK_S, Downlink
 from media.forward import Line, Source
 from media.icelite import IceEndpoint, IceSocket
 from media.ortc import Certificate, SecureTransport
@@ -347,6 +349,9 @@ class SubscribeConnection(Connection):
         self.agreed = 0
         """How many of the lines the browser has accepted."""
         self.cname = secrets.token_hex(6)
+        self.downlink = Downlink(now)
+        self._octets = 0
+        self._checked_at = now
 
     def grow(self, audio: int, video: int) -> None:
         """Have at least so many lines of each kind."""
@@ -417,10 +422,36 @@ class SubscribeConnection(Connection):
             elif packet.fmt == RTCP_PSFB_FIR:
                 count = min(len(packet.fci) // 8, 64)
                 wanted = [struct.unpack_from("!L", packet.fci, 8 * i)[0] for i in range(count)]
+            elif packet.fmt == RTCP_PSFB_APP:
+                with contextlib.suppress(ValueError, struct.error):
+                    self.downlink.remb(unpack_remb_fci(packet.fci)[0], now)
             for ssrc in wanted:
                 line = self._by_ssrc.get(ssrc)
                 if line is not None and line.source is not None and line.source.is_video:
                     line.source.keyframe_wanted = True
+        elif isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            self._lost(packet.reports, now)
+
+    def _lost(self, reports: Sequence[RtcpReceiverInfo], now: float) -> None:
+        """Loss over the lines of pictures, which send most; a line's weight is what it sent."""
+        weights = lost = 0.0
+        for report in reports:
+            line = self._by_ssrc.get(report.ssrc)
+            if line is not None and line.kind == "video" and line.source is not None:
+                weights += 1.0
+                lost += report.fraction_lost / 256.0
+        if weights:
+            self.downlink.loss(lost / weights, now)
+
+    def check_downlink(self, now: float) -> bool:
+        """Once a second; True when this person gets more or fewer pictures from now on."""
+        if now - self._checked_at < CHECK_S:
+            return False
+        octets = sum(line.octets for line in self.lines)
+        sent_bps = (octets - self._octets) * 8 / (now - self._checked_at)
+        self._octets, self._checked_at = octets, now
+        pictures = sum(1 for line in self.lines if line.kind == "video" and line.source is not None)
+        return self.downlink.check(sent_bps, pictures, now)
 
     def tick(self, now: float, clock_offset: Callable[[Source], float]) -> None:
         """Sender reports that are due: the publishers' own, carried over to our clock and the lines' timestamps."""

@@ -362,9 +362,7 @@ class Sfu:
             audio.sort(key=lambda s: -voices.level(s.person_id, now) - (6.0 if s.person_id in shown else 0.0))
             self._heard_audio[room] = [s.person_id for s in audio[:MAX_AUDIO]]
         if len(video) > MAX_VIDEO:
-            video.sort(
-                key=lambda s: (s.kind is not MediaSource.SCREEN, -round(voices.last_heard(s.person_id)))
-            )
+            video.sort(key=lambda s: _importance(s, voices))
         return audio, video
 
     def _feed(self, peer: Peer, audio: list[Source], video: list[Source], *, forced: bool) -> None:
@@ -374,6 +372,11 @@ class Sfu:
         own = peer.person_id
         chosen_audio = [s for s in audio if s.person_id != own][:MAX_AUDIO]
         chosen_video = [s for s in video if s.person_id != own][:MAX_VIDEO]
+        limit = connection.downlink.limit
+        if limit is not None and limit < len(chosen_video):
+            voices = self._voices(peer.room)
+            chosen_video.sort(key=lambda s: _importance(s, voices))
+            chosen_video = chosen_video[:limit]
         free = _keep_fed(connection.lines[: connection.agreed], {*chosen_audio, *chosen_video})
         for kind, chosen in (("audio", chosen_audio), ("video", chosen_video)):
             fed = {line.source for line in connection.lines if line.source is not None}
@@ -458,6 +461,11 @@ class Sfu:
                 if never or (again and peer.publish is not None and peer.publish.secure.ready):
                     self._open_subscribe(peer)
                     self._mark(peer.room)
+            elif peer.subscribe.secure.ready and peer.subscribe.check_downlink(now):
+                log.info(
+                    "downlink.changed peer_id=%s pictures=%s", peer.peer_id, peer.subscribe.downlink.limit
+                )
+                self._mark(peer.room)
             elif peer.offered_version is not None and now - peer.offered_at > REOFFER_S:
                 self._offer(peer)
             voices = self._voices(peer.room)
@@ -478,8 +486,14 @@ class Sfu:
             if speaking is not None:
                 for owner in {peer.owner for peer in members}:
                     self.emit(owner, ActiveSpeakers(room[0], room[1], speaking))
-                if len(members) > MAX_AUDIO:
+                narrow = (p.subscribe is not None and p.subscribe.downlink.limit is not None for p in members)
+                if len(members) > MAX_AUDIO or any(narrow):
                     self._mark(room)
+
+
+def _importance(source: Source, voices: Speakers) -> tuple[bool, int]:
+    """Sort key, the most important picture first: shared screens, then whoever spoke last."""
+    return (source.kind is not MediaSource.SCREEN, -round(voices.last_heard(source.person_id)))
 
 
 def _grow(connection: SubscribeConnection, people: int) -> None:

@@ -14,7 +14,8 @@ from server.demo import Demo, free_demo, practice_programs, prepare_database, wa
 from server.ports_check import free_port
 from server.processes import programs
 from server.supervisor import Supervisor
-from tests.browser.test_story import FLAGS, WAIT_MS, enter, my_id, sees, until
+from tests.browser.narrow import NarrowLine, through
+from tests.browser.test_story import FLAGS, WAIT_MS, enter, my_id, sees, tool, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SECRET = "a-secret-shared-with-coturn"
@@ -106,9 +107,9 @@ def test_refused_devices_are_explained_and_the_person_still_takes_part(demo: Dem
     for browser in chromium(refused):
         context = person(browser)
         course = context.new_page()
-        course.goto(f"{demo.lms_url}/site/bio101/tool/room?as=bea")
+        frame = tool(course, demo.lms_url, "bea", "room")
         with context.expect_page() as opened:
-            course.frame_locator("#sakai-tool").get_by_test_id("open-room").click()
+            frame.get_by_test_id("open-room").click()
         room = opened.value
         expect(room.get_by_role("status").filter(has_text="microphone")).to_be_visible()
         room.get_by_test_id("join").click()
@@ -176,3 +177,32 @@ def test_pictures_shrink_beside_a_shared_screen_and_grow_again(demo: Demo, brows
     until(lambda: alice.evaluate(width) == 320, "Bob's picture is half as wide")
     alice.get_by_test_id("share-screen").click()
     until(lambda: alice.evaluate(width) == 640, "Bob's picture is whole again")
+
+
+def test_on_a_narrow_line_the_sound_stays_and_pictures_come_back(demo: Demo, browser: Browser) -> None:
+    line = NarrowLine(("127.0.0.1", demo.settings.media_port), bps=500_000)
+    try:
+        others = [enter(person(browser), demo.lms_url, who) for who in ("alice", "bob", "bea")]
+        ben = enter(person(browser, through(line)), demo.lms_url, "ben")
+        shown = "document.querySelectorAll(\"[data-video='on']\").length"
+        until(lambda: ben.evaluate(shown) == 4, "everybody is shown at first")
+        until(lambda: ben.evaluate(shown) < 4, "pictures give way")
+        expect(ben.get_by_test_id("hidden-pictures")).to_be_visible(timeout=WAIT_MS)
+        heard = _heard(ben)
+        ben.wait_for_timeout(4000)
+        assert all(n > 0.9 * 4 * 48_000 for n in _heard(ben, heard).values()), (
+            "all three voices, nearly whole"
+        )
+        until(lambda: others[0].evaluate(shown) == 4, "the others see everybody")
+        line.bps = 20e6
+        until(lambda: ben.evaluate(shown) == 4, "the pictures come back", 90)
+        expect(ben.get_by_test_id("hidden-pictures")).to_have_count(0)
+    finally:
+        line.stop()
+
+
+def _heard(page: Page, before: dict[str, int] | None = None) -> dict[str, int]:
+    """Audio samples received on each line, since ``before``."""
+    counts: dict[str, int] = page.evaluate("async () => (await window.__sideroom.stats()).counts")
+    audio = {mid: n for mid, n in counts.items() if n > 20_000}
+    return audio if before is None else {mid: audio[mid] - n for mid, n in before.items()}

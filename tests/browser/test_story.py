@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, expect, sync_playwright
 
 from server.demo import Demo, free_demo, practice_programs, prepare_database, wait_ready
 from server.processes import programs
@@ -92,9 +92,21 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 45.0) -> A
 
 
 def tool(page: Page, lms: str, person: str, name: str, site: str = "bio101") -> Any:
-    """Open a tool from the course page; returns its frame."""
-    page.goto(f"{lms}/site/{site}/tool/{name}?as={person}")
-    return page.frame_locator("#sakai-tool")
+    """Open a tool from the course page; returns its frame.
+
+    Playwright loses sight of a frame now and then when documents of two sites follow each other in it within milliseconds,
+    as they do in a launch; the page itself is well. Then the course page is opened again.
+    """
+    for tries_left in (2, 1, 0):
+        page.goto(f"{lms}/site/{site}/tool/{name}?as={person}")
+        frame = page.frame_locator("#sakai-tool")
+        try:
+            frame.locator("[data-testid]").first.wait_for(timeout=WAIT_MS if tries_left == 0 else WAIT_MS / 3)
+            break
+        except TimeoutError:
+            if tries_left == 0:
+                raise
+    return frame
 
 
 def enter(context: BrowserContext, lms: str, person: str) -> Page:

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ControlBar, Countdown } from "../breakout/bar";
 import { BreakoutSheets } from "../breakout/sheets";
-import { Media } from "../media/media";
+import { Media, trackKey } from "../media/media";
 import { createStore, RoomContext, type RoomStore } from "../protocol/store";
 import type { EventMessage } from "../protocol/types";
 import { DeviceCheck } from "./check";
@@ -136,11 +136,31 @@ function Room(): JSX.Element {
   );
 }
 
+/** Longer than a picture takes to appear. */
+const HIDDEN_MS = 5000;
+
+/** Pictures that are on, but do not come: the line is too narrow for them, and the server sends the sound instead. */
+function useHiddenPictures(): boolean {
+  const { store, media } = usePage();
+  const state = store.state.value;
+  const missing = state !== null && store.status.value === "online" && peopleHere(state)
+    .some((p) => p.camera && p.person_id !== state.you.person_id && !media.remote.value.has(trackKey(p.person_id, "camera")));
+  const [hidden, setHidden] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setHidden(missing), missing ? HIDDEN_MS : 0);
+    return () => clearTimeout(timer);
+  }, [missing]);
+  // In a room of more than 25 not everybody is shown on any line.
+  return hidden && state !== null && peopleHere(state).filter((p) => p.camera).length <= 25;
+}
+
 function Banners(): JSX.Element {
   const { store, media } = usePage();
+  const hidden = useHiddenPictures();
   return (
     <div class="banners">
       {store.status.value === "reconnecting" && <p class="banner warn" role="status" data-testid="reconnecting">{t("connection.reconnecting")}</p>}
+      {hidden && <p class="banner" role="status" data-testid="hidden-pictures">{t("connection.hidden")}</p>}
       {media.blocked.value && (
         <p class="banner">{t("connection.blocked")} <button type="button" class="button primary" onClick={() => media.unblock()}>{t("connection.hear")}</button></p>
       )}

@@ -4,6 +4,7 @@ import { catalogue } from "../ui/text";
 
 const texts = {
   "connection.reconnecting": "The connection was lost. Reconnecting… You keep your place.",
+  "connection.hidden": "Your connection is slow. Some pictures are hidden so that you hear everybody.",
   "connection.blocked": "Your browser waits for a click before it plays sound.",
   "connection.hear": "Click to hear",
 
