@@ -20,6 +20,8 @@ BEAT_US: Final = 1_000_000
 STALL_US: Final = 500_000
 FREEZE_US: Final = 1_000_000
 """A camera that sends nothing for longer stands still in the film: noted."""
+JUMP_US: Final = 5_000_000
+"""Times of a source that leap this far from when its packets arrive are another count: they begin a new segment."""
 ASK_US: Final = (1_000_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000)
 """Least time between two keyframe requests for a track, growing while they bring nothing."""
 HELD_US: Final = 2_000_000
@@ -52,6 +54,7 @@ class _Segment:
     frames: int = 0
     newest_us: int = 0
     written_us: int = 0
+    written_rtp: int = 0
     broken_since: int | None = None
     dropped: int = 0
     size: tuple[int, int] | None = None
@@ -345,11 +348,12 @@ class Capture:
             return None
         if declines:
             return None
-        segment = _Segment(
-            self._next_segment, facts, Depacketiser(facts.codec), newest_us=at_us, written_us=at_us
-        )
+        return self._open_segment(facts, Depacketiser(facts.codec), at_us)
+
+    def _open_segment(self, facts: TrackFacts, depacketiser: Depacketiser, at_us: int) -> _Segment:
+        segment = _Segment(self._next_segment, facts, depacketiser, newest_us=at_us, written_us=at_us)
         self._next_segment += 1
-        self._segments[track] = segment
+        self._segments[facts.track] = segment
         self._journal.note(
             "segment",
             at_us,
@@ -368,7 +372,7 @@ class Capture:
         segment = self._segments.pop(track, None)
         if segment is None:
             return
-        if reason not in ("paused", "declined"):
+        if reason not in ("paused", "declined", "jumped"):
             self._write(segment, segment.depacketiser.flush())
         if segment.broken_since is not None:
             self._journal.note("broken", now_us, n=segment.number, since=segment.broken_since)
@@ -394,6 +398,13 @@ class Capture:
                 if segment.broken_since is None:
                     segment.broken_since = frame.arrival_us
                 continue
+            if segment.frames and self._has_jumped(segment, frame):
+                if self._segments.get(segment.facts.track) is not segment:
+                    continue  # it is being ended
+                segment = self._split(segment, frame.arrival_us)
+                if segment.facts.is_video and not frame.key:
+                    segment.depacketiser.lose()
+                    continue
             flags = (KEY if frame.key else 0) | (AFTER_LOSS if frame.after_loss else 0)
             if not self._journal.frame(segment.number, flags, frame.timestamp, frame.arrival_us, frame.data):
                 segment.dropped += 1
@@ -413,7 +424,17 @@ class Capture:
             if segment.facts.is_video:
                 self._look_at_picture(segment, frame)
             segment.frames += 1
-            segment.written_us = frame.arrival_us
+            segment.written_us, segment.written_rtp = frame.arrival_us, frame.timestamp
+
+    @staticmethod
+    def _has_jumped(segment: _Segment, frame: Frame) -> bool:
+        told = (frame.timestamp - segment.written_rtp) * 1_000_000 // segment.facts.clock_rate
+        return abs(told - (frame.arrival_us - segment.written_us)) > JUMP_US
+
+    def _split(self, segment: _Segment, at_us: int) -> _Segment:
+        """Go on in a new segment; packets that wait for missing ones stay where they are."""
+        self._end_segment(segment.facts.track, "jumped", at_us)
+        return self._open_segment(segment.facts, segment.depacketiser, at_us)
 
     def _look_at_picture(self, segment: _Segment, frame: Frame) -> None:
         """Note changes of size and pictures that stood still."""

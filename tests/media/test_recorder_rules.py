@@ -223,6 +223,20 @@ def test_muting_and_dtx_leave_holes_and_shift_nothing(tmp_path: Path) -> None:
     assert abs(places[50] - 31 * S) < 5_000 and timeline.duration == 40 * S
 
 
+def test_times_that_leap_begin_a_new_segment_and_no_hour_of_silence(tmp_path: Path) -> None:
+    session = Session(tmp_path / "j", ALICE)
+    session.track(1, "alice", "mic")
+    for n in range(100):
+        leap = 48_000 * 3600 if n >= 50 else 0
+        data = rtp(96, n, (n * 960 + leap) % 2**32, 1001, True, b"\xf8\xff\xfe")
+        session.capture.packet(1, data, us(n * 0.02))
+    session.stop(3.0)
+    timeline = build(read_manifest(tmp_path / "j"))
+    places = [timeline.segments[r.segment].wall(r.rtp) - us(0) for r in read_records(tmp_path / "j")]
+    assert len(places) == 100 and max(places) < 2.1 * S
+    assert [x["reason"] for x in session.lines("end")] == ["jumped", "stopped"]
+
+
 def test_nothing_at_all_is_written_while_paused(tmp_path: Path) -> None:
     session = camera(tmp_path)
     session.track(2, "alice", "mic")
