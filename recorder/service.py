@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ TICK_S: Final = 0.2
 LOOK_S: Final = 2.0
 """The database is looked at so often, besides being told of commits."""
 KEPT_CLOSED: Final = 500
+SYNCERS: Final = 4
 IDLE_S: Final = 10.0
 EVENT_US: Final = 5_000_000
 """An event whose own time is further away than this from when we heard of it was timed by a clock that has jumped since."""
@@ -167,12 +169,11 @@ class RecorderService:
             log.info("recording.report_refused code=%s command_id=%s", error.code, envelope.command_id)
 
     def _syncer(self) -> None:
-        while not self._stopping.wait(self._settings.fsync_s * 0.8):
-            for capture in list(self._captures.values()):
-                try:
-                    capture.sync()
-                except OSError as error:
-                    log.warning("journal.sync_failed reason=%s", error.strerror)
+        # Several at once: the file system writes them out together, and one slow call does not hold up fifty rooms.
+        with ThreadPoolExecutor(SYNCERS, thread_name_prefix="recorder.sync") as pool:
+            while not self._stopping.wait(self._settings.fsync_s * 0.8):
+                for _ in pool.map(_sync, list(self._captures.values())):
+                    pass
 
     # -- the capture thread ------------------------------------------------------------------------------------
 
@@ -424,6 +425,13 @@ class RecorderService:
         command = ReportRecording(recording_id, status.value, error=error, duration_s=duration_s)
         command_id = CommandId(f"recorder:{recording_id}:{status.value}:{number}")
         self._reports.put(Envelope(command_id, session_id, SYSTEM, command))
+
+
+def _sync(capture: Capture) -> None:
+    try:
+        capture.sync()
+    except OSError as error:
+        log.warning("journal.sync_failed reason=%s", error.strerror)
 
 
 def _people(state: SessionState, recording: Recording) -> list[Person]:

@@ -25,6 +25,8 @@ _REPORT = struct.Struct("!IQIQI")
 RETRY_S = 0.5
 CONNECT_S = 1.0
 READ_SIZE = 1 << 18
+MAX_READS = 32
+"""So often in a row at most: states and ticks have their turn too."""
 SAME_CLOCK_US = 500_000
 """Our clock and the worker's, read at different moments, may differ by this much and be the same."""
 
@@ -175,19 +177,25 @@ class TapClient:
         if not ready:
             return
         try:
-            data = self._socket.recv(READ_SIZE)
-            if not data:
-                raise TapBroken("closed by the worker")
-            for frame in self._decoder.feed(data):
-                if isinstance(frame, Message) and frame.op == "error":
-                    raise TapBroken(str(frame.body.get("code")))
-                if isinstance(frame, Message) and frame.op == "welcome":
-                    self._compare_clocks(frame.body.get("now_us"))
-                yield frame
+            for _ in range(MAX_READS):
+                data = self._socket.recv(READ_SIZE)
+                if not data:
+                    raise TapBroken("closed by the worker")
+                yield from self._frames(data)
+                if len(data) < READ_SIZE or not select.select([self._socket], [], [], 0)[0]:
+                    break  # that was all there is
         except OSError as error:
             log.warning("tap.lost reason=%s", error)
             self._lost()
             yield Message("disconnected", {})
+
+    def _frames(self, data: bytes) -> Iterator[TapFrame]:
+        for frame in self._decoder.feed(data):
+            if isinstance(frame, Message) and frame.op == "error":
+                raise TapBroken(str(frame.body.get("code")))
+            if isinstance(frame, Message) and frame.op == "welcome":
+                self._compare_clocks(frame.body.get("now_us"))
+            yield frame
 
     def _compare_clocks(self, worker_us: Any) -> None:
         """The worker's clock may be on another machine, or have been set before a step of the wall clock."""
