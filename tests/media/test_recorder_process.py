@@ -194,8 +194,8 @@ def test_killed_recorder_continues_under_the_same_id(classroom: Classroom, tmp_p
     base = float(int(time.time()) + 1)
     classroom.tap.play(
         [
-            classroom.source(1, "alice", "camera", 0, 0.0, 9.0),
-            classroom.source(2, "alice", "mic", 0, 0.0, 9.0),
+            classroom.source(1, "alice", "camera", 0, 0.0, 40.0),
+            classroom.source(2, "alice", "mic", 0, 0.0, 40.0),
         ],
         base,
     )
