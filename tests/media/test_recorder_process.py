@@ -191,14 +191,14 @@ def test_story_with_late_join_pause_loss_and_camera_off(classroom: Classroom, tm
 def test_killed_recorder_continues_under_the_same_id(classroom: Classroom, tmp_path: Path) -> None:
     process = classroom.start_recorder()
     recording = classroom.start_recording()
+    sources = [
+        classroom.source(1, "alice", "camera", 0, 0.0, 30.0),
+        classroom.source(2, "alice", "mic", 0, 0.0, 30.0),
+    ]
+    for source in sources:
+        assert list(source.schedule()), "encoded beforehand: a loaded machine takes its time for it"
     base = float(int(time.time()) + 1)
-    classroom.tap.play(
-        [
-            classroom.source(1, "alice", "camera", 0, 0.0, 40.0),
-            classroom.source(2, "alice", "mic", 0, 0.0, 40.0),
-        ],
-        base,
-    )
+    classroom.tap.play(sources, base)
     classroom.until(3.0)
     process.send_signal(signal.SIGKILL)
     process.wait()
