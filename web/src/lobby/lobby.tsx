@@ -7,6 +7,7 @@ import { catalogue } from "../ui/text";
 import { frameCan } from "../ui/frame";
 import { LibraryPage } from "../library/library";
 import { Roles } from "./roles";
+import { SlackCard } from "./slack";
 import "./lobby.css";
 
 const t = catalogue({
@@ -25,12 +26,6 @@ const t = catalogue({
   loading: "Loading…",
   failed: "The lobby could not be loaded",
   again: "Try again",
-  slack: "Connect Slack",
-  slackText: "Run breakouts from Slack: make a code here, then type it there.",
-  slackType: "Type this in Slack within ten minutes: {command}",
-  slackLinked: "Your Slack account is connected.",
-  slackUnlink: "Disconnect",
-  code: "Show code",
 });
 
 interface Lobby {
@@ -91,7 +86,7 @@ export function LobbyPage({ boot }: { boot: Boot }) {
         <div class="row"><Button testId="my-recordings" onClick={() => setLibrary(true)}>{t("recordings", { count: lobby.recordings })}</Button></div>
         {error && <p role="alert">{error}</p>}
       </section>
-      {lobby.slack.enabled && boot.role === "moderator" && <Slack boot={boot} linked={lobby.slack.linked} onChange={load} />}
+      {lobby.slack.enabled && <SlackCard boot={boot} linked={lobby.slack.linked} onChange={load} />}
       {lobby.may_set_roles && <Roles boot={boot} />}
     </main>
   );
@@ -154,37 +149,5 @@ function OpenRoom({ boot, waits }: { boot: Boot; waits: boolean }) {
       )}
       {error && <p role="alert">{error}</p>}
     </div>
-  );
-}
-
-function Slack({ boot, linked, onChange }: { boot: Boot; linked: boolean; onChange: () => Promise<void> }) {
-  const [code, setCode] = useState<string | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const show = () =>
-    call<{ code: string }>(boot, "POST", "/app/api/slack/code").then((data) => setCode(data.code), (e: ApiError) => setError(e.message));
-  const unlink = () => call(boot, "DELETE", "/app/api/slack/link").then(onChange, (e: ApiError) => setError(e.message));
-  return (
-    <section class="card">
-      <h2>{t("slack")}</h2>
-      {linked ? (
-        <div class="row spread">
-          <p>{t("slackLinked")}</p>
-          <Button small onClick={() => void unlink()}>{t("slackUnlink")}</Button>
-        </div>
-      ) : (
-        <>
-          <p>{t("slackText")}</p>
-          {code ? (
-            <div role="status">
-              <p class="note">{t("slackType", { command: `/room connect ${code}` })}</p>
-              <p class="code" data-testid="slack-code">{code}</p>
-            </div>
-          ) : (
-            <div class="row"><Button onClick={() => void show()}>{t("code")}</Button></div>
-          )}
-        </>
-      )}
-      {error && <p role="alert">{error}</p>}
-    </section>
   );
 }
