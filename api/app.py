@@ -21,6 +21,7 @@ from api.v1.limits import DEFAULT_LIMITS, Limits
 from api.v1.view import View
 from library import links
 from library.media import PER_PAGE, Library, Scope
+from library.storage import Storages
 from library.uploads import Uploads
 from library.values import Entry
 from models.store import library as store
@@ -67,12 +68,13 @@ def create_blueprints(
     link_key: str,
     base_url: str,
     webhooks: Setup,
+    storages: Storages,
     max_upload_bytes: int = 2 * 1024**3,
     retention: timedelta | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> list[Blueprint]:
     """The doors: the pages' media and uploads (docs/rest.md §2) and the integrators' API (§3)."""
-    integrators = Deps(db, rooms, View(db, link_key, base_url), webhooks, limits)
+    integrators = Deps(db, rooms, View(db, link_key, base_url), webhooks, storages, limits)
     return [
         create_blueprint(ApiDeps(db, library_root, link_key)),
         uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention)),

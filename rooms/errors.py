@@ -45,7 +45,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "webhook_off": (409, "This webhook is switched off. Switch it on first."),
     "delivery_unknown": (404, "There is no such delivery."),
     "too_many": (409, "There are too many of these already. Delete some first."),
-    "journal_gone": (409, "What was captured is not kept any more, so nothing new can be made from it."),
+    "still_recording": (409, "This recording is not finished yet. Stop it first."),
     "rate_limited": (429, "Too many requests. Wait a moment and try again."),
     "unauthenticated": (401, "Please open the room from the course page again."),
     "media_unavailable": (503, "Audio and video are starting again; you will be connected in a few seconds."),

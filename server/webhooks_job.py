@@ -21,16 +21,21 @@ LOOK_S = 1.0
 def build(settings: Settings, db: Database, rooms: Rooms) -> WebhooksJob:
     """The webhooks of this installation."""
     view = View(db, settings.key("links"), settings.base_url)
-    return WebhooksJob(db, rooms, settings.key("webhooks"), view.uploaded, private=settings.webhook_private)
+    return WebhooksJob(db, rooms, seal_of(settings), view.uploaded, private=settings.webhook_private)
+
+
+def seal_of(settings: Settings) -> Seal:
+    """What seals the webhooks' secrets in the database."""
+    return Seal(settings.key("webhooks"), settings.previous_keys("webhooks"))
 
 
 class WebhooksJob:
     """``start`` and ``stop`` belong to the job worker. A commit wakes it at once; it also looks each second."""
 
-    def __init__(self, db: Database, rooms: Rooms, seal_key: str, files: Files, *, private: bool) -> None:
+    def __init__(self, db: Database, rooms: Rooms, seal: Seal, files: Files, *, private: bool) -> None:
         self._rooms = rooms
         self._follower = Follower(db, files)
-        self._deliverer = Deliverer(db, Seal(seal_key), private=private)
+        self._deliverer = Deliverer(db, seal, private=private)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._unsubscribe: Callable[[], None] | None = None

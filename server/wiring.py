@@ -11,6 +11,8 @@ from flask import Flask, Response
 from api.admin.app import create_blueprints as admin_blueprints
 from api.admin.deps import AdminDeps
 from api.app import create_blueprints as api_blueprints
+from library.storage import Storages
+from library.storage_vault import Vault
 from lti.app import create_blueprint as lti_blueprint
 from lti.deps import LtiDeps
 from lti.shell import message, page
@@ -19,12 +21,12 @@ from models.store.database import Database
 from rooms.service import RoomsService
 from server.alarms import Alarms
 from server.settings import Settings
+from server.webhooks_job import seal_of
 from server.wiring_slack import Slack, build_slack
 from signalling.app import Endpoint
 from signalling.hub import Hub
 from signalling.settings import SignallingSettings
 from webhooks.setup import Setup
-from webhooks.signing import Seal
 
 log = logging.getLogger("sideroom.web")
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -133,7 +135,12 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
         base_url=settings.base_url.rstrip("/"),
         max_upload_bytes=settings.upload_max_mb * 1024 * 1024,
         retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
-        webhooks=Setup(db, Seal(settings.key("webhooks")), private=settings.webhook_private),
+        webhooks=Setup(db, seal_of(settings), private=settings.webhook_private),
+        storages=Storages(
+            db,
+            Vault(settings.key("storage"), settings.previous_keys("storage")),
+            allow_private=settings.storage_private_endpoints,
+        ),
     ):
         app.register_blueprint(blueprint)
     for blueprint in admin_blueprints(build_admin(settings, db)):

@@ -14,6 +14,8 @@ from flask.testing import FlaskClient
 
 from api.app import create_blueprints
 from api.v1.limits import DEFAULT_LIMITS, Limits
+from library.storage import Storages
+from library.storage_vault import Vault
 from models.store.keys import SCOPES, create_key
 from models.values import SYSTEM, CommandId, RecordingId, SessionId
 from rooms.commands import Envelope, ReportRecording
@@ -25,6 +27,7 @@ from webhooks.signing import Seal
 BASE_URL = "https://rooms.test"
 ALL = tuple(sorted(SCOPES))
 SEAL = Seal("5e" * 32)
+VAULT = Vault("6f" * 32)
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -90,6 +93,7 @@ def running_api(folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Api]:
         link_key="k",
         base_url=BASE_URL,
         webhooks=Setup(world.db, SEAL),
+        storages=Storages(world.db, VAULT, allow_private=True),
         limits=limits,
     ):
         flask.register_blueprint(blueprint)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -46,10 +46,11 @@ def _signature(secret: str, signed: bytes) -> str:
 
 
 class Seal:
-    """Seals secrets for the database with a key of the site (64 hex characters)."""
+    """Seals secrets for the database with a key of the site (64 hex characters); opens also what ``previous`` keys sealed."""
 
-    def __init__(self, key: str) -> None:
-        self._fernet = Fernet(base64.urlsafe_b64encode(bytes.fromhex(key)))
+    def __init__(self, key: str, previous: Sequence[str] = ()) -> None:
+        keys = [Fernet(base64.urlsafe_b64encode(bytes.fromhex(each))) for each in (key, *previous)]
+        self._fernet = MultiFernet(keys)
 
     def close(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode()

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from api.v1.limits import DEFAULT_LIMITS, Limits
 from api.v1.view import View
+from library.storage import Storages
 from models.store.database import Database
 from models.store.keys import ApiKey
 from models.values import CommandId, CourseId, SessionId
@@ -35,6 +36,7 @@ class Deps:
     rooms: Rooms
     view: View
     webhooks: Setup
+    storages: Storages
     limits: Limits = DEFAULT_LIMITS
 
 

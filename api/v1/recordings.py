@@ -19,7 +19,8 @@ from api.v1.recordings_schemas import (
 )
 from models.store import recordings_list as store
 from models.store.recordings_list import Filter, ListedRecording
-from models.values import MAIN_ROOM, RecordingId, RecordingStatus, RoomId
+from models.store.storage import usable
+from models.values import MAIN_ROOM, RecordingId, RecordingStatus, RoomId, SessionId
 from rooms.commands import (
     Command,
     PauseRecording,
@@ -55,6 +56,7 @@ def track(call: Call) -> Recording | Group:
 def _start(call: Call, body: Where, options: dict[str, Any], allow_multiple: bool) -> Recording | Group:
     if body.all_rooms and body.room_id is not None:
         raise DomainError("bad_value", "Give room_id or all_rooms, not both.", field="room_id")
+    options |= _storages(call, body, options.get("storages", []))
     room_id = None if body.all_rooms else RoomId(body.room_id or MAIN_ROOM)
     command = StartRecording(room_id, body.all_rooms, options, allow_multiple)
     try:
@@ -63,6 +65,24 @@ def _start(call: Call, body: Where, options: dict[str, Any], allow_multiple: boo
         raise in_our_words(error) from None
     invoked = next(r.event for r in accepted.events if isinstance(r.event, RecordingInvoked))
     return _found(call, invoked.parent_id or invoked.recording_id)
+
+
+def _storages(call: Call, body: Where, given: list[str]) -> dict[str, Any]:
+    """The recording's storages: those that were named, and one of its own. Raises ``storage_unknown``, ``bad_value``,
+    ``storage_unusable`` when the dry run fails, ``other_course``."""
+    if not given and body.storage_config is None:
+        return {}
+    course_id = call.deps.rooms.state(SessionId(body.meeting_id)).course_id
+    if call.course_id not in (None, course_id):
+        raise DomainError("other_course")
+    known = {storage.storage_id for storage in usable(call.deps.db, course_id, given)}
+    for storage_id in given:
+        if storage_id not in known:
+            raise DomainError("storage_unknown", field="storage_ids", storage_id=storage_id)
+    if body.storage_config is None:
+        return {"storages": given}
+    config = body.storage_config.model_dump(exclude_none=True)
+    return {"storages": [*given, call.deps.storages.create(f"call:{course_id}", config)]}
 
 
 def in_our_words(error: DomainError) -> DomainError:

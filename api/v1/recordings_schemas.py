@@ -19,6 +19,18 @@ CHANNELS: Final = {"mono": 1, "stereo": 2}
 # -- what may be asked -----------------------------------------------------------------------------------------
 
 
+class StorageConfigBody(Body):
+    """A storage for this recording only; its credentials are kept sealed and never shown. docs/storage.md."""
+
+    type: str = Field(max_length=40, description="aws, azure, digitalocean or s3 (any compatible endpoint).")
+    access_key: str | None = Field(None, max_length=2048)
+    secret: str | None = Field(None, max_length=2048)
+    bucket: str | None = Field(None, max_length=2048)
+    region: str | None = Field(None, max_length=2048)
+    endpoint_url: str | None = Field(None, max_length=2048)
+    path: str | None = Field(None, max_length=2048)
+
+
 class WatermarkSize(Body):
     """Pixels; 0 or absent: as the picture is."""
 
@@ -175,6 +187,9 @@ class Where(Body):
     meeting_id: Id
     room_id: Id | None = None
     all_rooms: bool = False
+    storage_config: StorageConfigBody | None = Field(
+        None, description="One more target; tried out before the recording starts."
+    )
 
 
 class StartBody(Options, Where):
@@ -304,6 +319,20 @@ class File(Answer):
     download_url: str
 
 
+class Copy(Answer):
+    """The copies of a recording's files at one storage."""
+
+    id: str
+    storage_id: str
+    name: str
+    type: str
+    status: Literal["waiting", "copying", "done", "failed"]
+    percent: int
+    error: str | None
+    next_try_time: At | None
+    confirmed_time: At | None
+
+
 class MeetingName(Answer):
     id: str
     title: str
@@ -335,6 +364,7 @@ class Recording(Answer):
     audio_download_url: str | None
     download_url_expiry: At | None
     files: list[File] = Field(description="Everything there is to download, also each participant's tracks.")
+    copies: list[Copy] = Field(description="How the copies to storages fare.")
     warnings: list[str] = Field(description="What the check of the file found.")
     quality: dict[str, Any] = Field(description="The quality report; empty until UPLOADED.")
     expired: bool

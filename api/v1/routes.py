@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.v1 import courses, meetings, recordings, usage, webhooks
+from api.v1 import courses, meetings, recordings, storages, usage, webhooks
 from api.v1.call import Route
 from api.v1.recordings_schemas import (
     ActBody,
@@ -26,6 +26,8 @@ STARTING: Final = (
     "room_unknown",
     "not_running",
     "already_recording",
+    "storage_unknown",
+    "storage_unusable",
 )
 ACTING: Final = ("recording_unknown", "nothing_recording", "other_course", "session_ended")
 HOOK: Final = ("webhook_unknown",)
@@ -157,7 +159,18 @@ ROUTES: Final = (
         "webhooks", webhooks.redeliver, webhooks.DeliveryData,
         codes=(*HOOK, "delivery_unknown", "webhook_off"), status=202,
     ),
-    # -- usage
+    # -- storages and usage
+    Route(
+        "GET",
+        "/storages",
+        "list_storages",
+        "storages",
+        "Where copies go: the site's and the course's storages",
+        "storage",
+        storages.listing,
+        storages.StorageData,
+        is_list=True,
+    ),
     Route(
         "GET", "/usage", "get_usage", "usage", "What was recorded and is kept, a course and month a row",
         "usage", usage.listing, UsageRow, query=usage.UsageQuery, is_list=True,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.v1.recordings_schemas import (
+    Copy,
     File,
     Group,
     MeetingName,
@@ -18,6 +19,7 @@ from api.v1.recordings_schemas import (
     in_our_names,
 )
 from library import links
+from library.copies import states
 from models.recording import BadOption, RecordingOptions, options_from_json
 from models.store import recordings_list as store
 from models.store.database import Database
@@ -41,8 +43,14 @@ class View:
         found = list(rows)
         ready = [EntryId(r.entry_id) for r in found if r.entry_id is not None and r.entry_status == "ready"]
         files = files_of(self.db, ready)
+        transfers = states(self.db, [r.entry_id for r in found if r.entry_id is not None])
         now_s = int(time.time())
-        return [self._one(row, files.get(EntryId(row.entry_id or ""), []), now_s) for row in found]
+        return [
+            self._one(
+                row, files.get(EntryId(row.entry_id or ""), []), transfers.get(row.entry_id or "", []), now_s
+            )
+            for row in found
+        ]
 
     def group(self, group_id: str, rows: list[ListedRecording]) -> Group:
         return Group(id=group_id, meeting_id=rows[0].session_id, recordings=self.recordings(rows))
@@ -66,7 +74,9 @@ class View:
         data: dict[str, object] = shown.model_dump(mode="json", include=set(names))
         return data
 
-    def _one(self, row: ListedRecording, files: list[MediaFile], now_s: int) -> Recording:
+    def _one(
+        self, row: ListedRecording, files: list[MediaFile], transfers: list[dict[str, Any]], now_s: int
+    ) -> Recording:
         is_ready = row.entry_status == "ready" and row.entry_id is not None
         if is_ready and not any(file.kind in ("composite", "audio") for file in files) and row.file_name:
             files = [_main_file(row), *files]
@@ -101,6 +111,7 @@ class View:
             audio_download_url=audio,
             download_url_expiry=datetime.fromtimestamp(links.expiry(now_s), UTC) if shown else None,
             files=shown,
+            copies=[Copy.model_validate(transfer) for transfer in transfers],
             warnings=[str(w) for w in warnings] if isinstance(warnings, list) else [],
             quality=row.quality if is_ready else {},
             expired=row.entry_status == "expired",

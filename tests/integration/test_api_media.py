@@ -14,9 +14,10 @@ from flask.testing import FlaskClient
 
 from api.app import create_blueprints
 from library import intake, links
+from library.storage import Storages
 from models.values import EntryId
 from rooms.service import RoomsService
-from tests.apikit import SEAL
+from tests.apikit import SEAL, VAULT
 from tests.librarykit import ReadingClient, World, composed, make_world
 from webhooks.setup import Setup
 
@@ -44,6 +45,7 @@ def flask(world: World) -> Flask:
         link_key=KEY,
         base_url="https://rooms.test",
         webhooks=Setup(world.db, SEAL),
+        storages=Storages(world.db, VAULT),
     ):
         app.register_blueprint(blueprint)
     return app

@@ -406,7 +406,7 @@ def test_names_that_lead_inside_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_job_worker_delivers(site: Site) -> None:
     webhook_id, secret = site.webhook()
-    job = WebhooksJob(site.db, site.rooms, SEAL_KEY, lambda _id: {}, private=True)
+    job = WebhooksJob(site.db, site.rooms, site.hooks.seal, lambda _id: {}, private=True)
     job.start()
     try:
         site.record(site.session())

@@ -48,6 +48,7 @@ def test_secrets_are_sealed() -> None:
     secret = new_secret()
     sealed = Seal("ab" * 32).close(secret)
     assert secret not in sealed and Seal("ab" * 32).open(sealed) == secret
+    assert Seal("cd" * 32, ["ab" * 32]).open(sealed) == secret
     with pytest.raises(WrongSeal):
         Seal("cd" * 32).open(sealed)
 
