@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from api.v1.call import Call, Page
 from api.v1.recordings_schemas import (
     FIELDS,
     ActBody,
+    Composition,
     Group,
     LayoutBody,
     ListQuery,
+    RecomposeBody,
     Recording,
     StartBody,
     TrackBody,
     Where,
+    in_our_names,
 )
+from models.recording import BadOption
+from models.store import compositions
 from models.store import recordings_list as store
+from models.store.compositions import Requested
 from models.store.recordings_list import Filter, ListedRecording
 from models.store.storage import usable
 from models.values import MAIN_ROOM, RecordingId, RecordingStatus, RoomId, SessionId
@@ -148,6 +155,62 @@ def _each(call: Call, command: Callable[[RecordingId], Command]) -> Recording | 
     if len(refused) == len(rows):
         raise refused[0]
     return _found(call, recording_id)
+
+
+def recompose(call: Call) -> Composition:
+    """Another film from what was captured, beside the first; it is made when the composer has time."""
+    row, options = _closed(call), call.body_as(RecomposeBody).partial()
+    if not options:
+        raise DomainError("bad_value", "Say what is to be different, such as “layout”.", field="layout")
+    try:
+        made = compositions.request_composition(
+            call.deps.db, RecordingId(row.recording_id), options, datetime.now(UTC)
+        )
+    except BadOption as error:
+        refusal = DomainError("bad_value", f"“{error.field}” {error.message}.", field=error.field)
+        raise in_our_words(refusal) from None
+    found = compositions.get_composition(call.deps.db, made) if made is not None else None
+    if found is None:
+        raise DomainError("recording_unknown")
+    return _composition(found)
+
+
+def composed(call: Call) -> list[Composition]:
+    """What was asked for, oldest first."""
+    row = _single(call)
+    return [
+        _composition(c) for c in compositions.compositions_of(call.deps.db, RecordingId(row.recording_id))
+    ]
+
+
+def _composition(found: Requested) -> Composition:
+    return Composition(
+        id=found.composition_id,
+        recording_id=found.recording_id,
+        status=found.status,  # type: ignore[arg-type]
+        progress=found.progress,
+        estimated_ready_time=found.eta_at,
+        error=found.error,
+        file_name=found.file_name or None,
+        created_at=found.created_at,
+        options=in_our_names(found.options),
+    )
+
+
+def _single(call: Call) -> ListedRecording:
+    """The one recording of the address. Raises ``recording_unknown``, also for a group."""
+    rows = [r for r in _rows(call, call.path["recording_id"]) if r.recording_id == call.path["recording_id"]]
+    if not rows:
+        raise DomainError("recording_unknown", "This is a group. Ask it of each of its recordings.")
+    return rows[0]
+
+
+def _closed(call: Call) -> ListedRecording:
+    """The same, when nothing is captured any more. Raises ``still_recording``."""
+    row = _single(call)
+    if RecordingStatus(row.status).is_live:
+        raise DomainError("still_recording")
+    return row
 
 
 def _rows(call: Call, recording_id: str) -> list[ListedRecording]:

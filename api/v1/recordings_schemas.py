@@ -253,6 +253,7 @@ class RecomposeBody(Body):
     chapters: bool | None = None
 
     def partial(self) -> dict[str, Any]:
+        """Fields of ``models.recording.RecordingOptions`` that were given."""
         return Options.model_validate(self.model_dump(exclude_none=True)).partial()
 
 
@@ -353,6 +354,7 @@ class Recording(Answer):
     status: Status
     layout: Layout
     progress: float = Field(description="Of the composition, 0…1.")
+    estimated_ready_time: At | None = Field(description="When the film will be ready; null: not known.")
     error: str | None
     invoked_time: At
     started_time: At | None
@@ -372,6 +374,20 @@ class Recording(Answer):
     start_reason: StartReason
     stop_reason: StopReason | None
     options: dict[str, Any] = Field(description="What it shall be, in the names of the start call.")
+
+
+class Composition(Answer):
+    """Another film that was asked for. When it is done, it stands among the recording's files by ``file_name``."""
+
+    id: str
+    recording_id: str
+    status: Literal["waiting", "done", "failed"] = Field(description="Waiting also while it is made.")
+    progress: float
+    estimated_ready_time: At | None
+    error: str | None
+    file_name: str | None
+    created_at: At
+    options: dict[str, Any] = Field(description="What was asked for.")
 
 
 class Group(Answer):

@@ -8,9 +8,11 @@ from api.v1 import courses, meetings, recordings, storages, usage, webhooks
 from api.v1.call import Route
 from api.v1.recordings_schemas import (
     ActBody,
+    Composition,
     Group,
     LayoutBody,
     ListQuery,
+    RecomposeBody,
     Recording,
     RecordingConfig,
     RecordingConfigData,
@@ -69,6 +71,18 @@ ROUTES: Final = (
         "PUT", "/recordings/{recording_id}/layout", "set_recording_layout", "recordings",
         "Another layout while it records",
         "recordings:write", recordings.set_layout, Recording | Group, body=LayoutBody, codes=ACTING,
+        is_recording=True,
+    ),
+    Route(
+        "POST", "/recordings/{recording_id}/compositions", "compose_again", "recordings",
+        "Another film from what was captured: other layout, size or format",
+        "recordings:write", recordings.recompose, Composition, body=RecomposeBody,
+        codes=("recording_unknown", "still_recording"), status=202, is_recording=True,
+    ),
+    Route(
+        "GET", "/recordings/{recording_id}/compositions", "list_compositions", "recordings",
+        "Films that were asked for afterwards",
+        "recordings:read", recordings.composed, Composition, codes=("recording_unknown",), is_list=True,
         is_recording=True,
     ),
     # -- courses and their sessions

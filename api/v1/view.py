@@ -78,7 +78,7 @@ class View:
         self, row: ListedRecording, files: list[MediaFile], transfers: list[dict[str, Any]], now_s: int
     ) -> Recording:
         is_ready = row.entry_status == "ready" and row.entry_id is not None
-        if is_ready and not any(file.kind in ("composite", "audio") for file in files) and row.file_name:
+        if is_ready and row.file_name and all(file.name != row.file_name for file in files):
             files = [_main_file(row), *files]
         shown = [self._file(row, file, now_s) for file in files] if is_ready else []
         film = next((f.download_url for f in shown if f.name == row.file_name), None)
@@ -100,6 +100,7 @@ class View:
             status=RecordingStatus(row.status).value,
             layout=row.layout,  # type: ignore[arg-type]
             progress=row.progress,
+            estimated_ready_time=row.eta_at,
             error=row.error,
             invoked_time=row.invoked_at,
             started_time=row.started_at,

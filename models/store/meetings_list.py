@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlmodel import col
 
 from models.store.database import Database
@@ -129,8 +129,16 @@ def usage(db: Database, course_id: CourseId | None, start: datetime, end: dateti
         .where(*where)
         .group_by(*keys)
     )
+    # The first film's time stands with its entry, that of later ones with their files.
+    again: Any = col(MediaFileRow.quality)
+    is_later = col(MediaFileRow.name) != col(MediaEntryRow.file_name)
     kept = (
-        select(*keys, func.count(), func.coalesce(func.sum(col(MediaFileRow.size_bytes)), 0))
+        select(
+            *keys,
+            func.count(),
+            func.coalesce(func.sum(col(MediaFileRow.size_bytes)), 0),
+            func.coalesce(func.sum(case((is_later, again["seconds"].as_float()), else_=0.0)), 0.0),
+        )
         .join(MediaEntryRow, col(MediaEntryRow.recording_id) == col(RecordingRow.id))
         .join(MediaFileRow, col(MediaFileRow.entry_id) == col(MediaEntryRow.id))
         .where(*where)
@@ -138,23 +146,26 @@ def usage(db: Database, course_id: CourseId | None, start: datetime, end: dateti
     )
     with db.read() as session:
         rows = session.execute(recorded).all()
-        files = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in session.execute(kept).all()}
+        files = {tuple(row[:3]): row for row in session.execute(kept).all()}
         courses = {row[2] for row in rows}
         named = session.execute(
             select(col(CourseRow.id), col(CourseRow.title)).where(col(CourseRow.id).in_(courses))
         ).all()
     titles: dict[str, str] = {row[0]: row[1] for row in named}
-    found = [
-        Usage(
-            int(row[0]),
-            int(row[1]),
-            row[2],
-            titles.get(row[2], ""),
-            int(row[3]),
-            float(row[4]),
-            float(row[5]),
-            *files.get(tuple(row[:3]), (0, 0)),
+    found = []
+    for row in rows:
+        kept_of = files.get(tuple(row[:3]), (0, 0, "", 0, 0, 0.0))
+        found.append(
+            Usage(
+                year=int(row[0]),
+                month=int(row[1]),
+                course_id=row[2],
+                course_title=titles.get(row[2], ""),
+                recordings=int(row[3]),
+                recorded_s=float(row[4]),
+                composer_s=float(row[5]) + float(kept_of[5]),
+                files=int(kept_of[3]),
+                bytes=int(kept_of[4]),
+            )
         )
-        for row in rows
-    ]
     return sorted(found, key=lambda u: (-u.year, -u.month, u.course_title, u.course_id))

@@ -34,6 +34,7 @@ class ListedRecording:
     stopped_at: datetime | None
     duration_s: float | None
     progress: float
+    eta_at: datetime | None
     error: str | None
     entry_id: str | None
     entry_status: str | None
@@ -152,6 +153,7 @@ def _listed(found: Any) -> ListedRecording:
         stopped_at=row.stopped_at,
         duration_s=row.duration_s,
         progress=row.progress,
+        eta_at=row.eta_at,
         error=row.error,
         entry_id=entry.id if entry is not None else None,
         entry_status=entry.status if entry is not None else None,
