@@ -30,6 +30,7 @@ from models.store import lti as store
 from models.store.access import hash_secret
 from models.store.database import Database
 from models.store.lti import Platform
+from models.store.services import note_health
 from models.values import Role
 
 LEEWAY_S = 60
@@ -295,7 +296,12 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         if found is None and self.platform.may_fetch_keys:
             # Noted before the attempt: a keyset that does not answer must not hold up every launch.
             store.save_keyset(self._db, self.platform.id, self.platform.jwks)
-            keyset = _fetch_keyset(self.platform.jwks_url)
+            try:
+                keyset = fetch_keyset(self.platform.jwks_url)
+            except LaunchRefused as refused:
+                note_health(self._db, self.platform.id, "keyset", f"{refused.what} ({refused.hint})")
+                raise
+            note_health(self._db, self.platform.id, "keyset")
             store.save_keyset(self._db, self.platform.id, keyset)
             found = _find_key(keyset, kid)
         if found is None:
@@ -357,7 +363,8 @@ def _find_key(keyset: Mapping[str, Any] | None, kid: str) -> Any:
     return None
 
 
-def _fetch_keyset(url: str) -> dict[str, Any]:
+def fetch_keyset(url: str) -> dict[str, Any]:
+    """A platform's keys. Raises LaunchRefused ``keyset`` with the reason."""
     try:
         answer = requests.get(url, timeout=FETCH_TIMEOUT_S)
         answer.raise_for_status()

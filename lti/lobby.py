@@ -46,6 +46,16 @@ def course_roles(db: Database, course_id: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def set_course_roles(db: Database, course_id: str, chosen: Mapping[str, str]) -> None:
+    """Choose what kinds of role are here (checked by the caller); holds for everybody's next step at once."""
+    table = {**course_roles(db, course_id), **chosen}
+    people.set_course_setting(db, course_id, ROLES_SETTING, table)
+    course = people.get_course(db, course_id)
+    context_id = course.context_id if course is not None else ""
+    courses.map_roles_anew(db, course_id, lambda r: map_role(r, context_id, None, table))
+    log.info("lti.roles_set course_id=%s", course_id)
+
+
 def of_room(access: Access, room_key: str, title: str) -> Access:
     """The same access for one room of the course."""
     return replace(access, room_key=room_key, room_title=title)
@@ -159,12 +169,7 @@ class _Lobby:
             raise DomainError(
                 "bad_value", f"Give moderator or participant for {', '.join(sorted(kinds))}.", field="roles"
             )
-        table = {**course_roles(self._db, access.course_id), **body}
-        people.set_course_setting(self._db, access.course_id, ROLES_SETTING, table)
-        course = people.get_course(self._db, access.course_id)
-        context_id = course.context_id if course is not None else ""
-        courses.map_roles_anew(self._db, access.course_id, lambda r: map_role(r, context_id, None, table))
-        log.info("lti.roles_set course_id=%s", access.course_id)
+        set_course_roles(self._db, access.course_id, body)
         return self.roles()
 
     # -- the room's window -------------------------------------------------------------------------------------

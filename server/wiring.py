@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from flask import Flask, Response
 
 from api.admin.app import create_blueprints as admin_blueprints
-from api.admin.deps import AdminDeps
+from api.admin.deps import AdminDeps, LtiTools
 from api.app import create_blueprints as api_blueprints
 from library.storage import Storages
 from library.storage_vault import Vault
 from lti.app import create_blueprint as lti_blueprint
 from lti.deps import LtiDeps
+from lti.lobby import set_course_roles
+from lti.registration import TITLES, addresses, invitation
+from lti.roles import DEFAULTS, SETTABLE
+from lti.services.check import check_platform
 from lti.shell import message, page
 from media.plane import EmbeddedPlane
 from models.store.database import Database
@@ -154,11 +159,20 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
 
 def build_admin(settings: Settings, db: Database) -> AdminDeps:
     """The parts of the administration page."""
+    base_url = settings.base_url.rstrip("/")
     return AdminDeps(
         db=db,
-        base_url=settings.base_url.rstrip("/"),
+        base_url=base_url,
         csrf_key=settings.key("admin"),
         page=lambda boot: page(settings.web_dist, "admin", "Administration", boot, ancestors=()),
+        lti=LtiTools(
+            apps={app: title for app, (title, *_) in TITLES.items()},
+            addresses=addresses(base_url),
+            invitation=partial(invitation, db, base_url),
+            check=partial(check_platform, db),
+            role_kinds={kind.value: DEFAULTS[kind].value for kind in SETTABLE},
+            set_roles=partial(set_course_roles, db),
+        ),
         lti_admins=settings.admin_lti,
     )
 

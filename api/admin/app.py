@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from api.admin import keys
+from api.admin import courses, deployments, keys, people, platforms, recordings
 from api.admin.deps import AdminDeps, admin
 from api.common import bearer, json_object, refuse
 from models.store import admin as store
@@ -27,7 +27,14 @@ log = logging.getLogger("sideroom.admin")
 COOKIE: Final = "sideroom_admin"
 CSRF_HEADER: Final = "X-CSRF-Token"
 PREFIX: Final = "/admin/api"
-SECTIONS: Final[tuple[Callable[[AdminDeps], Blueprint], ...]] = (keys.create_blueprint,)
+SECTIONS: Final[tuple[Callable[[AdminDeps], Blueprint], ...]] = (
+    platforms.create_blueprint,
+    deployments.create_blueprint,
+    courses.create_blueprint,
+    people.create_blueprint,
+    recordings.create_blueprint,
+    keys.create_blueprint,
+)
 
 
 def create_blueprints(deps: AdminDeps) -> list[Blueprint]:

@@ -74,8 +74,8 @@ class SyncState:
 # -- when ------------------------------------------------------------------------------------------------------
 
 
-def want_sync(db: Database, course_id: str, *, now: datetime | None = None) -> bool:
-    """Let a course's roster be fetched soon, unless that was done a short while ago."""
+def want_sync(db: Database, course_id: str, *, now: datetime | None = None, force: bool = False) -> bool:
+    """Let a course's roster be fetched soon, unless that was done a short while ago (``force``: even then)."""
     now = now or datetime.now(UTC)
     try:
         with db.write() as session:
@@ -84,7 +84,8 @@ def want_sync(db: Database, course_id: str, *, now: datetime | None = None) -> b
                 session.add(RosterSyncRow(course_id=course_id, due_at=now))
                 return True
             fresh = row.done_at is not None and row.done_at > now - FRESH
-            if fresh or (row.due_at is not None and row.due_at <= now + LEASE and row.attempts == 0):
+            soon = row.due_at is not None and row.due_at <= now + LEASE and row.attempts == 0
+            if not force and (fresh or soon):
                 return False
             row.due_at = now
             return True

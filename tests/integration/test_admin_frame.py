@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from flask import Flask, Response, jsonify
 from flask.testing import FlaskClient
 
 from api.admin.app import COOKIE, CSRF_HEADER, PREFIX, create_blueprints
-from api.admin.deps import AdminDeps
 from models.store import admin as store
 from models.store import people
 from models.store.keys import check_key
 from models.values import Role
 from server.cli import main
+from server.settings import Settings
+from server.wiring import build_admin
 from tests.librarykit import World, make_world
 
 pytestmark = pytest.mark.integration
@@ -51,7 +53,8 @@ def make_site(folder: Path, **more: Any) -> Site:
     def page(boot: Any) -> Response:
         return jsonify(boot)
 
-    for blueprint in create_blueprints(AdminDeps(world.db, BASE, "key", page, **more)):
+    deps = replace(build_admin(Settings(base_url=BASE, secret="x" * 32), world.db), page=page, **more)
+    for blueprint in create_blueprints(deps):
         app.register_blueprint(blueprint)
     return Site(world, app)
 
@@ -66,20 +69,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def guarded(app: Flask) -> list[tuple[str, str]]:
     """Every call under the guard, with something in place of each part of the address."""
     return [
-        (method, "".join(part if kind is None else "x1" for kind, part in _parts(rule.rule)))
+        (method, re.sub(r"<[^>]+>", "1", rule.rule))
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith(PREFIX)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
-
-
-def _parts(rule: str) -> Iterator[tuple[str | None, str]]:
-    while "<" in rule:
-        before, _, rule = rule.partition("<")
-        kind, _, rule = rule.partition(">")
-        yield None, before
-        yield kind, "1" if kind.startswith("int:") else "x1"
-    yield None, rule
 
 
 # -- the guard -------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** What every section does: load, show that it loads, say what failed, load again. */
 import type { ComponentChildren, VNode } from "preact";
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Button, Empty, Spinner } from "../ui/kit";
 import { ApiError } from "../ui/page";
 import type { Ask } from "./door";
@@ -16,12 +16,16 @@ export interface Loaded<T> {
 export function useLoad<T>(ask: Ask, path: string, everyMs = 0): Loaded<T> {
   const [data, setData] = useState<T | null>(null);
   const [error, setError] = useState<string | null>(null);
+  const newest = useRef(0);
   const reload = useCallback(async () => {
+    const mine = ++newest.current;
     try {
-      setData(await ask<T>("GET", path));
+      const answer = await ask<T>("GET", path);
+      if (mine !== newest.current) return; // a newer question is under way
+      setData(answer);
       setError(null);
     } catch (problem) {
-      setError((problem as ApiError).message);
+      if (mine === newest.current) setError((problem as ApiError).message);
     }
   }, [path]);
   useEffect(() => {

@@ -1,7 +1,12 @@
 /** The sections of the administration page, in the order of the menu. A new section is one file and one line here. */
 import type { ComponentType } from "preact";
 import type { Ask } from "./door";
+import { courses } from "./sections/courses";
+import { deployments } from "./sections/deployments";
 import { keys } from "./sections/keys";
+import { people } from "./sections/people";
+import { platforms } from "./sections/platforms";
+import { recordings } from "./sections/recordings";
 
 export interface SectionProps {
   ask: Ask;
@@ -14,4 +19,4 @@ export interface Section {
   View: ComponentType<SectionProps>;
 }
 
-export const sections: Section[] = [keys];
+export const sections: Section[] = [platforms, deployments, courses, people, recordings, keys];

@@ -14,4 +14,9 @@ export const t = catalogue({
   failed: "This could not be loaded",
   again: "Try again",
   skip: "Skip to the content",
+  search: "Search",
+  nothing: "Nothing was found. Try other words.",
+  earlier: "Previous page",
+  later: "Next page",
+  pages: "Page {page} of {count}",
 });

@@ -1,0 +1,130 @@
+"""Section “Courses”: attendance score, who moderates, recording defaults, and the roster of each course."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from api.admin.deps import PER_PAGE, AdminDeps, iso, page_no, query
+from api.common import json_object
+from models import attendance
+from models.recording import BadOption, options_from_json, options_to_json
+from models.store import admin_pages as store
+from models.store import grades, people, roster
+from models.store.admin_pages import ListedCourse
+from models.values import Role
+from rooms.errors import DomainError
+
+
+def create_blueprint(deps: AdminDeps) -> Blueprint:
+    blueprint = Blueprint("courses", __name__)
+    section = _Courses(deps)
+    route = blueprint.add_url_rule
+    route("/courses", "listing", section.listing)
+    route("/courses/<course_id>", "course", section.course)
+    route("/courses/<course_id>", "change", section.change, methods=["PATCH"])
+    route("/courses/<course_id>/roster", "sync", section.sync, methods=["POST"])
+    return blueprint
+
+
+class _Courses:
+    def __init__(self, deps: AdminDeps) -> None:
+        self._db = deps.db
+        self._lti = deps.lti
+        self._parts: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
+            "attendance": self._attendance,
+            "roles": self._roles,
+            "recording": self._recording,
+        }
+
+    def listing(self) -> Response:
+        page = page_no()
+        found, total = store.find_courses(self._db, query(), page, PER_PAGE)
+        return jsonify(
+            {"courses": [_json(c) for c in found], "total": total, "page": page, "per_page": PER_PAGE}
+        )
+
+    def _found(self, course_id: str) -> ListedCourse:
+        course = store.get_listed_course(self._db, course_id)
+        if course is None:
+            raise DomainError("bad_value", "There is no such course.", field="course_id")
+        return course
+
+    def course(self, course_id: str) -> Response:
+        found = self._found(course_id)
+        scores = grades.count_scores(self._db, course_id)
+        chosen, recording = found.settings.get("roles"), found.settings.get("recording")
+        chosen = chosen if isinstance(chosen, dict) else {}
+        recording = recording if isinstance(recording, dict) else {}
+        return jsonify(
+            {
+                **_json(found),
+                "attendance": asdict(attendance.from_json(found.settings.get(attendance.SETTING))),
+                "scores": asdict(scores),
+                "roles": {kind: chosen.get(kind, role) for kind, role in self._lti.role_kinds.items()},
+                "recording": {
+                    "options": recording.get("options", {}),
+                    "record_on_start": bool(recording.get("record_on_start")),
+                },
+                "groups": len(roster.list_groups(self._db, course_id)),
+            }
+        )
+
+    def change(self, course_id: str) -> Response:
+        """Change parts of a course's settings: ``attendance``, ``roles``, ``recording``."""
+        self._found(course_id)
+        body = json_object()
+        for name, value in body.items():
+            if name not in self._parts or not isinstance(value, dict):
+                raise DomainError("bad_command", f"“{name[:40]}” is not known here.", field=name[:40])
+        for name, value in body.items():
+            self._parts[name](course_id, value)
+        return self.course(course_id)
+
+    def _attendance(self, course_id: str, value: Mapping[str, Any]) -> None:
+        try:
+            wanted = attendance.checked(value)
+        except ValueError as error:
+            raise DomainError("bad_value", str(error), field="attendance") from error
+        people.set_course_setting(self._db, course_id, attendance.SETTING, asdict(wanted))
+        grades.work_out_again(self._db, course_id)
+
+    def _roles(self, course_id: str, value: Mapping[str, Any]) -> None:
+        allowed = (Role.MODERATOR.value, Role.PARTICIPANT.value)
+        if not all(kind in self._lti.role_kinds and role in allowed for kind, role in value.items()):
+            kinds = ", ".join(self._lti.role_kinds)
+            raise DomainError("bad_value", f"Give moderator or participant for {kinds}.", field="roles")
+        self._lti.set_roles(course_id, dict(value))
+
+    def _recording(self, course_id: str, value: Mapping[str, Any]) -> None:
+        options, on_start = value.get("options", {}), value.get("record_on_start", False)
+        if not isinstance(options, dict) or not isinstance(on_start, bool):
+            raise DomainError("bad_value", "Recording options are an object.", field="recording")
+        try:
+            kept = options_to_json(options_from_json(options))
+        except BadOption as error:
+            raise DomainError("bad_value", error.message, field=error.field) from error
+        setting = {"options": kept, "record_on_start": on_start}
+        people.set_course_setting(self._db, course_id, "recording", setting)
+
+    def sync(self, course_id: str) -> tuple[str, int]:
+        """Let the job worker fetch the roster now."""
+        self._found(course_id)
+        roster.want_sync(self._db, course_id, force=True)
+        return "", 202
+
+
+def _json(course: ListedCourse) -> dict[str, Any]:
+    return {
+        "course_id": course.course_id,
+        "title": course.title,
+        "issuer": course.issuer,
+        "context_id": course.context_id,
+        "platform": course.platform,
+        "members": course.members,
+        "roster_at": iso(course.roster_at),
+        "roster_error": course.roster_error,
+    }
