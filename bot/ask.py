@@ -1,8 +1,12 @@
-"""What is asked and what is answered, without Slack's own shapes: who asks, and a refusal. Pure."""
+"""What is asked and what is answered, without Slack's own shapes: who asks, a reply, a refusal with its way out. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+from bot.blocks.parts import Block, actions, button, section
+from rooms.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,80 @@ class Asker:
         return bool(self.home_team_id) and self.home_team_id != self.team_id
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer only for who asked. ``modal`` opens a form instead; ``replace`` takes the question's place."""
+
+    text: str = ""
+    blocks: list[Block] | None = None
+    modal: Block | None = None
+    replace: bool = False
+    code: str = "ok"
+
+
 class SlackRefusal(Exception):
     """A refusal that only Slack knows (not linked, no course for this channel). ``code`` is stable."""
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, *, value: str = "") -> None:
         self.code = code
         self.text = text
+        self.value = value
         super().__init__(code)
+
+
+FIXES: Final[dict[str, tuple[str, str]]] = {
+    "not_connected": ("Connect", "connect_open"),
+    "channel_not_linked": ("Link course", "link_open"),
+    "app_not_in_channel": ("Try again", "link_open"),
+    "no_session": ("Start the live room", "session_start"),
+    "session_ended": ("Show what is live", "status_show"),
+    "already_running": ("Show the card", "status_show"),
+    "not_running": ("Start breakout", "start_open"),
+    "no_rooms": ("Start breakout", "start_open"),
+    "room_unknown": ("Show the rooms", "status_show"),
+    "call_unknown": ("Show open calls", "calls_show"),
+    "call_closed": ("Show open calls", "calls_show"),
+    "already_claimed": ("Show open calls", "calls_show"),
+    "nothing_recording": ("Start recording", "rec_open"),
+    "already_recording": ("What is recorded", "rec_show"),
+    "recorder_failed": ("Retry", "rec_open"),
+    "bad_usage": ("Help", "help_show"),
+}
+"""Refusal → the one button that helps: its words and its action. Refusals without one say in words what to do."""
+
+KNOWN_REFUSALS: Final = (
+    *FIXES,
+    "not_moderator",
+    "other_course",
+    "guest_refused",
+    "external_refused",
+    "classroom_unreachable",
+    "slack_unreachable",
+    "channel_unfit",
+    "code_wrong",
+    "person_unknown",
+)
+"""What docs/slack.md explains."""
+
+
+def refused(code: str, text: str, value: str = "", url: str = "") -> Reply:
+    """One line and at most one button; the code stands in the block's id."""
+    blocks = [section(text, block_id=f"refused:{code}")]
+    if code in FIXES:
+        words, action_id = FIXES[code]
+        blocks.append(actions(f"fix:{code}", button(words, action_id, value, url=url)))
+    return Reply(text, blocks, code=code)
+
+
+def refusal(error: SlackRefusal | DomainError) -> Reply:
+    """The reply for a refusal."""
+    if isinstance(error, SlackRefusal):
+        return refused(error.code, error.text, error.value)
+    return refused(error.code, error.message, url=str(error.facts.get("url", "")))
+
+
+def question(text: str, action_id: str, value: str, yes: str, *, danger: bool = False) -> Reply:
+    """Ask before something that touches everybody: only for who typed it, with one button."""
+    style = "danger" if danger else "primary"
+    blocks = [section(text), actions(f"ask:{action_id}", button(yes, action_id, value, style=style))]
+    return Reply(text, blocks, code="asked")

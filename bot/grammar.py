@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
 
-from bot.registry import ALIASES, DEFAULT_VERB, Verb, verbs_of
+from bot.names import DEFAULT_NAMES, KEYS, Names
+from bot.registry import DEFAULT_VERB, Verb, verbs_of
 
 MAX_CHARS: Final = 3000
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})
@@ -18,7 +19,9 @@ _ROOMS = re.compile(r"^\s*(\d{1,3}(?:\s*,\s*\d{1,3})*)\s*:\s*(.+)$", re.S)
 
 
 class BadUsage(Exception):
-    """Not understood; the text says how to say it."""
+    """Not understood; the text says how to say it. ``verb``: whose help to show."""
+
+    verb = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,12 @@ class Typed:
     """Nothing was typed after the command: a form or a status is wanted."""
 
 
-def parse(command: str, text: str) -> Typed:
+def parse(command: str, text: str, names: Names = DEFAULT_NAMES) -> Typed:
     """``command`` as typed (``/breakout``), ``text`` all that followed. Raises BadUsage."""
     text = text.translate(_QUOTES).strip()[:MAX_CHARS]
-    group = ALIASES.get(command, "")
+    group = names.aliases.get(command, "")
     words = text.split()
-    if not group and words and words[0].lower() in set(ALIASES.values()):
+    if not group and words and words[0].lower() in KEYS[1:]:
         group = words[0].lower()
         text = text[len(words[0]) :].strip()
         words = words[1:]
@@ -56,7 +59,11 @@ def parse(command: str, text: str) -> Typed:
         raise BadUsage(
             f"There is no “{_plain(name)}”. Did you mean " + ", ".join(f"`{n}`" for n in near) + "?"
         )
-    return _arguments(known[name], words[1:])
+    try:
+        return _arguments(known[name], words[1:])
+    except BadUsage as usage:
+        usage.verb = name
+        raise
 
 
 def _plain(word: str) -> str:
@@ -87,6 +94,8 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
             return _move(verb, words)
         case ("record", "start" | "pause" | "resume" | "stop"):
             return _record(verb, words)
+        case ("breakout", "gather" | "shuffle" | "end") if words == ["now"]:
+            return Typed(verb, words=frozenset({"now"}))
         case ("help-calls", "join" | "dismiss"):
             return Typed(verb, number=_number(words, 1))
         case ("", "join"):
@@ -149,22 +158,34 @@ def _start(verb: Verb, words: list[str]) -> Typed:
 
 
 def _move(verb: Verb, words: list[str]) -> Typed:
-    found = _MENTION.match(words[0]) if words else None
-    numbers = [word for word in words[1:] if _NUMBER.match(word)]
-    if found is None or not numbers:
-        raise BadUsage("Say who and where: `/breakout move @bob 2`.")
-    return Typed(verb, user=found[1], number=_number(numbers, None))
+    """``@bob 2``, ``Bob Keller to room 2``, ``"Bob Keller" main``: the last word is the room."""
+    usage = BadUsage("Say who and where: `/breakout move @bob 2`.")
+    if len(words) < 2:
+        raise usage
+    *who, where = words
+    while who and who[-1].lower() in ("to", "room"):
+        who.pop()
+    number = 0 if where.lower() == "main" else _number([where], None)
+    found = _MENTION.match(who[0]) if len(who) == 1 else None
+    name = " ".join(who).strip("\"'@ ")
+    if found is not None:
+        return Typed(verb, user=found[1], number=number)
+    if not name or "<" in name:
+        raise usage
+    return Typed(verb, text=name, number=number)
 
 
 def _record(verb: Verb, words: list[str]) -> Typed:
     lowered = [word.lower() for word in words]
+    said = frozenset({"now"} & set(lowered[-1:]))
+    lowered = lowered[: len(lowered) - len(said)]
     if not lowered:
-        return Typed(verb, is_bare=True)
+        return Typed(verb, words=said, is_bare=True)
     first, *rest = lowered[1:] if lowered[0] == "room" and len(lowered) > 1 else lowered
     if rest:
         raise BadUsage(f"“{_plain(rest[0])}” was not understood. One room at a time, or `all`.")
     if first in ("all", "main"):
-        return Typed(verb, words=frozenset({first}))
+        return Typed(verb, words=frozenset({first}) | said)
     if first == "room":
         raise BadUsage(f"Say which room: `/record {verb.name} room 2`, `main` or `all`.")
-    return Typed(verb, number=_number([first], None))
+    return Typed(verb, number=_number([first], None), words=said)

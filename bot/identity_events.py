@@ -10,7 +10,7 @@ from slack_bolt import App
 
 from bot.identity import standing_of, team_of
 from bot.install import Workspaces
-from models.store import slack, slack_people
+from models.store import slack_inbox, slack_people
 from models.store.database import Database
 
 log = logging.getLogger("sideroom.bot")
@@ -51,5 +51,5 @@ class _News:
             slack_people.remember(self._db, team_id, user_id, standing)
             linked = slack_people.linked_person(self._db, team_id, user_id)
             if linked is not None and before is not None and before.standing is not standing:
-                slack.audit(self._db, user_id, linked[0], f"is now {standing.value}", "", "ok")
+                slack_inbox.audit(self._db, user_id, linked[0], f"is now {standing.value}", "", "ok")
         ack()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.blocks.parts import escape
-from models.store import people, slack, slack_people
+from models.store import people, slack, slack_inbox, slack_outbox, slack_people
 from models.store.database import Database
 
 REPLACED = (
@@ -23,12 +23,12 @@ def connect(db: Database, team_id: str, user_id: str, person_id: str, how: str) 
         if link.team_id == team_id and link.user_id != user_id
     ]
     slack.link_user(db, team_id, user_id, person_id)
-    slack.audit(db, user_id, person_id, f"connect by {how}", "", "ok")
+    slack_inbox.audit(db, user_id, person_id, f"connect by {how}", "", "ok")
     for other in others:
-        slack.audit(db, other, person_id, "connection replaced", "", "ok")
+        slack_inbox.audit(db, other, person_id, "connection replaced", "", "ok")
         _tell(db, team_id, other, REPLACED.format(name=name))
     if before is not None and before[0] != person_id:
-        slack.audit(db, user_id, before[0], "connection replaced", "", "ok")
+        slack_inbox.audit(db, user_id, before[0], "connection replaced", "", "ok")
         _tell(db, team_id, user_id, TAKEN_OVER.format(name=name, before=_name(db, before[0])))
 
 
@@ -38,7 +38,7 @@ def disconnect(db: Database, person_id: str, by: str, team_id: str = "") -> int:
     for link in slack_people.links_of(db, person_id):
         if team_id in ("", link.team_id):
             slack.unlink_user(db, link.team_id, link.user_id)
-            slack.audit(db, link.user_id, person_id, f"disconnect by {by}", "", "ok")
+            slack_inbox.audit(db, link.user_id, person_id, f"disconnect by {by}", "", "ok")
             gone += 1
     return gone
 
@@ -50,4 +50,4 @@ def _name(db: Database, person_id: str) -> str:
 
 def _tell(db: Database, team_id: str, user_id: str, text: str) -> None:
     """A direct message; Slack opens it by the user's id."""
-    slack.put_out(db, team_id=team_id, channel_id=user_id, method="message", payload={"text": text})
+    slack_outbox.put_out(db, team_id=team_id, channel_id=user_id, method="message", payload={"text": text})

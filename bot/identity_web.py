@@ -19,7 +19,7 @@ from bot.install import Workspaces
 from bot.pages import confirm_form, page
 from bot.settings import BotSettings
 from models.store import access as tokens
-from models.store import people, slack, slack_people
+from models.store import people, slack, slack_inbox, slack_people
 from models.store.access import Access, hash_secret
 from models.store.database import Database
 from models.store.slack_install import STATE_LIFE, State, new_state, take_state
@@ -160,7 +160,7 @@ class _Door:
             log.warning("slack.sign_in_failed code=%s", failed.code)
             return page("Not connected", f"{failed.text} {AGAIN}", status=403)
         except SlackRefusal as refused:
-            slack.audit(self._db, "", state.person_id, "connect by sign-in", "", refused.code)
+            slack_inbox.audit(self._db, "", state.person_id, "connect by sign-in", "", refused.code)
             return page("Not connected", refused.text, status=403)
         browser = secrets.token_urlsafe(24)
         secret = new_state(

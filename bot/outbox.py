@@ -1,7 +1,7 @@
-"""Sends what waits in the outbox: urgent first, about one message a second and channel, patient with every failure.
+"""Sends what waits in the outbox: urgent first, as often as Slack allows, patient with every failure.
 
-The classroom never waits for Slack: this is the only thread that posts. A card is updated at most every few seconds;
-only its newest revision is sent.
+The classroom never waits for Slack: only these threads post. What is urgent (answers, help calls, ends, recordings) has a
+thread of its own, so a card that Slack is slow to take does not hold a help call up.
 """
 
 from __future__ import annotations
@@ -9,20 +9,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from http.client import HTTPException
+from typing import Any, Final
 
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from bot.install import Workspaces
+from bot.pace import URGENT, Pace, Place, retry_after
 from bot.settings import BotSettings
-from models.store import slack
+from bot.suspend import suspend_channel
+from models.store import slack, slack_outbox
 from models.store.database import Database
-from models.store.slack import OutboxItem
+from models.store.slack_outbox import OutboxItem
 
 log = logging.getLogger("sideroom.bot")
 GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
+NO_THREAD = {"thread_not_found", "cannot_reply_to_message", "restricted_action_thread_only_channel"}
 CHANNEL = {
     "channel_not_found",
     "is_archived",
@@ -41,80 +47,116 @@ BUGS = {
     "no_text",
 }
 RESPONSE_HOSTS = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
-TIMEOUT_S = 10
-LATEST_RESPONSE_S = 60.0
+TIMEOUT_S: Final = 10
+LATEST_RESPONSE_S: Final = 60.0
 """An answer to a button is not worth more trouble."""
-ACTIVE_S = 120.0
-"""A card that was not rewritten for so long takes no share of Slack's limit."""
-UPDATES_A_MINUTE = 45
-"""Slack allows about 50 chat.update a minute and workspace; some are for help calls and recordings."""
-LATEST_CALL_S = 300.0
+LATEST_CALL_S: Final = 300.0
 """A help call that could not be posted for so long is not news any more."""
+DISABLED_S: Final = 60.0
+LANES: Final = ("urgent", "calm")
+
+DrawHome = Callable[[str, str, bool], dict[str, Any]]
+"""Workspace, user, whether Slack makes us wait → the view of App Home."""
+
+
+class Clock:
+    """The real time, and one that never goes back."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 class Outbox:
-    """One worker thread. ``start`` and ``stop`` belong to the server."""
+    """One thread a lane. ``start`` and ``stop`` belong to the server. One process posts."""
 
-    def __init__(self, settings: BotSettings, db: Database) -> None:
+    def __init__(
+        self,
+        settings: BotSettings,
+        db: Database,
+        draw_home: DrawHome | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._settings = settings
         self._db = db
+        self._draw_home = draw_home
+        self._clock = clock or Clock()
         self._workspaces = Workspaces(settings, db)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="bot.outbox", daemon=True)
-        self._parked: dict[str, float] = {}
-        self._posted: dict[str, float] = {}
-        self._updated: dict[tuple[str, str | None], float] = {}
+        self._guard = threading.Lock()
+        self._pace = Pace(settings.card_interval_s)
+        self._sending: set[Place | int] = set()
+        self._last_ok: float | None = None
+        self._missed: dict[tuple[str, str], int] = {}
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane,), name=f"bot.outbox.{lane}", daemon=True)
+            for lane in LANES
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join(15)
+        for thread in self._threads:
+            thread.join(15)
 
-    def _run(self) -> None:
+    def health(self) -> dict[str, object]:
+        """For an administrator: how much waits, for how long, and when Slack last took something."""
+        waiting, lag_s = slack_outbox.depth(self._db, self._clock.now())
+        now = self._clock.monotonic()
+        with self._guard:
+            last = None if self._last_ok is None else round(now - self._last_ok, 1)
+            limited = sorted({team for team in self._workspaces.team_ids() if self._pace.limited(team, now)})
+        return {"waiting": waiting, "lag_s": round(lag_s, 1), "last_ok_s": last, "limited": limited}
+
+    def _run(self, lane: str) -> None:
         while not self._stopping.is_set():
             try:
-                busy = self.work()
+                busy = self.work(lane)
             except Exception:
                 log.exception("slack.outbox_failed")
                 busy = False
             self._stopping.wait(0.05 if busy else 0.25)
 
-    def work(self) -> bool:
-        """Send what may be sent now; True when something was."""
+    def work(self, lane: str = "") -> bool:
+        """Send what may be sent now (of one lane); True when something was."""
         busy = False
-        for item in slack.due(self._db):
-            if self._stopping.is_set() or not self._may_send(item):
+        for item in slack_outbox.due(self._db, now=self._clock.now()):
+            if self._stopping.is_set():
+                break
+            if lane and (item.priority <= URGENT) is not (lane == "urgent"):
                 continue
-            self._send(item)
+            place = self._begin(item)
+            if place is None:
+                continue
+            try:
+                self._send(item)
+            finally:
+                with self._guard:
+                    self._sending.discard(place)
             busy = True
         return busy
 
-    def _method(self, item: OutboxItem) -> str:
-        if item.method == "respond":
-            return "respond"
-        known = slack.message_ts(self._db, item.team_id, item.channel_id, item.coalesce_key or "")
-        return "chat.update" if known else "chat.postMessage"
+    def _begin(self, item: OutboxItem) -> Place | int | None:
+        """Whether it may be sent now, and nobody else is sending this message; what to put back after it."""
+        method = _method(item)
+        place = (item.team_id, item.channel_id, item.coalesce_key or f"#{item.id}")
+        now = self._clock.monotonic()
+        with self._guard:
+            if place in self._sending or not self._pace.may_send(method, place, item.priority, now):
+                return None
+            self._pace.sent(method, place, now)
+            self._sending.add(place)
+        return place
 
-    def _may_send(self, item: OutboxItem) -> bool:
-        now = time.monotonic()
-        method = self._method(item)
-        if self._parked.get(method, 0.0) > now:
-            return False
-        if method == "respond":
-            return True
-        if method == "chat.postMessage":
-            return now - self._posted.get(item.channel_id, -10.0) >= 1.0
-        least = 0.3
-        if (item.coalesce_key or "").startswith("card:"):
-            self._updated = {key: at for key, at in self._updated.items() if now - at < ACTIVE_S}
-            cards = sum((key or "").startswith("card:") for _, key in self._updated)
-            least = card_interval(self._settings.card_interval_s, cards)
-        return now - self._updated.get((item.channel_id, item.coalesce_key), -100.0) >= least
+    # -- sending -----------------------------------------------------------------------------------------------
 
     def _send(self, item: OutboxItem) -> None:
-        method = self._method(item)
+        method = _method(item)
         try:
             self._call(item, method)
         except SlackApiError as error:
@@ -122,75 +164,165 @@ class Outbox:
         except (SlackClientError, OSError, HTTPException) as error:
             log.warning("slack.unreachable method=%s error=%s", method, type(error).__name__)
             self._again(item)
+        else:
+            with self._guard:
+                self._last_ok = self._clock.monotonic()
 
     def _call(self, item: OutboxItem, method: str) -> None:
-        now = time.monotonic()
-        key = item.coalesce_key or ""
-        client = self._workspaces.client(item.team_id, timeout_s=TIMEOUT_S)
         if method == "respond":
             self._respond(item)
-        elif client is None:
+            return
+        client = self._workspaces.client(item.team_id, timeout_s=TIMEOUT_S)
+        if client is None:
             log.warning("slack.not_installed")
+        elif method == "views.publish":
+            self._publish(client, item)
+        elif method == "chat.postEphemeral":
+            # Best effort: it reaches only who is there now.
+            user = str(item.payload.get("user", ""))
+            client.chat_postEphemeral(channel=item.channel_id, user=user, **_shown(item.payload))
         elif method == "chat.update":
-            ts = slack.message_ts(self._db, item.team_id, item.channel_id, key) or ""
-            self._updated[item.channel_id, item.coalesce_key] = now
-            text, blocks = item.payload.get("text", ""), item.payload.get("blocks", [])
-            client.chat_update(channel=item.channel_id, ts=ts, text=text, blocks=blocks)
+            client.chat_update(channel=item.channel_id, ts=item.ts, **_shown(item.payload))
+            slack.update_message(self._db, item.team_id, item.channel_id, item.coalesce_key or "", item.rev)
         else:
-            self._posted[item.channel_id] = now
-            self._updated[item.channel_id, item.coalesce_key] = now
-            answer = client.chat_postMessage(channel=item.channel_id, **item.payload)
-            if key:
-                slack.save_message(self._db, item.team_id, item.channel_id, key, str(answer.get("ts", "")))
-        slack.sent(self._db, item)
+            self._post(client, item)
+        slack_outbox.sent(self._db, item)
+
+    def _post(self, client: WebClient, item: OutboxItem) -> None:
+        more: dict[str, Any] = {}
+        thread = str(item.payload.get("thread_key", ""))
+        parent = slack.message_ts(self._db, item.team_id, item.channel_id, thread) if thread else None
+        if parent:
+            more = {"thread_ts": parent, "reply_broadcast": bool(item.payload.get("broadcast"))}
+        answer = client.chat_postMessage(
+            channel=item.channel_id, unfurl_links=False, unfurl_media=False, **_shown(item.payload), **more
+        )
+        if not item.coalesce_key:
+            return
+        ts = str(answer.get("ts", ""))
+        slack.save_message(self._db, item.team_id, item.channel_id, item.coalesce_key, ts, rev=item.rev)
+        if item.coalesce_key.startswith("card:"):
+            self._learn_address(client, item, ts)
+
+    def _learn_address(self, client: WebClient, item: OutboxItem, ts: str) -> None:
+        """Where the card can be found; only a help for people, so a failure is no matter."""
+        try:
+            found = client.chat_getPermalink(channel=item.channel_id, message_ts=ts).get("permalink")
+        except (SlackClientError, OSError, HTTPException):
+            return
+        key = item.coalesce_key or ""
+        slack.save_message(self._db, item.team_id, item.channel_id, key, ts, str(found or ""), item.rev)
+
+    def _publish(self, client: WebClient, item: OutboxItem) -> None:
+        if self._draw_home is None:
+            return
+        with self._guard:
+            limited = self._pace.limited(item.team_id, self._clock.monotonic())
+        view = self._draw_home(item.team_id, item.channel_id, limited)
+        client.views_publish(user_id=item.channel_id, view=view)
 
     def _respond(self, item: OutboxItem) -> None:
-        """Answer a button, only for who pressed it."""
+        """Answer a command or a button, only for who used it."""
         url = str(item.payload.get("url", ""))
         if self._settings.api_url.startswith("https://slack.com/") and not url.startswith(RESPONSE_HOSTS):
             log.warning("slack.response_url_refused")
+            slack_outbox.drop(self._db, item)
             return
-        answer = WebhookClient(url, timeout=5).send(
-            text=str(item.payload.get("text", "")), response_type="ephemeral", replace_original=False
-        )
-        if answer.status_code != 200:
-            log.warning("slack.respond_refused status=%s", answer.status_code)
+        status = respond(url, item.payload)
+        if status == 429 or status >= 500:
+            self._again(item)
+            return
+        if status != 200:
+            log.warning("slack.respond_refused status=%s", status)
+        slack_outbox.sent(self._db, item)
+
+    # -- failures ----------------------------------------------------------------------------------------------
 
     def _refused(self, item: OutboxItem, method: str, error: SlackApiError) -> None:
         code = str(error.response.get("error", "")) if error.response is not None else ""
         status = getattr(error.response, "status_code", 200)
         log.warning("slack.refused method=%s code=%s status=%s", method, code, status)
+        team_id, channel_id = item.team_id, item.channel_id
         if status == 429 or code == "ratelimited":
-            wait = retry_after(error.response.headers)
-            self._parked[method] = time.monotonic() + wait
-            slack.later(self._db, item, 0.0)
+            self._park(team_id, method, retry_after(error.response.headers))
         elif code in GONE:
-            slack.save_message(self._db, item.team_id, item.channel_id, item.coalesce_key or "", "")
+            slack.save_message(self._db, team_id, channel_id, item.coalesce_key or "", "")
+        elif code in NO_THREAD and item.payload.get("thread_key"):
+            slack.save_message(self._db, team_id, channel_id, str(item.payload["thread_key"]), "")
+        elif item.method == "ephemeral":
+            slack_outbox.drop(self._db, item)
         elif code in CHANNEL:
-            slack.suspend_channel(self._db, item.team_id, item.channel_id, code)
-            slack.drop(self._db, item)
+            suspend_channel(self._db, team_id, channel_id, code)
+            slack_outbox.drop(self._db, item)
         elif code in BUGS:
-            slack.drop(self._db, item)
+            log.error("slack.message_refused method=%s code=%s", method, code)
+            slack_outbox.drop(self._db, item)
+        elif code in DISABLED:
+            self._park(team_id, "*", DISABLED_S)
+            self._again(item, DISABLED_S)
         else:
-            self._again(item, 60.0 if code in DISABLED else None)
+            self._again(item)
+
+    def _park(self, team_id: str, method: str, seconds: float) -> None:
+        with self._guard:
+            self._pace.park(team_id, method, seconds, self._clock.monotonic())
 
     def _again(self, item: OutboxItem, seconds: float | None = None) -> None:
-        age = time.time() - item.created_at.timestamp()
-        is_late = (item.coalesce_key or "").startswith("call:") and age > LATEST_CALL_S
-        if is_late or (item.method == "respond" and age > LATEST_RESPONSE_S):
-            slack.drop(self._db, item)
-            return
-        slack.later(
-            self._db, item, min(60.0, 0.5 * 2.0 ** min(item.attempts, 7)) if seconds is None else seconds
+        """Later, with growing patience; old news is dropped."""
+        now = self._clock.now()
+        age = (now - item.created_at).total_seconds()
+        is_call = (item.coalesce_key or "").startswith("call:") and not item.ts
+        if is_call and age > LATEST_CALL_S:
+            slack_outbox.drop(self._db, item)
+            self._count_missed(item)
+        elif item.method in ("respond", "ephemeral") and age > LATEST_RESPONSE_S:
+            slack_outbox.drop(self._db, item)
+        else:
+            wait = min(60.0, 0.5 * 2.0 ** min(item.attempts, 7)) if seconds is None else seconds
+            slack_outbox.later(self._db, item, wait, now)
+
+    def _count_missed(self, item: OutboxItem) -> None:
+        """One line for all help calls that came too late, posted when Slack is back."""
+        hour = int(item.created_at.timestamp()) // 3600
+        place = (item.team_id, f"{item.channel_id}/{hour}")
+        count = self._missed[place] = self._missed.get(place, 0) + 1
+        calls = "1 help call" if count == 1 else f"{count} help calls"
+        slack_outbox.put_out(
+            self._db,
+            team_id=item.team_id,
+            channel_id=item.channel_id,
+            method="message",
+            payload={"text": f":warning: {calls} could not be shown here while Slack was away."},
+            coalesce_key=f"missed:{hour}",
+            rev=count,
+            priority=2,
+            now=self._clock.now(),
         )
 
 
-def card_interval(least_s: float, cards: int) -> float:
-    """Seconds between two updates of one card when ``cards`` are being rewritten."""
-    return max(least_s, 60.0 * cards / UPDATES_A_MINUTE)
+def _method(item: OutboxItem) -> str:
+    if item.method == "home":
+        return "views.publish"
+    if item.method == "respond":
+        return "respond"
+    if item.method == "ephemeral":
+        return "chat.postEphemeral"
+    return "chat.update" if item.ts else "chat.postMessage"
 
 
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait, 1 to 300; the header's name comes in any case."""
-    found = next((value for name, value in headers.items() if name.lower() == "retry-after"), "1")
-    return min(300.0, max(1.0, float(found))) if found.isdecimal() else 1.0
+def _shown(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What Slack shall show; ``metadata`` holds opaque ids only."""
+    shown = {"text": payload.get("text", ""), "blocks": payload.get("blocks") or []}
+    return {**shown, "metadata": payload["metadata"]} if payload.get("metadata") else shown
+
+
+def respond(url: str, payload: Mapping[str, Any]) -> int:
+    """Answer by a response_url, only for who asked; the HTTP status. Raises OSError."""
+    body: dict[str, Any] = {
+        "text": str(payload.get("text", "")),
+        "response_type": "ephemeral",
+        "replace_original": bool(payload.get("replace_original")),
+    }
+    if payload.get("blocks"):
+        body["blocks"] = payload["blocks"]
+    return int(WebhookClient(url, timeout=5).send_dict(body).status_code)

@@ -49,21 +49,21 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "",
         "connect",
-        "CODE",
+        "[CODE]",
         "Connect your course account with the code from the course page",
         "anyone",
         "connect ABCD2345",
     ),
-    Verb("", "disconnect", "", "Forget the connection", "linked user"),
+    Verb("", "disconnect", "", "Forget the connection; asks first", "anyone"),
     Verb(
         "",
         "link",
         "[moderators|class] [COURSE]",
-        "Link this channel to your course",
+        "Link this channel to your course; without arguments a form opens",
         "moderator",
         "link moderators",
     ),
-    Verb("", "unlink", "", "Unlink this channel", "moderator"),
+    Verb("", "unlink", "", "Unlink this channel; asks first", "moderator"),
     Verb("", "join", "[N]", "Open the room", "linked user", "join 2"),
     Verb(
         "breakout",
@@ -74,13 +74,18 @@ VERBS: tuple[Verb, ...] = (
         "start 4 for 15m auto record",
     ),
     Verb("breakout", "add", "5m", "Add time", "moderator", "add 5m"),
-    Verb("breakout", "gather", "", "Bring everyone back without ending", "moderator"),
-    Verb("breakout", "shuffle", "", "Assign people at random", "moderator"),
+    Verb("breakout", "gather", "[now]", "Bring everyone back without ending; asks first", "moderator"),
+    Verb("breakout", "shuffle", "[now]", "Assign people at random; asks first", "moderator"),
     Verb("breakout", "next", "", "Move everyone to the next room", "moderator"),
     Verb(
-        "breakout", "move", "@person N", "Move somebody to room N (0: main room)", "moderator", "move @bob 2"
+        "breakout",
+        "move",
+        "@person|NAME N|main",
+        "Move somebody of the course to room N or the main room",
+        "moderator",
+        "move @bob 2",
     ),
-    Verb("breakout", "end", "", "End with a countdown", "moderator"),
+    Verb("breakout", "end", "[now]", "End with a countdown; asks first", "moderator"),
     Verb(
         "broadcast",
         "",
@@ -95,16 +100,34 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "record",
         "start",
-        "[room N|main|all]",
-        "Record a room or every breakout room",
+        "[room N|main|all] [now]",
+        "Record a room or every breakout room; asks first",
         "moderator",
         "start all",
     ),
-    Verb("record", "pause", "[room N|main|all]", "Pause recording", "moderator"),
-    Verb("record", "resume", "[room N|main|all]", "Go on recording", "moderator"),
-    Verb("record", "stop", "[room N|main|all]", "Stop recording", "moderator"),
+    Verb(
+        "record",
+        "pause",
+        "[room N|main|all]",
+        "Pause recording: of a room, of your room, or choose",
+        "moderator",
+    ),
+    Verb(
+        "record",
+        "resume",
+        "[room N|main|all]",
+        "Go on recording: of a room, of your room, or choose",
+        "moderator",
+    ),
+    Verb(
+        "record",
+        "stop",
+        "[room N|main|all]",
+        "Stop recording: of a room, of your room, or choose",
+        "moderator",
+    ),
     Verb("record", "status", "", "What is being recorded", "moderator"),
-    Verb("record", "list", "", "The session's recordings", "moderator"),
+    Verb("record", "list", "", "The course's recordings, with Watch", "moderator"),
 )
 DEFAULT_VERB = {"": "status", "breakout": "start", "broadcast": "", "help-calls": "list", "record": "status"}
 """What a command without arguments means."""
@@ -112,3 +135,21 @@ DEFAULT_VERB = {"": "status", "breakout": "start", "broadcast": "", "help-calls"
 
 def verbs_of(group: str) -> list[Verb]:
     return [verb for verb in VERBS if verb.group == group]
+
+
+def verb_of(group: str, name: str) -> Verb:
+    """One verb. Raises KeyError."""
+    for verb in VERBS:
+        if (verb.group, verb.name) == (group, name):
+            return verb
+    raise KeyError((group, name))
+
+
+def commands_table() -> list[str]:
+    """The table of docs/slack.md, line by line."""
+    short = {group: alias for alias, group in ALIASES.items()}
+    rows = ["| Type | What it does | Who |", "|---|---|---|"]
+    for verb in VERBS:
+        call = " ".join(part for part in (short.get(verb.group, ROOT), verb.name, verb.usage) if part)
+        rows.append(f"| `{call.replace('|', chr(92) + '|')}` | {verb.help} | {verb.who} |")
+    return rows

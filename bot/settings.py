@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+from bot.names import DEFAULT_NAMES, Names
+
 ANY_TEAM = "*"
 
 
@@ -30,6 +32,11 @@ class BotSettings:
     old_signing_secret: str = ""
     token_key: str = "00" * 32
     guests_moderate: bool = False
+    names: Names = DEFAULT_NAMES
+    watch_key: str = ""
+    """Signs links to recordings for one person."""
+    answer_within_s: float = 0.05
+    """So long an acknowledgement waits for the answer; a later answer follows by itself."""
 
     @property
     def teams(self) -> frozenset[str]:

@@ -637,7 +637,19 @@ class SlackMessageRow(SQLModel, table=True):
     channel_id: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     ts: str = ""
+    permalink: str = ""
     rev: int = 0
+
+
+class SlackHomeRow(SQLModel, table=True):
+    """Somebody who opened App Home, and what they chose there."""
+
+    __tablename__ = "slack_home"
+    team_id: str = Field(primary_key=True)
+    user_id: str = Field(primary_key=True)
+    dm_calls: bool = False
+    """A direct message at each help call of the courses they moderate."""
+    opened_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class SlackInboxRow(SQLModel, table=True):

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot.names import BadNames, read_names
+
 ELSEWHERE = frozenset(
     {
         "SIDEROOM_DEMO_LMS_PORT",
@@ -94,6 +96,11 @@ class Settings:
     slack_app_id: str = _setting("", "App id (A…); set: requests for other apps are refused.")
     slack_guests_moderate: bool = _setting(
         False, "Whether guests of a Slack workspace may run rooms when the course says they moderate."
+    )
+    slack_commands: str = _setting(
+        "",
+        "Other names for the Slack commands room, breakout, broadcast, help-calls, record, such as "
+        "“room=/classroom, record=”; an empty one leaves that command out.",
     )
     slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
     previous_secrets: str = _setting(
@@ -223,6 +230,10 @@ def _check(settings: Settings) -> list[str]:
     if settings.secret and len(settings.secret) < 32:
         problems.append("SIDEROOM_SECRET: use at least 32 characters.")
     problems += _check_slack(settings)
+    try:
+        read_names(settings.slack_commands)
+    except BadNames as error:
+        problems.append(f"SIDEROOM_SLACK_COMMANDS: {error}")
     if bool(settings.turn_urls) != bool(settings.turn_secret):
         problems.append("TURN needs both SIDEROOM_TURN_URLS and SIDEROOM_TURN_SECRET.")
     if not 1 <= settings.upload_max_mb <= 1_000_000:

@@ -78,6 +78,7 @@ class Web:
             "database": database,
             "media": self.media.is_up,
             "slack": self.slack.health,
+            "slack_posting": self.slack.posting() if database else {},
             "sessions": sessions,
             "connected": self.hub.connected,
         }

@@ -9,12 +9,14 @@ from typing import Protocol
 from flask import Blueprint
 
 from bot import identity_web, install_web
-from bot.app import build_app
+from bot.app import build_door
 from bot.identity_watch import Watch
+from bot.names import read_names
 from bot.notify import Notifier
 from bot.outbox import Outbox
 from bot.settings import BotSettings
 from bot.socket import SocketDoor
+from bot.watch import create_blueprint as create_watch_blueprint
 from bot.web import create_blueprint
 from models.store.database import Database
 from rooms.service import RoomsService
@@ -35,6 +37,7 @@ class Slack:
     blueprints: Sequence[Blueprint]
     parts: Sequence[Part] = ()
     socket: SocketDoor | None = None
+    outbox: Outbox | None = None
 
     @property
     def health(self) -> bool | str:
@@ -42,6 +45,10 @@ class Slack:
         if self.socket is not None and not self.socket.connections:
             return "no connection"
         return bool(self.parts)
+
+    def posting(self) -> dict[str, object]:
+        """For ``/healthz``: how much waits to be posted, for how long, and when Slack last took something."""
+        return self.outbox.health() if self.outbox is not None else {}
 
 
 def bot_settings(settings: Settings) -> BotSettings:
@@ -59,6 +66,8 @@ def bot_settings(settings: Settings) -> BotSettings:
         old_signing_secret=settings.slack_old_signing_secret,
         token_key=settings.key("slack tokens"),
         guests_moderate=settings.slack_guests_moderate,
+        names=read_names(settings.slack_commands),
+        watch_key=settings.key("watch"),
     )
 
 
@@ -68,16 +77,14 @@ def build_slack(settings: Settings, db: Database, rooms: RoomsService) -> Slack:
     pages = identity_web.create_blueprint(bot, db, enabled=settings.slack_enabled)
     if not settings.slack_enabled:
         return Slack([pages])
-    app = build_app(bot, db, rooms)
-    blueprints = [pages]
+    door = build_door(bot, db, rooms, settings.library_dir)
+    player = create_watch_blueprint(db, door.links, settings.library_dir, settings.key("links"))
+    blueprints = [pages, player]
     if bot.by_oauth:
         blueprints.append(install_web.create_blueprint(bot, db))
-    socket = SocketDoor(app, bot) if bot.app_token else None
+    socket = SocketDoor(door.app, bot) if bot.app_token else None
     if socket is None:
-        blueprints.append(create_blueprint(app, bot))
-    parts: list[Part] = [
-        Notifier(db, rooms, settings.slack_team_id, settings.base_url),
-        Outbox(bot, db),
-        Watch(bot, db),
-    ]
-    return Slack(blueprints, [*parts, *([socket] if socket is not None else [])], socket)
+        blueprints.append(create_blueprint(door.app, bot))
+    outbox = Outbox(bot, db, lambda team, user, limited: door.home.view(team, user, limited=limited))
+    parts: list[Part] = [Notifier(db, rooms, bot.base_url), outbox, door.desk, Watch(bot, db)]
+    return Slack(blueprints, [*parts, *([socket] if socket is not None else [])], socket, outbox)

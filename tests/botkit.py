@@ -17,7 +17,8 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-from bot.app import build_app
+from bot import watch
+from bot.app import Door, build_door
 from bot.notify import Notifier
 from bot.outbox import Outbox
 from bot.settings import BotSettings
@@ -116,6 +117,7 @@ class Bot:
     course_id: CourseId
     session_id: SessionId
     actors: dict[str, Actor]
+    door: Door
 
     # -- the rooms -----------------------------------------------------------------------------------------------
 
@@ -186,10 +188,23 @@ class Bot:
         self.click(user, action_id, value, channel, team)
         return self.answered(user, channel)
 
+    def outbox(self, **more: Any) -> Outbox:
+        """An outbox of its own, not started."""
+
+        def draw_home(team_id: str, user_id: str, limited: bool) -> dict[str, Any]:
+            return self.door.home.view(team_id, user_id, limited=limited)
+
+        return Outbox(self.settings, self.db, draw_home, **more)
+
+    def settle(self) -> None:
+        """Wait until the desk has done what was asked."""
+        until(lambda: self.door.desk.is_idle, "the desk is idle")
+
     def answered(self, user: str, channel: str = MODS) -> str:
         """Let the outbox answer; the newest ephemeral text."""
         before = {m["ts"] for m in self.slack.store.seen_by(channel, user) if m.get("only_for") == user}
-        Outbox(self.settings, self.db).work()
+        self.settle()
+        self.outbox().work()
         return "".join(
             str(m["text"])
             for m in self.slack.store.seen_by(channel, user)
@@ -221,8 +236,8 @@ class Bot:
     @contextmanager
     def posting(self) -> Iterator[None]:
         """Notifier and outbox run."""
-        notifier = Notifier(self.db, self.rooms, TEAM_ID, self.settings.base_url)
-        outbox = Outbox(self.settings, self.db)
+        notifier = Notifier(self.db, self.rooms, self.settings.base_url)
+        outbox = self.outbox()
         notifier.start()
         outbox.start()
         try:
@@ -257,15 +272,25 @@ def make_bot(folder: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
     practice.store.clear()
     practice.store.set_user(STRANGER)  # a member of the workspace, linked to nobody
     settings = BotSettings(
-        SECRET, TOKEN, "https://room.test", TEAM_ID, f"{practice.url}/api/", card_interval_s=0.3
+        SECRET,
+        TOKEN,
+        "https://room.test",
+        TEAM_ID,
+        f"{practice.url}/api/",
+        card_interval_s=0.3,
+        answer_within_s=10.0,
+        watch_key="watch-key",
     )
     flask = Flask("bot-test")
-    flask.register_blueprint(create_blueprint(build_app(settings, db, rooms)))
-    bot = Bot(db, rooms, settings, practice, flask, flask.test_client(), course_id, session_id, actors)
+    door = build_door(settings, db, rooms, folder / "library")
+    flask.register_blueprint(create_blueprint(door.app, settings))
+    flask.register_blueprint(watch.create_blueprint(db, door.links, folder / "library", "media-key"))
+    bot = Bot(db, rooms, settings, practice, flask, flask.test_client(), course_id, session_id, actors, door)
     for user in (ALICE, BOB):
         bot.do(user, c.EnterSession(actors[user].name, actors[user].role or Role.PARTICIPANT))
     try:
         yield bot
     finally:
+        door.desk.stop()
         rooms.close()
         db.close()

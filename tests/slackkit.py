@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from bot import identity_web, install_web
-from bot.app import build_app
+from bot.app import build_door
 from bot.settings import BotSettings
 from bot.web import create_blueprint
 from models.store import access as tokens
@@ -87,6 +88,10 @@ def pages(bot: Bot, settings: BotSettings) -> Iterator[Pages]:
     app.register_blueprint(identity_web.create_blueprint(settings, bot.db, enabled=True))
     if settings.by_oauth:
         app.register_blueprint(install_web.create_blueprint(settings, bot.db))
-    app.register_blueprint(create_blueprint(build_app(settings, bot.db, bot.rooms), settings))
+    door = build_door(settings, bot.db, bot.rooms, Path("library"))
+    app.register_blueprint(create_blueprint(door.app, settings))
     bot.client = app.test_client()  # what is said in Slack goes to this door
-    yield Pages(bot, settings, app, app.test_client())
+    try:
+        yield Pages(bot, settings, app, app.test_client())
+    finally:
+        door.desk.stop()

@@ -12,6 +12,7 @@ from bot.blocks.parts import (
     confirm,
     context,
     escape,
+    length,
     mrkdwn,
     option,
     plain,
@@ -21,6 +22,7 @@ from models.values import BreakoutStatus, RecordingStatus, Role, RoomId
 from rooms.state import Recording, Room, SessionState
 
 MAX_ROOM_SECTIONS = 20
+MAX_TABLE_ROWS = 99
 STATES = {
     BreakoutStatus.NONE: "Open",
     BreakoutStatus.CONFIGURED: "Open, rooms ready",
@@ -45,8 +47,13 @@ def _recording_of(state: SessionState, room_id: RoomId) -> Recording | None:
     return next((r for r in state.recordings.values() if r.room_id == room_id and r.status.is_live), None)
 
 
-def card(state: SessionState, now: datetime, url: str, *, moderators: bool = True) -> list[Block]:
-    """The card for a moderators' channel; in a class channel without names, calls and controls."""
+def card(
+    state: SessionState, now: datetime, url: str, *, moderators: bool = True, starter: str = ""
+) -> list[Block]:
+    """The card for a moderators' channel; in a class channel without names, calls and controls.
+
+    ``starter``: who started the breakout, as a Slack mention or an escaped name. Never more than 50 blocks.
+    """
     sid, rev = state.session_id, state.seq
     blocks: list[Block] = [
         {"type": "header", "text": plain(f"{state.course_title} – live room", 150)},
@@ -56,20 +63,20 @@ def card(state: SessionState, now: datetime, url: str, *, moderators: bool = Tru
         return [*blocks, context("This session has ended.")]
     active = state.breakout.status in (BreakoutStatus.RUNNING, BreakoutStatus.CLOSING)
     if not moderators:
-        return [
-            *blocks,
-            actions(
-                f"top:{sid}:{rev}", button("Open the room", "open_dashboard", sid, style="primary", url=url)
-            ),
-        ]
+        open_room = button("Open the room", "open_dashboard", sid, style="primary", url=url)
+        return [*blocks, actions(f"top:{sid}:{rev}", open_room)]
     blocks.append(_controls(sid, rev, url, active))
     rooms = state.breakout_rooms
-    blocks += [_room(state, room, sid, rev) for room in rooms[:MAX_ROOM_SECTIONS]]
-    if len(rooms) > MAX_ROOM_SECTIONS:
-        blocks.append(context(f"{len(rooms) - MAX_ROOM_SECTIONS} more rooms: open the dashboard."))
+    if len(rooms) <= MAX_ROOM_SECTIONS:
+        blocks += [_room(state, room, now, sid, rev) for room in rooms]
     if active:
         blocks.append(_tools(state, sid, rev))
-    return [*blocks, context(f"Updated {clock_time(now, '{time_secs}')} · revision {rev}")]
+    by = f" · started by {starter}" if starter and active else ""
+    blocks.append(context(f"Updated {clock_time(now, '{time_secs}')} · revision {rev}{by}"))
+    if len(rooms) > MAX_ROOM_SECTIONS:
+        # Slack shows a table at the message's end; what one does with a room is done in the dashboard then.
+        blocks.append(_table(state, now, sid, rev))
+    return blocks
 
 
 def _fields(state: SessionState, sid: str, rev: int) -> Block:
@@ -84,60 +91,90 @@ def _fields(state: SessionState, sid: str, rev: int) -> Block:
     return {"type": "section", "block_id": f"meta:{sid}:{rev}", "fields": fields}
 
 
+def gather_button(sid: str) -> Block:
+    """Gather everyone, after a question."""
+    asked = confirm("Gather everyone?", "Everybody returns to the main room after a countdown.", "Gather")
+    return button("Gather everyone", "gather", sid, confirm=asked)
+
+
+def end_button(sid: str) -> Block:
+    """End the breakout, after a question."""
+    asked = confirm(
+        "End breakout?", "Everybody returns to the main room and the rooms close.", "End breakout"
+    )
+    return button("End breakout", "end", sid, style="danger", confirm=asked)
+
+
 def _controls(sid: str, rev: int, url: str, active: bool) -> Block:
     elements = [button("Open dashboard", "open_dashboard", sid, style="primary", url=url)]
     if active:
-        elements += [
-            button("Broadcast", "broadcast_open", sid),
-            button(
-                "Gather everyone",
-                "gather",
-                sid,
-                confirm=confirm(
-                    "Gather everyone?", "Everybody returns to the main room after a countdown.", "Gather"
-                ),
-            ),
-            button(
-                "End breakout",
-                "end",
-                sid,
-                style="danger",
-                confirm=confirm(
-                    "End breakout?", "Everybody returns to the main room and the rooms close.", "End breakout"
-                ),
-            ),
-        ]
+        elements += [button("Broadcast", "broadcast_open", sid), gather_button(sid), end_button(sid)]
     else:
         elements.append(button("Start breakout", "start_open", sid))
     return actions(f"top:{sid}:{rev}", *elements)
 
 
-def _room(state: SessionState, room: Room, sid: str, rev: int) -> Block:
-    inside = [p for p in state.people.values() if p.online and p.room_id == room.room_id]
-    students = sum(1 for p in inside if p.role is not Role.MODERATOR)
+def _inside(state: SessionState, room: Room) -> str:
+    students = sum(
+        1
+        for p in state.people.values()
+        if p.online and p.room_id == room.room_id and p.role is not Role.MODERATOR
+    )
+    return "1 person" if students == 1 else f"{students} people"
+
+
+def _mark(recording: Recording | None, now: datetime) -> str:
+    """How long it has recorded, as of this drawing of the card."""
+    if recording is None:
+        return ""
+    if _is_paused(recording):
+        return f":double_vertical_bar: paused {length(recording.recorded_s)}"
+    more = (now - recording.since).total_seconds() if recording.since is not None else 0.0
+    return f":red_circle: REC {length(recording.recorded_s + more)}"
+
+
+def _is_paused(recording: Recording) -> bool:
+    return recording.desired == "paused" or recording.status is RecordingStatus.PAUSED
+
+
+def _room(state: SessionState, room: Room, now: datetime, sid: str, rev: int) -> Block:
     recording = _recording_of(state, room.room_id)
-    mark = ""
     options = [option("Join room", f"join:{sid}:{room.number}")]
     if recording is None:
         options.append(option("Start recording", f"rec_start:{sid}:{room.number}"))
     else:
-        paused = recording.desired == "paused" or recording.status is RecordingStatus.PAUSED
-        mark = " · :double_vertical_bar: paused" if paused else " · :red_circle: REC"
-        options.append(
-            option("Resume recording" if paused else "Pause recording", f"rec_toggle:{sid}:{room.number}")
+        what, words = (
+            ("rec_resume", "Resume recording") if _is_paused(recording) else ("rec_pause", "Pause recording")
         )
+        options.append(option(words, f"{what}:{sid}:{room.number}"))
         options.append(option("Stop recording", f"rec_stop:{sid}:{room.number}"))
-    people = "1 person" if students == 1 else f"{students} people"
+    options.append(option("Bring everybody back", f"close:{sid}:{room.number}"))
+    parts = (f"*{escape(room.name)}*", _inside(state, room), _mark(recording, now))
     return section(
-        f"*{escape(room.name)}* · {people}{mark}",
+        " · ".join(part for part in parts if part),
         block_id=f"room:{sid}:{room.number}:{rev}",
         accessory={"type": "overflow", "action_id": "room_menu", "options": options},
     )
+
+
+def _table(state: SessionState, now: datetime, sid: str, rev: int) -> Block:
+    def cell(text: str) -> Block:
+        return {"type": "raw_text", "text": text or "–"}
+
+    marks = {":red_circle: ": "", ":double_vertical_bar: ": ""}
+    rows = [[cell("Room"), cell("People"), cell("Recording")]]
+    for room in state.breakout_rooms[:MAX_TABLE_ROWS]:
+        mark = _mark(_recording_of(state, room.room_id), now)
+        for sign, word in marks.items():
+            mark = mark.replace(sign, word)
+        rows.append([cell(room.name), cell(_inside(state, room)), cell(mark)])
+    return {"type": "table", "block_id": f"rooms:{sid}:{rev}", "rows": rows}
 
 
 def _tools(state: SessionState, sid: str, rev: int) -> Block:
     elements = [button("Shuffle", "shuffle", sid), button("Next room", "rr", sid)]
     if state.breakout.ends_at is not None:
         elements.append(button("+5 min", "add_time", sid))
-    elements.append(button("Record all", "rec_all", sid))
+    asked = confirm("Record every room?", "Everybody sees that the rooms are recorded.", "Start recording")
+    elements.append(button("Record all", "rec_all", sid, confirm=asked))
     return actions(f"bottom:{sid}:{rev}", *elements)

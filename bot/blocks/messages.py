@@ -1,14 +1,12 @@
-"""Help calls, recordings, broadcasts, help text, and the forms."""
+"""Help text, the live room in a line, and the forms."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from bot.blocks.parts import (
     Block,
-    actions,
-    button,
-    clock_time,
     context,
     escape,
     length,
@@ -16,108 +14,21 @@ from bot.blocks.parts import (
     plain,
     section,
 )
-from bot.registry import ALIASES, ROOT, VERBS
-from models.values import CallStatus, RecordingStatus
-from rooms.state import HelpCall, Recording, SessionState
+from bot.names import DEFAULT_NAMES, Names
+from bot.registry import VERBS
+from rooms.state import SessionState
 
 
-def call_text(state: SessionState, call: HelpCall) -> str:
-    person = state.people.get(call.person_id)
-    room = state.rooms.get(call.room_id)
-    who, where = person.name if person else "Somebody", room.name if room else "a room"
-    return f"{escape(who)} in {escape(where)} asks for help"
-
-
-def call_message(state: SessionState, call: HelpCall, helper: str | None) -> list[Block]:
-    """An open call with its buttons, or what became of it. ``helper``: a Slack mention or an escaped name."""
-    person = state.people.get(call.person_id)
-    room = state.rooms.get(call.room_id)
-    who = f"*{escape(person.name if person else 'Somebody')}*"
-    where = f"*{escape(room.name if room else 'a room')}*"
-    block_id = f"call:{call.call_id}:{state.seq}"
-    value = f"{state.session_id}:{call.call_id}"
-    if call.status is CallStatus.RAISED and state.is_open:
-        return [
-            section(
-                f":bell: {who} in {where} asks for help · since {clock_time(call.raised_at)}",
-                block_id=block_id,
-            ),
-            actions(
-                f"callact:{call.call_id}:{state.seq}",
-                button(f"Join {room.name if room else 'room'}", "help_join", value, style="primary"),
-                button("Dismiss", "help_dismiss", value),
-            ),
-        ]
-    if call.status is CallStatus.CLAIMED and state.is_open:
-        return [
-            section(
-                f":white_check_mark: {helper or 'A moderator'} is on the way to {who} in {where}",
-                block_id=block_id,
-            )
-        ]
-    by = f" by {helper}" if helper else ""
-    word = {CallStatus.DISMISSED: "dismissed", CallStatus.DONE: "done"}.get(call.status)
-    if word is None:
-        word, by = "the session has ended", ""
-    return [
-        section(
-            f"~{escape(person.name if person else 'Somebody')} in {where} asked for help~ · {word}{by}",
-            block_id=block_id,
-        )
+def help_blocks(name: str = "", names: Names = DEFAULT_NAMES) -> list[Block]:
+    """A section a verb: all of them, or those whose name or group is asked for."""
+    chosen = [verb for verb in VERBS if name and name.lower() in (verb.name, verb.group)] or list(VERBS)
+    made = [
+        section(f"`{escape(names.call(verb.group, verb.name, verb.usage))}`\n{verb.help} ({verb.who})")
+        for verb in chosen
     ]
-
-
-def recording_text(state: SessionState, recording: Recording) -> str:
-    return f"{escape(state.course_title)}, {escape(recording.room_name)}: recording {_word(recording)}"
-
-
-def _word(recording: Recording) -> str:
-    if recording.status is RecordingStatus.RECORDING and recording.desired == "stopped":
-        return "stopping"
-    return {
-        RecordingStatus.INVOKED: "starting",
-        RecordingStatus.RECORDING: "running",
-        RecordingStatus.PAUSED: "paused",
-        RecordingStatus.UPLOADING: "being prepared",
-        RecordingStatus.UPLOADED: "ready",
-        RecordingStatus.ERRORED: "failed",
-    }[recording.status]
-
-
-def recording_message(state: SessionState, recording: Recording, watch_url: str) -> list[Block]:
-    """One message a recording, rewritten from start to ready."""
-    title = f"{escape(state.course_title)}, {escape(recording.room_name)}"
-    block_id = f"rec:{recording.recording_id}:{state.seq}"
-    if recording.status is RecordingStatus.UPLOADED:
-        return [
-            section(
-                f":white_check_mark: *Recording ready* – {title}, {length(recording.recorded_s)} min",
-                block_id=block_id,
-            ),
-            actions(
-                f"recact:{recording.recording_id}:{state.seq}",
-                button("Watch", "rec_watch", recording.recording_id, style="primary", url=watch_url),
-            ),
-        ]
-    if recording.status is RecordingStatus.ERRORED:
-        reason = escape(recording.error or "unknown reason")
-        return [section(f":warning: *Recording failed* – {title}: {reason}", block_id=block_id)]
-    sign = ":red_circle:" if recording.status is RecordingStatus.RECORDING else ":hourglass_flowing_sand:"
-    return [section(f"{sign} Recording {_word(recording)} – {title}", block_id=block_id)]
-
-
-def help_blocks(name: str = "") -> list[Block]:
-    """All verbs, or those whose name is asked for."""
-    chosen = [verb for verb in VERBS if not name or name.lower() in (verb.name, verb.group)] or list(VERBS)
-    short = {group: alias for alias, group in ALIASES.items()}
-    lines = []
-    for verb in chosen:
-        root = short.get(verb.group, ROOT)
-        call = " ".join(part for part in (root, verb.name, verb.usage) if part)
-        lines.append(f"`{escape(call)}` – {verb.help} ({verb.who})")
     return [
-        section("\n".join(lines)),
-        context(f"All commands also work as {ROOT} breakout, {ROOT} record and so on."),
+        *made,
+        context(f"All commands also work as {names.root} breakout, {names.root} record and so on."),
     ]
 
 
@@ -134,56 +45,104 @@ def status_lines(state: SessionState, now: datetime) -> str:
     )
 
 
-def create_modal(session_id: str) -> Block:
-    """The form of /breakout start."""
-    assign = [
-        option("Automatically", "auto"),
-        option("Manually", "manual"),
-        option("Let participants choose room", "self"),
-        option("Keep existing rooms", "keep"),
+KEEP = option("Keep existing rooms", "keep")
+CREATE = (
+    option("Create new rooms, assign automatically", "auto"),
+    option("Create new rooms, assign manually", "manual"),
+    option("Create new rooms, participants choose", "self"),
+)
+EXTRAS = (option("Record every room", "record"), option("People may return to the main room", "may_return"))
+
+
+def create_modal(meta: str, rooms: int = 0, sessions: Sequence[tuple[str, str]] = ()) -> Block:
+    """The form of /breakout start. ``rooms``: how many there are, which may be kept. ``sessions``: (title, id) to choose from."""
+    choices = [KEEP, *CREATE] if rooms else list(CREATE)
+    blocks = [
+        _input("rooms", "Number of rooms", _number(str(rooms or 4), "1", "50")),
+        _input(
+            "assign",
+            "Rooms and assignment",
+            {"type": "radio_buttons", "action_id": "v", "options": choices, "initial_option": choices[0]},
+        ),
+        _input("mins", "Time limit (minutes)", _number("10", "1", "480"), optional=True),
+        _input(
+            "opts",
+            "Options",
+            {
+                "type": "checkboxes",
+                "action_id": "v",
+                "options": list(EXTRAS),
+                "initial_options": [EXTRAS[1]],
+            },
+            optional=True,
+        ),
     ]
-    extras = [
-        option("Record every room", "record"),
-        option("People may return to the main room", "may_return"),
-    ]
-    return {
-        "type": "modal",
-        "callback_id": "create_breakout",
-        "private_metadata": session_id,
-        "title": plain("Start breakout rooms", 24),
-        "submit": plain("Start", 24),
-        "close": plain("Cancel", 24),
-        "blocks": [
-            _input("rooms", "Number of rooms", _number("4", "1", "100")),
-            _input(
-                "assign",
-                "Assignment",
-                {"type": "radio_buttons", "action_id": "v", "options": assign, "initial_option": assign[0]},
-            ),
-            _input("mins", "Time limit (minutes)", _number("10", "1", "480"), optional=True),
-            _input(
-                "opts",
-                "Options",
-                {"type": "checkboxes", "action_id": "v", "options": extras, "initial_options": [extras[1]]},
-                optional=True,
-            ),
-        ],
+    return _modal("create_breakout", meta, "Create breakout rooms", "Start", [*_sessions(sessions), *blocks])
+
+
+def _sessions(sessions: Sequence[tuple[str, str]]) -> list[Block]:
+    """Which course? Only where more than one is live."""
+    if len(sessions) < 2:
+        return []
+    options = [option(title, key) for title, key in sessions[:100]]
+    element: Block = {
+        "type": "static_select",
+        "action_id": "v",
+        "options": options,
+        "initial_option": options[0],
     }
+    return [_input("session", "Course", element)]
 
 
-def broadcast_modal(session_id: str, text: str = "") -> Block:
-    """The form of Broadcast."""
+def broadcast_modal(meta: str, text: str = "", sessions: Sequence[tuple[str, str]] = ()) -> Block:
+    """The form of a broadcast."""
     element: Block = {"type": "plain_text_input", "action_id": "v", "multiline": True, "max_length": 1000}
     if text:
         element["initial_value"] = text[:1000]
+    blocks = [*_sessions(sessions), _input("text", "Message to all breakout rooms", element)]
+    return _modal("broadcast", meta, "Broadcast", "Broadcast", blocks)
+
+
+def connect_modal() -> Block:
+    """The form of /room connect."""
+    element: Block = {"type": "plain_text_input", "action_id": "v", "min_length": 8, "max_length": 12}
+    how = "Open the Room in your course and press *Connect Slack*: the page shows a code."
+    return _modal(
+        "connect", "", "Connect your account", "Connect", [section(how), _input("code", "Code", element)]
+    )
+
+
+def link_modal(meta: str, course_id: str, title: str, role: str) -> Block:
+    """The form of /room link; courses are looked up while one types."""
+    roles = {
+        "moderators": option("Moderators: card with controls, help calls, recordings", "moderators"),
+        "class": option("Class: card without names and controls", "class"),
+    }
+    picker: Block = {
+        "type": "external_select",
+        "action_id": "course_pick",
+        "min_query_length": 0,
+        "initial_option": option(title or "Course", course_id),
+    }
+    radio: Block = {
+        "type": "radio_buttons",
+        "action_id": "v",
+        "options": list(roles.values()),
+        "initial_option": roles.get(role, roles["moderators"]),
+    }
+    blocks = [_input("course", "Course", picker), _input("role", "This channel is for", radio)]
+    return _modal("link_channel", meta, "Link this channel", "Link", blocks)
+
+
+def _modal(callback_id: str, meta: str, title: str, submit: str, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
-        "callback_id": "broadcast",
-        "private_metadata": session_id,
-        "title": plain("Broadcast", 24),
-        "submit": plain("Broadcast", 24),
+        "callback_id": callback_id,
+        "private_metadata": meta,
+        "title": plain(title, 24),
+        "submit": plain(submit, 24),
         "close": plain("Cancel", 24),
-        "blocks": [_input("text", "Message to all breakout rooms", element)],
+        "blocks": blocks,
     }
 
 

@@ -1,23 +1,24 @@
-"""Slack rows: linking codes, links of users and channels, our messages, inbox and outbox, audit."""
+"""Slack rows: linking codes, links of users and channels, our messages."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import and_, delete, func, or_, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import and_, delete, func, literal, update
 from sqlmodel import col, select
 
 from models.store.access import hash_secret
 from models.store.database import Database
 from models.tables import (
-    AuditRow,
+    MediaEntryRow,
+    RecordingRow,
+    SessionRow,
     SlackChannelRow,
     SlackCodeRow,
-    SlackInboxRow,
     SlackLinkRow,
     SlackMessageRow,
     SlackOutboxRow,
@@ -30,9 +31,6 @@ ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 CODE_CHARS = 8
 CODE_LIFE = timedelta(minutes=10)
 MAX_TRIES = 5
-INBOX_LIFE = timedelta(hours=48)
-DEAD_AFTER_S = 30.0
-"""A request taken so long ago and not finished belonged to a process that died."""
 
 
 # -- people ----------------------------------------------------------------------------------------------------
@@ -167,12 +165,33 @@ def unlink_channel(db: Database, team_id: str, channel_id: str) -> None:
         session.execute(delete(SlackChannelRow).where(*where))
 
 
-def suspend_channel(db: Database, team_id: str, channel_id: str, reason: str) -> None:
-    """Stop posting there until it is linked again; never dropped silently."""
+def suspend_channel(db: Database, team_id: str, channel_id: str, reason: str) -> str | None:
+    """Stop posting there until it is linked again; never dropped silently. Who linked it, if this is news."""
     with db.write() as session:
         row = session.get(SlackChannelRow, (team_id, channel_id))
-        if row is not None:
-            row.suspended, row.reason = True, reason
+        if row is None or row.suspended:
+            return None
+        row.suspended, row.reason = True, reason
+        return row.linked_by
+
+
+def resume_channel(db: Database, team_id: str, channel_id: str, reasons: Collection[str]) -> None:
+    """Post again to a channel that was suspended for one of these reasons."""
+    with db.write() as session:
+        row = session.get(SlackChannelRow, (team_id, channel_id))
+        if row is not None and row.suspended and row.reason in reasons:
+            row.suspended, row.reason = False, ""
+
+
+def rename_channel(db: Database, team_id: str, old: str, new: str) -> None:
+    """Slack gave a channel another id: its link, our messages and what waits move along."""
+    with db.write() as session:
+        if session.get(SlackChannelRow, (team_id, old)) is None:
+            return
+        if session.get(SlackChannelRow, (team_id, new)) is None:
+            for table in (SlackChannelRow, SlackMessageRow, SlackOutboxRow):
+                mine = (col(table.team_id) == team_id, col(table.channel_id) == old)
+                session.execute(update(table).where(*mine).values(channel_id=new))
 
 
 def channel_link(db: Database, team_id: str, channel_id: str) -> ChannelLink | None:
@@ -186,6 +205,13 @@ def channels_of(db: Database, course_id: str) -> list[ChannelLink]:
     with db.read() as session:
         where = (SlackChannelRow.course_id == course_id, col(SlackChannelRow.suspended).is_(False))
         return [_channel(row) for row in session.exec(select(SlackChannelRow).where(*where)).all()]
+
+
+def all_channels_of(db: Database, course_id: str) -> list[tuple[ChannelLink, str]]:
+    """Channels of a course, each with the reason when it is suspended."""
+    with db.read() as session:
+        rows = session.exec(select(SlackChannelRow).where(SlackChannelRow.course_id == course_id)).all()
+    return [(_channel(row), row.reason if row.suspended else "") for row in rows]
 
 
 def _channel(row: SlackChannelRow) -> ChannelLink:
@@ -204,172 +230,95 @@ def message_ts(db: Database, team_id: str, channel_id: str, key: str) -> str | N
     return row.ts if row is not None and row.ts else None
 
 
-def save_message(db: Database, team_id: str, channel_id: str, key: str, ts: str) -> None:
+def save_message(
+    db: Database, team_id: str, channel_id: str, key: str, ts: str, permalink: str = "", rev: int = 0
+) -> None:
+    """Remember where a message of ours stands and which revision it shows; an empty ``ts`` forgets it, so it is posted anew."""
     with db.write() as session:
         row = session.get(SlackMessageRow, (team_id, channel_id, key))
         if row is None:
-            session.add(SlackMessageRow(team_id=team_id, channel_id=channel_id, key=key, ts=ts))
-        else:
-            row.ts = ts
+            row = SlackMessageRow(team_id=team_id, channel_id=channel_id, key=key)
+            session.add(row)
+        row.ts, row.permalink, row.rev = ts, permalink, rev
 
 
-# -- inbox -----------------------------------------------------------------------------------------------------
-
-
-def take_in(db: Database, key: str, kind: str, dead_after_s: float = DEAD_AFTER_S) -> bool:
-    """Remember a request before it is answered; False when it was taken before, unless it failed or its process died."""
-    now = datetime.now(UTC)
-    try:
-        with db.write() as session:
-            session.execute(delete(SlackInboxRow).where(col(SlackInboxRow.received_at) < now - INBOX_LIFE))
-            session.add(SlackInboxRow(key=key, kind=kind, received_at=now))
-    except IntegrityError:
-        with db.write() as session:
-            again = session.execute(
-                update(SlackInboxRow)
-                .where(
-                    col(SlackInboxRow.key) == key,
-                    or_(
-                        col(SlackInboxRow.state) == "failed",
-                        and_(
-                            col(SlackInboxRow.state) == "new",
-                            col(SlackInboxRow.received_at) <= now - timedelta(seconds=dead_after_s),
-                        ),
-                    ),
-                )
-                .values(state="new", received_at=now)
-                .execution_options(synchronize_session=False)
-            )
-        return bool(again.rowcount == 1)  # type: ignore[attr-defined]
-    return True
-
-
-def finish_inbox(db: Database, key: str, state: Literal["done", "failed"]) -> None:
+def update_message(db: Database, team_id: str, channel_id: str, key: str, rev: int) -> None:
+    """A message of ours shows another revision now."""
     with db.write() as session:
-        row = session.get(SlackInboxRow, key)
+        row = session.get(SlackMessageRow, (team_id, channel_id, key))
         if row is not None:
-            row.state = state
+            row.rev = rev
 
 
-# -- outbox ----------------------------------------------------------------------------------------------------
+def permalink(db: Database, team_id: str, channel_id: str, key: str) -> str:
+    """The address of a message of ours; empty while Slack has not told it."""
+    with db.read() as session:
+        row = session.get(SlackMessageRow, (team_id, channel_id, key))
+    return row.permalink if row is not None and row.ts else ""
+
+
+def messages_like(db: Database, prefix: str) -> list[tuple[str, str, str]]:
+    """(team_id, channel_id, key) of messages of ours whose key begins so."""
+    with db.read() as session:
+        rows = session.exec(
+            select(SlackMessageRow).where(
+                col(SlackMessageRow.key).startswith(prefix, autoescape=True), SlackMessageRow.ts != ""
+            )
+        ).all()
+    return [(row.team_id, row.channel_id, row.key) for row in rows]
+
+
+def card_is_open(db: Database, session_id: str) -> bool:
+    """Whether a card of an ended session may still look live: the session ended, and its end was not sent."""
+    with db.read() as session:
+        row = session.get(SessionRow, session_id)
+        if row is None or row.status == "open":
+            return False
+        ended = session.exec(
+            select(SlackMessageRow.rev).where(SlackMessageRow.key == f"card:{session_id}")
+        ).all()
+    return any(rev < row.seq for rev in ended)
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxItem:
-    id: int
-    team_id: str
-    channel_id: str
-    method: str
-    coalesce_key: str | None
-    payload: dict[str, Any]
-    rev: int
-    attempts: int
-    created_at: datetime
+class RecordingMessage:
+    """A message of ours about a recording, and what the library knows of it now. ``status``: of the entry; empty: none."""
+
+    channel: ChannelLink
+    recording_id: str
+    session_id: str
+    status: str
+    published: bool
+    progress: float
 
 
-def put_out(
-    db: Database,
-    *,
-    team_id: str,
-    channel_id: str,
-    method: str,
-    payload: dict[str, Any],
-    coalesce_key: str | None = None,
-    rev: int = 0,
-    priority: int = 5,
-    delay_s: float = 0.0,
-) -> None:
-    """Queue a Slack call. With a ``coalesce_key`` an unsent older revision for the same channel is replaced."""
-    now = datetime.now(UTC)
-    with db.write() as session:
-        row = None
-        if coalesce_key is not None:
-            where = (
-                SlackOutboxRow.team_id == team_id,
-                SlackOutboxRow.channel_id == channel_id,
-                SlackOutboxRow.coalesce_key == coalesce_key,
-            )
-            row = session.exec(select(SlackOutboxRow).where(*where)).first()
-        if row is not None:
-            if rev >= row.rev:
-                row.payload, row.rev, row.priority = payload, rev, min(priority, row.priority)
-            return
-        session.add(
-            SlackOutboxRow(
-                team_id=team_id,
-                channel_id=channel_id,
-                method=method,
-                coalesce_key=coalesce_key,
-                payload=payload,
-                rev=rev,
-                priority=priority,
-                not_before=now + timedelta(seconds=delay_s),
-                created_at=now,
-            )
-        )
-
-
-def due(db: Database, limit: int = 200) -> list[OutboxItem]:
-    """Calls whose time has come, most urgent first."""
+def recording_messages(db: Database, limit: int = 200) -> list[RecordingMessage]:
+    """The newest messages about recordings, in channels that can be posted to."""
     with db.read() as session:
-        rows = session.exec(
-            select(SlackOutboxRow)
-            .where(col(SlackOutboxRow.not_before) <= datetime.now(UTC))
-            .order_by(col(SlackOutboxRow.priority), col(SlackOutboxRow.id))
+        rows = session.execute(
+            select(SlackChannelRow, RecordingRow, MediaEntryRow)
+            .select_from(SlackMessageRow)
+            .join(
+                SlackChannelRow,
+                and_(
+                    col(SlackChannelRow.team_id) == col(SlackMessageRow.team_id),
+                    col(SlackChannelRow.channel_id) == col(SlackMessageRow.channel_id),
+                ),
+            )
+            .join(RecordingRow, literal("rec:") + col(RecordingRow.id) == col(SlackMessageRow.key))
+            .join(MediaEntryRow, col(MediaEntryRow.recording_id) == col(RecordingRow.id), isouter=True)
+            .where(SlackMessageRow.ts != "", col(SlackChannelRow.suspended).is_(False))
+            .order_by(col(RecordingRow.invoked_at).desc())
             .limit(limit)
         ).all()
-    return [_item(row) for row in rows]
-
-
-def _item(row: SlackOutboxRow) -> OutboxItem:
-    assert row.id is not None
-    return OutboxItem(
-        row.id,
-        row.team_id,
-        row.channel_id,
-        row.method,
-        row.coalesce_key,
-        row.payload,
-        row.rev,
-        row.attempts,
-        row.created_at,
-    )
-
-
-def sent(db: Database, item: OutboxItem) -> None:
-    """Take a call out; a newer revision that came while it was being sent stays."""
-    with db.write() as session:
-        where = (col(SlackOutboxRow.id) == item.id, col(SlackOutboxRow.rev) == item.rev)
-        session.execute(delete(SlackOutboxRow).where(*where))
-
-
-def later(db: Database, item: OutboxItem, seconds: float) -> None:
-    """Try a call again after some time."""
-    with db.write() as session:
-        row = session.get(SlackOutboxRow, item.id)
-        if row is not None:
-            row.attempts += 1
-            row.not_before = datetime.now(UTC) + timedelta(seconds=seconds)
-
-
-def drop(db: Database, item: OutboxItem) -> None:
-    with db.write() as session:
-        session.execute(delete(SlackOutboxRow).where(col(SlackOutboxRow.id) == item.id))
-
-
-def audit(
-    db: Database, external_id: str, person_id: str | None, action: str, target: str, result: str
-) -> None:
-    """Who did what from Slack, with which outcome."""
-    with db.write() as session:
-        session.add(
-            AuditRow(
-                at=datetime.now(UTC),
-                door="slack",
-                person_id=person_id,
-                external_id=external_id,
-                action=action[:80],
-                target=target[:80],
-                result=result[:80],
-            )
+    return [
+        RecordingMessage(
+            _channel(channel),
+            recording.id,
+            recording.session_id,
+            entry.status if entry is not None else "",
+            entry is not None and entry.published,
+            recording.progress,
         )
+        for channel, recording, entry in rows
+    ]

@@ -235,6 +235,14 @@ def _update(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True, "channel": body["channel"], "ts": body["ts"], "text": body.get("text", "")}
 
 
+def _permalink(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    channel, ts = str(body.get("channel")), str(body.get("message_ts"))
+    if store.find(channel, ts) is None:
+        return {"ok": False, "error": "message_not_found"}
+    address = f"https://practice.slack.com/archives/{channel}/p{ts.replace('.', '')}"
+    return {"ok": True, "channel": channel, "permalink": address}
+
+
 def _post_ephemeral(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     _ephemeral(store, str(body.get("channel")), str(body.get("user")), body)
     return {"ok": True, "message_ts": store.new_ts()}
@@ -288,6 +296,7 @@ _METHODS: dict[str, Callable[[SlackStore, dict[str, Any]], dict[str, Any]]] = {
     "chat.update": _update,
     "chat.postEphemeral": _post_ephemeral,
     "chat.delete": _delete,
+    "chat.getPermalink": _permalink,
     "views.open": _open_view,
     "views.push": _open_view,
     "views.publish": lambda _s, _b: {"ok": True, "view": {"id": "VHOME"}},

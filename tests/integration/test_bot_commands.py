@@ -44,6 +44,7 @@ MODERATORS_ONLY = [
     "/breakout next",
     "/breakout move <@U0BOB|bob> 2",
     "/breakout end",
+    "/breakout end now",
     "/broadcast Two minutes left",
     "/broadcast",
     "/help-calls list",
@@ -71,8 +72,14 @@ BUTTONS = [
     "help_join",
     "help_dismiss",
     "room_menu:rec_start",
-    "room_menu:rec_toggle",
+    "room_menu:rec_pause",
     "room_menu:rec_stop",
+    "room_menu:close",
+    "card_here",
+    "calls_show",
+    "rec_go",
+    "rec_open",
+    "rec_show",
 ]
 MODERATOR_WORDS = "Only moderators can do this."
 COURSE_WORDS = "You do not belong to this course."
@@ -112,7 +119,13 @@ def the_call(bot: Bot) -> Any:
 
 def press_any(bot: Bot, user: str, button: str, team: str = TEAM_ID) -> str:
     name, _, what = button.partition(":")
-    value = f"{what}:{bot.session_id}:1" if what else f"{bot.session_id}:{the_call(bot).call_id}"
+    value = str(bot.session_id)
+    if name == "rec_go":
+        value = f"{bot.session_id}:2"
+    elif what:
+        value = f"{what}:{bot.session_id}:1"
+    elif name.startswith("help_"):
+        value = f"{bot.session_id}:{the_call(bot).call_id}"
     return bot.press(user, name, value, team=team)
 
 
@@ -181,21 +194,28 @@ def test_the_running_breakout_is_steered(running: Bot) -> None:
     ends = running.state.breakout.ends_at
     assert running.say(ALICE, "/breakout add 5m") == "Added 5 min."
     assert running.state.breakout.ends_at == ends + timedelta(minutes=5)  # type: ignore[operator]
-    assert running.say(ALICE, "/breakout move <@U0BOB|bob> 2") == "Moving to *Room 2*."
+    assert running.say(ALICE, "/breakout move <@U0BOB|bob> 2") == "*Bob* moves to *Room 2*."
     assert running.state.people[bob].room_id == running.state.breakout_rooms[1].room_id
     assert "no room 9" in running.say(ALICE, "/breakout move <@U0BOB|bob> 9")
-    assert running.say(ALICE, "/broadcast “Two minutes left”") == "Sent to 2 rooms, 1 people."
+    assert running.say(ALICE, "/broadcast “Two minutes left”") == "Sent to 2 rooms, 1 person."
     assert "MessageBroadcast" in running.names()
-    assert running.say(ALICE, "/broadcast 2: Only you").startswith("Sent to 1 rooms")
-    assert "ends after the countdown" in running.say(ALICE, "/breakout end")
+    assert running.say(ALICE, "/broadcast 2: Only you").startswith("Sent to 1 room,")
+    assert (
+        running.say(ALICE, "/breakout end")
+        == "End the breakout for 1 person? Everybody returns after a countdown."
+    )
+    assert running.state.breakout.status is BreakoutStatus.RUNNING, "asked first"
+    assert "ends after the countdown" in running.press(ALICE, "end", running.session_id)
     assert running.state.breakout.status.value in ("closing", "configured", "none")
 
 
 def test_recording_from_slack(bot: Bot) -> None:
-    assert "momentarily" in bot.say(ALICE, "/record start")
+    assert bot.say(ALICE, "/record start") == "Record *Main room*? Everybody there sees that it is recorded."
+    assert bot.state.recordings == {}, "asked first"
+    assert "momentarily" in bot.press(ALICE, "rec_go", f"{bot.session_id}:0")
     (recording,) = bot.state.recordings.values()
     assert recording.started_by == bot.actors[ALICE].person_id
-    assert "already being recorded" in bot.say(ALICE, "/record start main")
+    assert "already being recorded" in bot.say(ALICE, "/record start main now")
     assert "recording starting" in bot.say(ALICE, "/record status")
     assert "Recording stops" in bot.say(ALICE, "/record stop")
     assert next(iter(bot.state.recordings.values())).desired == "stopped"
@@ -204,10 +224,10 @@ def test_recording_from_slack(bot: Bot) -> None:
 def test_one_room_of_two_recordings(bot: Bot) -> None:
     """Stopping room 2 must leave room 1's recording alone."""
     bot.run_breakout(2)
-    bot.say(ALICE, "/record start room 1")
-    bot.say(ALICE, "/record start room 2")
+    bot.say(ALICE, "/record start room 1 now")
+    bot.say(ALICE, "/record start room 2 now")
     first, second = bot.state.recordings
-    for said in ("/record stop rom 2", "/record stop room", "/record pause 1 2", "/breakout end now"):
+    for said in ("/record stop rom 2", "/record stop room", "/record pause 1 2", "/breakout end soon"):
         bot.say(ALICE, said)
     assert bot.state.breakout.status is BreakoutStatus.RUNNING
     assert {r.desired for r in bot.state.recordings.values()} == {"recording"}
@@ -269,6 +289,7 @@ def test_a_race_for_a_call_is_decided_once(running: Bot) -> None:
     for thread in threads:
         thread.join(20)
     assert statuses == [200, 200]
+    running.settle()
     assert running.names().count("CallClaimed") == 1
     assert the_call(running).status is CallStatus.CLAIMED
     running.answered(ALICE)
@@ -278,7 +299,8 @@ def test_a_race_for_a_call_is_decided_once(running: Bot) -> None:
         for m in running.slack.store.seen_by(MODS, user)
         if m.get("only_for") == user
     )
-    assert texts == ["Another moderator is already on the way.", "You are on the way."]
+    assert texts[1] == "You are on the way."
+    assert texts[0] in ("*Alice* is already on the way.", "*Olga* is already on the way.")
 
 
 def test_calls_by_number(running: Bot) -> None:
@@ -295,7 +317,7 @@ def test_a_moderator_whose_page_is_closed_comes_in_at_the_caller(running: Bot) -
     assert person_id is not None
     running.do(ALICE, c.LeaveSession(person_id))
     said = press_any(running, ALICE, "help_join")
-    assert "Open the Room from your course page" in said
+    assert "Open the room: you come in where you are called" in said
     running.do(ALICE, c.EnterSession("Alice", Role.MODERATOR))
     assert running.state.people[person_id].room_id == the_call(running).room_id
 
@@ -371,11 +393,12 @@ def test_the_room_menu(running: Bot) -> None:
 
     assert choose("join", 2) == "You are moving to *Room 2*."
     assert running.state.people[running.actors[ALICE].person_id].room_id == second.room_id  # type: ignore[index]
-    assert "momentarily" in choose("rec_start", 2)
+    assert "Record *Room 2*?" in choose("rec_start", 2)
+    assert "momentarily" in running.press(ALICE, "rec_go", f"{running.session_id}:2")
     assert {r.room_id for r in running.state.recordings.values()} == {first.room_id, second.room_id}
-    assert choose("rec_stop", 2) == "Done."
+    assert "Recording stops" in choose("rec_stop", 2)
     assert "no room 9" in choose("rec_start", 9)
-    assert "has ended" in running.press(ALICE, "room_menu", "rec_start:another:1")
+    assert "no live session" in running.press(ALICE, "room_menu", "rec_start:another:1")
     assert "has ended" in running.press(ALICE, "room_menu", "nonsense")
 
 
@@ -391,7 +414,8 @@ def test_connect_by_code_once(bot: Bot) -> None:
     assert slack.person_of(bot.db, TEAM_ID, BOB) is None, "a new link replaces the old one"
     bot.slack.store.set_user("U0THIEF")
     assert "wrong, used or older" in bot.say("U0THIEF", f"/room connect {code}")
-    assert "Disconnected" in bot.say(STRANGER, "/room disconnect")
+    assert "Disconnect your" in bot.say(STRANGER, "/room disconnect")
+    assert "Disconnected" in bot.press(STRANGER, "disconnect")
     assert CONNECT_WORDS in bot.say(STRANGER, "/room status")
 
 
@@ -413,7 +437,9 @@ def test_five_wrong_codes_lock_for_a_while(bot: Bot) -> None:
 
 
 def test_link_and_unlink_a_channel(bot: Bot) -> None:
-    assert "not linked" in bot.say(ALICE, "/room unlink")
+    assert "Unlink this channel?" in bot.say(ALICE, "/room unlink")
+    assert MODERATOR_WORDS in bot.press(BOB, "unlink", MODS)
+    assert "not linked" in bot.press(ALICE, "unlink", MODS)
     assert MODS not in [link.channel_id for link in slack.channels_of(bot.db, bot.course_id)]
     assert MODERATOR_WORDS in bot.say(BOB, "/room link moderators")
     assert (
@@ -433,7 +459,7 @@ def test_a_channel_of_another_course_cannot_be_taken(bot: Bot) -> None:
 
 
 def test_a_public_channel_gets_no_help_calls(bot: Bot) -> None:
-    bot.say(ALICE, "/room unlink", CLASS)
+    bot.press(ALICE, "unlink", CLASS, CLASS)
     assert "Everybody can read" in bot.say(ALICE, "/room link moderators", CLASS)
     assert slack.channel_link(bot.db, TEAM_ID, CLASS) is None
     assert "class channel" in bot.say(ALICE, "/room link class", CLASS)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from bot.web import MAX_BYTES
-from models.store import slack
+from models.store import slack, slack_inbox
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import TEAM_ID
 from tests.botkit import ALICE, MODS, SECRET, TOKEN, Bot, Practice, make_bot, practice_slack, template_db
@@ -152,18 +152,18 @@ def test_an_event_that_failed_runs_again_at_the_retry(bot: Bot, monkeypatch: pyt
 
 
 def test_a_request_whose_process_died_runs_again(bot: Bot) -> None:
-    assert slack.take_in(bot.db, "event:Ev3", "event")
-    assert not slack.take_in(bot.db, "event:Ev3", "event"), "it may still be running"
-    assert slack.take_in(bot.db, "event:Ev3", "event", dead_after_s=0.0)
-    slack.finish_inbox(bot.db, "event:Ev3", "done")
-    assert not slack.take_in(bot.db, "event:Ev3", "event", dead_after_s=0.0)
+    assert slack_inbox.take_in(bot.db, "event:Ev3", "event")
+    assert not slack_inbox.take_in(bot.db, "event:Ev3", "event"), "it may still be running"
+    assert slack_inbox.take_in(bot.db, "event:Ev3", "event", dead_after_s=0.0)
+    slack_inbox.write(bot.db, [slack_inbox.Finished("event:Ev3", "done")])
+    assert not slack_inbox.take_in(bot.db, "event:Ev3", "event", dead_after_s=0.0)
 
 
 def test_a_command_that_fails_says_so(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(bot.rooms, "live_session", broken)
+    monkeypatch.setattr(bot.rooms, "state", broken)
     assert "Something went wrong" in bot.say(ALICE, "/room status")
 
 

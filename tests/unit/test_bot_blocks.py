@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from bot.blocks import card, messages
+from bot.blocks import calls, card, messages, recordings
 from bot.blocks.parts import button, clock_time, escape, length, plain
 from models.values import (
     MAIN_ROOM,
@@ -87,20 +87,34 @@ def test_an_ended_session_has_no_buttons() -> None:
     assert "action_id" not in said
 
 
+def named(_person_id: PersonId) -> str:
+    return "<@U0ALICE>"
+
+
+ENTRY: dict[str, Any] = {
+    "status": "ready",
+    "published": True,
+    "progress": 0.4,
+    "mime": "video/mp4",
+    "size_bytes": 212_000_000,
+    "expires_at": NOW,
+}
+
+
 def every_message(state: SessionState) -> list[list[dict[str, Any]]]:
     (call,) = state.calls.values()
     (recording,) = state.recordings.values()
-    calls = [
-        messages.call_message(state, replace(call, status=status, handled_by=PersonId("alice")), "<@U0ALICE>")
+    calls_made = [
+        calls.group_message(state, [replace(call, status=status, handled_by=PersonId("alice"))], named)
         for status in CallStatus
     ]
-    recordings = [
-        messages.recording_message(
-            state, replace(recording, status=status, error=EVIL), "https://room.example/go"
-        )
+    recordings_made = [
+        recordings.recording_message(state, replace(recording, status=status, error=EVIL), entry)
         for status in RecordingStatus
+        for entry in (None, ENTRY, {**ENTRY, "status": "expired"}, {**ENTRY, "published": False})
     ]
-    return [*calls, *recordings]
+    rooms = list(state.rooms.values())
+    return [*calls_made, *recordings_made, recordings.chooser(state.session_id, rooms * 100)]
 
 
 @pytest.mark.parametrize("name", ["Room", "R" * 300, EVIL * 20])
@@ -131,8 +145,8 @@ def test_a_room_called_channel_pings_nobody() -> None:
     for text in (
         card.text_of(state),
         card.text_of(replace(state, status=SessionStatus.ENDED)),
-        messages.call_text(state, call),
-        messages.recording_text(state, recording),
+        calls.call_text(state, call),
+        recordings.recording_text(state, recording),
         messages.status_lines(state, NOW),
     ):
         assert "<!channel>" not in text, "the text beside the blocks is mrkdwn too"
@@ -142,14 +156,41 @@ def test_a_room_called_channel_pings_nobody() -> None:
 def test_an_open_call_can_be_answered_and_a_claimed_one_not() -> None:
     state = state_with(1)
     (call,) = state.calls.values()
-    assert "help_join" in check(messages.call_message(state, call, None))
-    claimed = check(messages.call_message(state, replace(call, status=CallStatus.CLAIMED), "<@U0ALICE>"))
+    assert "help_join" in check(calls.group_message(state, [call], named))
+    helped = replace(
+        call, status=CallStatus.CLAIMED, handled_by=PersonId("alice"), handled_at=NOW + timedelta(seconds=40)
+    )
+    claimed = check(calls.group_message(state, [helped], named))
     assert "help_join" not in claimed
     assert "<@U0ALICE> is on the way" in claimed
+    assert "after 40 s" in claimed
+
+
+def test_calls_raised_together_share_a_message() -> None:
+    state = state_with(1)
+    (first,) = state.calls.values()
+    at = {"h1": 0.0, "h2": 1.9, "h3": 2.0, "h4": 2.1, "h5": 60.0}
+    raised = [
+        replace(first, call_id=CallId(key), raised_at=NOW + timedelta(seconds=s)) for key, s in at.items()
+    ]
+    grouped = calls.groups(reversed(raised))
+    assert [[call.call_id for call in group] for group in grouped] == [["h1", "h2", "h3"], ["h4"], ["h5"]]
+    check(calls.group_message(state, grouped[0], named))
+    assert calls.group_text(state, grouped[0]).startswith("3 people ask for help")
+    crowd = [replace(first, call_id=CallId(f"c{n:03}")) for n in range(45)]
+    assert [len(group) for group in calls.groups(crowd)] == [20, 20, 5]
+    check(calls.group_message(state, calls.groups(crowd)[0], named))
 
 
 def test_forms_keep_slacks_sizes() -> None:
-    for view in (messages.create_modal("{}"), messages.broadcast_modal("{}", "x" * 5000)):
+    many = [("C" * 200, f"s{n}") for n in range(120)]
+    for view in (
+        messages.create_modal("{}"),
+        messages.create_modal("{}", 4, many),
+        messages.broadcast_modal("{}", "x" * 5000, many),
+        messages.connect_modal(),
+        messages.link_modal("{}", "c1", "T" * 200, "class"),
+    ):
         View(**view).to_dict()
         check(view["blocks"], most=100)
 

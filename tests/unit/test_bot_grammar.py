@@ -108,8 +108,12 @@ def test_nothing_typed_asks_for_a_form(command: str) -> None:
 def test_a_mention_names_the_person() -> None:
     typed = parse("/breakout", "move <@U0BOB|bob> 2")
     assert (typed.user, typed.number) == ("U0BOB", 2)
-    with pytest.raises(BadUsage, match="who and where"):
-        parse("/breakout", "move bob 2")
+    typed = parse("/breakout", "move “Bob Keller” to room 2")
+    assert (typed.user, typed.text, typed.number) == (None, "Bob Keller", 2)
+    assert parse("/breakout", "move <@U0BOB> main").number == 0
+    for text in ("move 2", "move <@U0BOB|bob>", "move <!channel> 2", "move"):
+        with pytest.raises(BadUsage, match="who and where"):
+            parse("/breakout", text)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from slack_sdk.signature import SignatureVerifier
 
 from bot import manifest
-from bot.registry import ALIASES, DEFAULT_VERB, DESCRIPTIONS, ROOT, USAGE, VERBS
+from bot.registry import ALIASES, DEFAULT_VERB, DESCRIPTIONS, ROOT, USAGE, VERBS, commands_table
 from sandbox.slack.client import signature
 from tests.slack_manifest_rules import SCHEMA
 
@@ -28,16 +28,6 @@ BODY = (
     "&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
 )
 SIGNATURE = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"
-
-
-def commands_table() -> list[str]:
-    """The table of docs/slack.md, made from the registry."""
-    short = {group: alias for alias, group in ALIASES.items()}
-    rows = ["| Type | What it does | Who |", "|---|---|---|"]
-    for verb in VERBS:
-        call = " ".join(part for part in (short.get(verb.group, ROOT), verb.name, verb.usage) if part)
-        rows.append(f"| `{call.replace('|', chr(92) + '|')}` | {verb.help} | {verb.who} |")
-    return rows
 
 
 def test_the_documented_commands_are_those_of_the_registry() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.outbox import card_interval, retry_after
+from bot.pace import card_interval, retry_after
 
 pytestmark = pytest.mark.unit
 

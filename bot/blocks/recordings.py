@@ -1,0 +1,138 @@
+"""Recordings as messages: one a recording, rewritten from the start to the end of its days; lists; the room chooser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bot.blocks.parts import (
+    Block,
+    actions,
+    button,
+    clock_time,
+    context,
+    escape,
+    length,
+    option,
+    plain,
+    section,
+)
+from models.values import RecordingStatus
+from rooms.state import Recording, Room, SessionState
+
+WORDS = {
+    RecordingStatus.INVOKED: "starting",
+    RecordingStatus.RECORDING: "running",
+    RecordingStatus.PAUSED: "paused",
+    RecordingStatus.UPLOADING: "being prepared",
+    RecordingStatus.UPLOADED: "ready",
+    RecordingStatus.ERRORED: "failed",
+}
+SIGNS = {
+    RecordingStatus.RECORDING: ":red_circle:",
+    RecordingStatus.PAUSED: ":double_vertical_bar:",
+}
+
+
+def recording_text(state: SessionState, recording: Recording) -> str:
+    """One line for notifications and lists."""
+    return f"{escape(state.course_title)}, {escape(recording.room_name)}: recording {_word(recording)}"
+
+
+def _word(recording: Recording) -> str:
+    if recording.status is RecordingStatus.RECORDING and recording.desired == "stopped":
+        return "stopping"
+    return WORDS[recording.status]
+
+
+def recording_message(
+    state: SessionState, recording: Recording, entry: Mapping[str, Any] | None, *, may_retry: bool = True
+) -> list[Block]:
+    """The message of one recording. ``entry``: its row in the library, once there is one."""
+    title = f"{escape(state.course_title)}, {escape(recording.room_name)}"
+    block_id = f"rec:{recording.recording_id}:{state.seq}"
+    if entry is not None and entry["status"] == "expired":
+        return [section(f"~Recording – {title}~ · its time is over, it is deleted", block_id=block_id)]
+    if recording.status is RecordingStatus.UPLOADED:
+        return _ready(title, block_id, state, recording, entry)
+    if recording.status is RecordingStatus.ERRORED:
+        reason = escape(recording.error or "unknown reason")
+        blocks = [section(f":warning: *Recording failed* – {title}: {reason}", block_id=block_id)]
+        if may_retry and state.is_open:
+            value = f"{state.session_id}:{_number(state, recording)}"
+            blocks.append(
+                actions(f"recact:{recording.recording_id}:{state.seq}", button("Retry", "rec_retry", value))
+            )
+        return blocks
+    sign = SIGNS.get(recording.status, ":hourglass_flowing_sand:")
+    done = ""
+    if recording.status is RecordingStatus.UPLOADING and entry is not None and entry["progress"]:
+        done = f" · {round(float(entry['progress']) * 100)} %"
+    return [section(f"{sign} Recording {_word(recording)} – {title}{done}", block_id=block_id)]
+
+
+def _number(state: SessionState, recording: Recording) -> int:
+    room = state.rooms.get(recording.room_id)
+    return room.number if room is not None else 0
+
+
+def _ready(
+    title: str, block_id: str, state: SessionState, recording: Recording, entry: Mapping[str, Any] | None
+) -> list[Block]:
+    rid = recording.recording_id
+    text = f":white_check_mark: *Recording ready* – {title}, {length(recording.recorded_s)} min"
+    elements = [button("Watch", "rec_watch", rid, style="primary")]
+    blocks = [section(text, block_id=block_id)]
+    if entry is not None:
+        blocks.append(context(_facts(entry)))
+        word, action = (
+            ("Take back", "rec_unpublish") if entry["published"] else ("Publish to gallery", "rec_publish")
+        )
+        elements.append(button(word, action, rid))
+        options = [option("Audio tracks", f"tracks:{rid}"), option("Delete", f"delete:{rid}")]
+        elements.append({"type": "overflow", "action_id": "rec_menu", "options": options})
+    return [*blocks, actions(f"recact:{rid}:{state.seq}", *elements)]
+
+
+def _facts(entry: Mapping[str, Any]) -> str:
+    kind = {"video/mp4": "MP4", "video/webm": "WebM", "audio/mp4": "M4A", "audio/mpeg": "MP3"}.get(
+        str(entry["mime"]), str(entry["mime"])
+    )
+    size = f"{entry['size_bytes'] / 1_000_000:.0f} MB" if entry["size_bytes"] else "size unknown"
+    where = "in the course's gallery" if entry["published"] else "only for moderators"
+    kept = entry["expires_at"]
+    until = f" · kept until {clock_time(kept, '{date_short}')}" if kept is not None else ""
+    return f"{kind} · {size} · {where}{until}"
+
+
+def listed(found: Mapping[str, Any], now: datetime) -> Block:
+    """One line of a list, with Watch when it can be watched. ``found``: the fields of a listed recording."""
+    status, kept = WORDS[RecordingStatus(found["status"])], found["expires_at"]
+    if found["entry_status"] == "expired" or (kept is not None and kept <= now):
+        status = "expired"
+    ready = status == "ready" and found["entry_status"] == "ready"
+    parts = [
+        f"*{escape(found['meeting_title'] or found['course_title'])}*",
+        escape(found["room_name"]),
+        clock_time(found["invoked_at"], "{date_short} {time}"),
+        length(found["duration_s"]) if found["duration_s"] is not None else "",
+        status,
+        f"kept until {clock_time(kept, '{date_short}')}" if kept is not None and ready else "",
+    ]
+    more = {"accessory": button("Watch", "rec_watch", found["recording_id"])} if ready else {}
+    return section(" · ".join(part for part in parts if part), **more)
+
+
+def chooser(session_id: str, rooms: Sequence[Room]) -> list[Block]:
+    """Which room shall be recorded? One menu."""
+    options = [option(room.name, f"{session_id}:{room.number}") for room in rooms[:99]]
+    if len(rooms) > 1:
+        options.insert(0, option("Every breakout room", f"{session_id}:all"))
+    menu: Block = {
+        "type": "static_select",
+        "action_id": "rec_choose",
+        "placeholder": plain("Choose a room"),
+        "options": options,
+    }
+    return [section("Which room shall be recorded?", accessory=menu)]

@@ -1,0 +1,184 @@
+"""Breakouts from Slack: start, time, gather, shuffle, next room, move, end, broadcast. Translates; ``rooms`` decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.ask import Asker, Reply, SlackRefusal, question
+from bot.blocks import messages
+from bot.blocks.parts import escape
+from bot.grammar import Typed
+from bot.scene import Scene, Stage
+from models.store import people, slack, slack_roster
+from models.values import AssignMode, BreakoutStatus, PersonId
+from rooms import commands as c
+from rooms.commands import Command
+from rooms.errors import DomainError
+
+ASKED = {
+    "gather": ("Bring {people} back to the main room? The breakout goes on.", "Gather everyone", False),
+    "shuffle": ("Assign {people} to rooms at random?", "Shuffle", False),
+    "end": ("End the breakout for {people}? Everybody returns after a countdown.", "End breakout", True),
+}
+DONE = {
+    "gather": "Everyone is coming back to the main room.",
+    "shuffle": "Shuffled.",
+    "rr": "Everyone moves to the next room.",
+    "end": "The breakout ends after the countdown.",
+    "add_time": "Added 5 min.",
+    "rec_all": "Recording will start momentarily in every room.",
+}
+
+
+class BreakoutVerbs:
+    """One method a verb. Raises SlackRefusal or DomainError."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def start(self, asker: Asker, typed: Typed) -> Reply:
+        scene = self._stage.scene(asker)
+        scene.require_moderator()
+        if typed.is_bare:
+            return self.form(scene)
+        assign = next((word for word in ("manual", "self", "keep") if word in typed.words), "auto")
+        if typed.number is None and "auto" not in typed.words and assign == "auto":
+            assign = "keep" if scene.state.breakout_rooms else "auto"
+        count = 4 if typed.number is None else typed.number
+        return self.begin(scene, count, assign, typed.seconds, "record" in typed.words)
+
+    def form(self, scene: Scene) -> Reply:
+        """The form of /breakout start; refused to all but moderators."""
+        scene.require_moderator()
+        return Reply(modal=messages.create_modal(scene.meta, len(scene.state.breakout_rooms)))
+
+    def begin(
+        self,
+        scene: Scene,
+        count: int,
+        assign: str,
+        limit_s: int | None,
+        record: bool,
+        may_return: bool = True,
+    ) -> Reply:
+        """Make (or keep) the rooms and start; two commands, both repeatable."""
+        try:
+            if assign == "keep":
+                self._stage.submit(scene, c.KeepRooms(limit_s))
+            else:
+                create = c.CreateRooms(count, AssignMode(assign), time_limit_s=limit_s, may_return=may_return)
+                self._stage.submit(scene, create)
+            accepted = self._stage.submit(scene, c.StartBreakout(record))
+        except DomainError as error:
+            if error.code == "already_running":
+                raise DomainError(error.code, error.message, url=self._stage.permalink(scene)) from None
+            raise
+        rooms = len(accepted.state.breakout_rooms)
+        seconds = accepted.state.breakout.countdown_s
+        tail = " Every room is recorded." if record else ""
+        return Reply(f"{rooms} rooms start in {seconds} s.{tail}")
+
+    def add(self, asker: Asker, typed: Typed) -> Reply:
+        seconds = 300 if typed.seconds is None else typed.seconds
+        scene = self._stage.scene(asker)
+        if seconds == 0:
+            scene.require_moderator()
+            raise SlackRefusal("bad_usage", "Say how much: `/breakout add 5m`.", value="add")
+        self._stage.submit(scene, c.AddTime(seconds))
+        return Reply(f"Added {seconds // 60} min." if seconds % 60 == 0 else f"Added {seconds} s.")
+
+    def asked(self, asker: Asker, typed: Typed, what: str) -> Reply:
+        """Gather, shuffle and end touch everybody: ask, unless “now” was said."""
+        scene = self._stage.scene(asker)
+        scene.require_moderator()
+        if "now" in typed.words:
+            return self._do(scene, what)
+        if scene.state.breakout.status is not BreakoutStatus.RUNNING:
+            return self._do(scene, what)  # refused with the reason
+        inside = sum(1 for p in scene.state.people.values() if p.online and p.room_id != "main")
+        text, yes, danger = ASKED[what]
+        people_text = "1 person" if inside == 1 else f"{inside} people"
+        return question(text.format(people=people_text), what, scene.state.session_id, yes, danger=danger)
+
+    def simple(self, asker: Asker, what: str, session_id: str) -> Reply:
+        """The card's buttons without arguments."""
+        return self._do(self._stage.scene(asker, session_id), what)
+
+    def next_room(self, asker: Asker, _typed: Typed) -> Reply:
+        return self._do(self._stage.scene(asker), "rr")
+
+    def _do(self, scene: Scene, what: str) -> Reply:
+        commands: dict[str, Command] = {
+            "gather": c.GatherEveryone(),
+            "shuffle": c.ShuffleParticipants(scene.seed),
+            "rr": c.MoveToNextRoom(),
+            "end": c.EndBreakout(),
+            "add_time": c.AddTime(300),
+            "rec_all": c.StartRecording(all_rooms=True),
+        }
+        self._stage.submit(scene, commands[what])
+        return Reply(DONE[what])
+
+    def move(self, asker: Asker, typed: Typed) -> Reply:
+        scene = self._stage.scene(asker)
+        scene.require_moderator()
+        room = scene.room(typed.number or 0)
+        person_id = self._person(scene, typed)
+        name = escape(scene.state.people[person_id].name)
+        self._stage.submit(scene, c.MoveParticipant(person_id, room.room_id))
+        return Reply(f"*{name}* moves to *{escape(room.name)}*.")
+
+    def _person(self, scene: Scene, typed: Typed) -> PersonId:
+        """Somebody of this course who has come in, by mention or by name. Raises SlackRefusal."""
+        state = scene.state
+        if typed.user is not None:
+            found = slack.person_of(self._stage.db, scene.asker.team_id, typed.user)
+            if found is None:
+                raise SlackRefusal(
+                    "person_unknown",
+                    f"<@{typed.user}> has not connected a course account. Say the name: `/breakout move Bob Keller 2`.",
+                )
+            if people.membership_role(self._stage.db, state.course_id, found) is None:
+                raise SlackRefusal("person_unknown", f"<@{typed.user}> does not belong to this course.")
+            matches = [found]
+        else:
+            matches = slack_roster.find_members(self._stage.db, state.course_id, typed.text)
+            matches += [
+                p.person_id
+                for p in state.people.values()
+                if p.name.casefold() == typed.text.casefold() and p.person_id not in matches
+            ]
+        inside = [person_id for person_id in matches if person_id in state.people]
+        if len(inside) == 1:
+            return inside[0]
+        who = f"<@{typed.user}>" if typed.user is not None else f"“{escape(typed.text)[:80]}”"
+        if len(inside) > 1:
+            raise SlackRefusal("person_unknown", f"More than one person is called {who}. Say the whole name.")
+        if matches:
+            raise SlackRefusal("person_unknown", f"{who} has not come into the room yet.")
+        raise SlackRefusal("person_unknown", f"Nobody in this course is called {who}.")
+
+    # -- broadcast ---------------------------------------------------------------------------------------------
+
+    def broadcast(self, asker: Asker, typed: Typed) -> Reply:
+        scene = self._stage.scene(asker)
+        if typed.is_bare:
+            return self.broadcast_form(scene)
+        return self.send(scene, typed.text, typed.rooms)
+
+    def broadcast_form(self, scene: Scene, text: str = "") -> Reply:
+        """The form of a broadcast, with the text of a message that was chosen; refused to all but moderators."""
+        scene.require_moderator()
+        return Reply(modal=messages.broadcast_modal(scene.meta, text))
+
+    def send(self, scene: Scene, text: str, numbers: tuple[int, ...] = ()) -> Reply:
+        """Send a text to all breakout rooms, or to those with these numbers."""
+        scene.require_moderator()
+        rooms = tuple(scene.room(number).room_id for number in numbers) or None
+        accepted = self._stage.submit(scene, c.BroadcastMessage(text, rooms))
+        for recorded in accepted.events:
+            sent: Any = recorded.event
+            rooms_text = "1 room" if len(sent.room_ids) == 1 else f"{len(sent.room_ids)} rooms"
+            people_text = "1 person" if sent.people == 1 else f"{sent.people} people"
+            return Reply(f"Sent to {rooms_text}, {people_text}.")
+        return Reply("Sent.")

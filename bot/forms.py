@@ -1,0 +1,134 @@
+"""What submitted forms and shortcuts do. A form carries ids back, never rights: all is looked up anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.ask import Asker, Reply, SlackRefusal
+from bot.blocks import messages
+from bot.grammar import Typed
+from bot.registry import verb_of
+from bot.scene import Stage
+from bot.verbs import Verbs
+from rooms.errors import DomainError
+
+Values = Mapping[str, Any]
+MAIN_FIELDS = {
+    "create_breakout": "rooms",
+    "broadcast": "text",
+    "link_channel": "course",
+    "connect": "code",
+}
+"""Form → the field that shows what no field is to blame for."""
+
+
+class FieldError(Exception):
+    """What was typed into one field cannot be used."""
+
+    def __init__(self, block_id: str, text: str) -> None:
+        self.block_id = block_id
+        self.text = text
+        super().__init__(block_id)
+
+
+class Forms:
+    """``submit`` by callback id. Raises FieldError, SlackRefusal, DomainError."""
+
+    def __init__(self, stage: Stage, verbs: Verbs) -> None:
+        self._stage = stage
+        self._verbs = verbs
+        self._forms = {
+            "create_breakout": self._create,
+            "broadcast": self._broadcast,
+            "link_channel": self._link,
+            "connect": self._connect,
+        }
+
+    @staticmethod
+    def main_field(name: str) -> str:
+        return MAIN_FIELDS.get(name, "")
+
+    def submit(self, asker: Asker, name: str, meta: Mapping[str, str], values: Values) -> Reply:
+        form = self._forms.get(name)
+        if form is None:
+            raise SlackRefusal("bad_usage", "This form is of an older version. Open it again.")
+        return form(asker, meta, values)
+
+    def _create(self, asker: Asker, meta: Mapping[str, str], values: Values) -> Reply:
+        count, minutes = _whole(values, "rooms"), _whole(values, "mins")
+        chosen = {o["value"] for o in _field(values, "opts").get("selected_options") or []}
+        assign = _chosen(values, "assign") or "auto"
+        scene = self._stage.scene(asker, _session(meta, values))
+        limit = minutes * 60 if minutes else None
+        return self._verbs.breakout.begin(
+            scene, count, assign, limit, "record" in chosen, "may_return" in chosen
+        )
+
+    def _broadcast(self, asker: Asker, meta: Mapping[str, str], values: Values) -> Reply:
+        text = str(_field(values, "text").get("value") or "")
+        return self._verbs.breakout.send(self._stage.scene(asker, _session(meta, values)), text)
+
+    def _link(self, asker: Asker, _meta: Mapping[str, str], values: Values) -> Reply:
+        picked = _field(values, "course", "course_pick").get("selected_option") or {}
+        return self._verbs.links.link_chosen(
+            asker, str(picked.get("value", "")), _chosen(values, "role") or "moderators"
+        )
+
+    def _connect(self, asker: Asker, _meta: Mapping[str, str], values: Values) -> Reply:
+        code = str(_field(values, "code").get("value") or "")
+        return self._verbs.links.connect(asker, Typed(verb_of("", "connect"), text=code))
+
+    # -- shortcuts ---------------------------------------------------------------------------------------------
+
+    def shortcut(self, asker: Asker, name: str, text: str) -> Reply:
+        """Open a form: of a message with its text, or from anywhere (then one says which course, if several are live)."""
+        if name not in ("start_breakout", "broadcast_message"):
+            raise SlackRefusal("bad_usage", "This shortcut is of an older version.")
+        try:
+            scene = self._stage.scene(asker)
+        except SlackRefusal as refusal:
+            if refusal.code != "channel_not_linked":
+                raise
+            return self._among_many(asker, name, text)
+        if name == "start_breakout":
+            return self._verbs.breakout.form(scene)
+        return self._verbs.breakout.broadcast_form(scene, text)
+
+    def _among_many(self, asker: Asker, name: str, text: str) -> Reply:
+        person_id, _ = self._stage.linked(asker)
+        mine = {course.course_id for course in self._stage.moderated(person_id)}
+        live = [state for state in self._stage.live_of(person_id) if state.course_id in mine]
+        if not live:
+            raise DomainError("not_moderator" if not mine else "no_session")
+        choices = [(state.course_title or "Course", str(state.session_id)) for state in live]
+        meta = f'{{"s": "{live[0].session_id}", "c": ""}}'
+        rooms = len(live[0].breakout_rooms) if len(live) == 1 else 0
+        if name == "start_breakout":
+            return Reply(modal=messages.create_modal(meta, rooms, choices))
+        return Reply(modal=messages.broadcast_modal(meta, text, choices))
+
+
+def _field(values: Values, block_id: str, action_id: str = "v") -> Mapping[str, Any]:
+    """A field's state; empty when it was left alone or does not exist."""
+    found = (values.get(block_id) or {}).get(action_id)
+    return found if isinstance(found, dict) else {}
+
+
+def _whole(values: Values, block_id: str) -> int:
+    try:
+        return int(_field(values, block_id).get("value") or 0)
+    except ValueError:
+        raise FieldError(block_id, "Give a whole number.") from None
+
+
+def _chosen(values: Values, block_id: str) -> str:
+    return str((_field(values, block_id).get("selected_option") or {}).get("value", ""))
+
+
+def _session(meta: Mapping[str, str], values: Values) -> str:
+    """The session that the form was made for, or that was chosen in it. Raises DomainError ``session_ended``."""
+    found = _chosen(values, "session") or meta.get("s", "")
+    if not found:
+        raise DomainError("session_ended")
+    return found

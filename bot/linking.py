@@ -1,0 +1,200 @@
+"""Connecting a person by a code, and channels to courses. The role that counts is the one in the course."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from slack_sdk.errors import SlackClientError
+
+from bot.ask import Asker, Reply, SlackRefusal, question
+from bot.blocks import messages
+from bot.blocks.parts import escape
+from bot.grammar import Typed
+from bot.identity import Identity
+from bot.scene import ChannelLookup, Stage
+from models.store import people, slack, slack_outbox
+from models.store.people import Course
+from models.values import PersonId
+from rooms.errors import DomainError
+
+NO_CODE = "Open the Room in your course, press *Connect Slack*, then type `/room connect CODE`."
+
+
+class LinkVerbs:
+    """One method a verb, button or form. Raises SlackRefusal or DomainError."""
+
+    def __init__(self, stage: Stage, identity: Identity, channel: ChannelLookup) -> None:
+        self._stage = stage
+        self._identity = identity
+        self._channel = channel
+
+    # -- people ------------------------------------------------------------------------------------------------
+
+    def connect(self, asker: Asker, typed: Typed) -> Reply:
+        if not typed.text:
+            return Reply(NO_CODE)
+        self._identity.standing(asker, anew=True)
+        found = slack.redeem_code(self._stage.db, asker.team_id, asker.user_id, typed.text)
+        if found == "too_many":
+            raise SlackRefusal("code_wrong", "Too many wrong codes. Wait ten minutes and make a new one.")
+        if found == "wrong":
+            raise SlackRefusal(
+                "code_wrong",
+                "This code is wrong, used or older than ten minutes. Make a new one in the course page.",
+            )
+        person = people.get_person(self._stage.db, found)
+        return Reply(f"Connected as *{escape(person.name if person else 'you')}*.")
+
+    def open_connect(self, _asker: Asker) -> Reply:
+        return Reply(modal=messages.connect_modal())
+
+    def ask_disconnect(self, asker: Asker, _typed: Typed) -> Reply:
+        self._stage.linked(asker)
+        return question(
+            "Disconnect your course account from Slack?", "disconnect", "", "Disconnect", danger=True
+        )
+
+    def disconnect(self, asker: Asker) -> Reply:
+        slack.unlink_user(self._stage.db, asker.team_id, asker.user_id)
+        return Reply("Disconnected. Your course account is not linked to Slack any more.", replace=True)
+
+    # -- channels ----------------------------------------------------------------------------------------------
+
+    def link(self, asker: Asker, typed: Typed) -> Reply:
+        person_id, mine = self._may_link(asker)
+        if typed.is_bare:
+            return self._form(asker, person_id, mine)
+        role = "class" if "class" in typed.words else "moderators"
+        return self._link(asker, person_id, _choose(mine, typed.text, role), role)
+
+    def open_link(self, asker: Asker) -> Reply:
+        person_id, mine = self._may_link(asker)
+        return self._form(asker, person_id, mine)
+
+    def _form(self, asker: Asker, person_id: PersonId, mine: list[Course]) -> Reply:
+        found = slack.channel_link(self._stage.db, asker.team_id, asker.channel_id)
+        now = next(
+            (course for course in mine if found is not None and course.course_id == found.course_id), mine[0]
+        )
+        meta = json.dumps({"c": asker.channel_id})
+        return Reply(
+            modal=messages.link_modal(
+                meta, now.course_id, now.title, found.role if found is not None else "moderators"
+            )
+        )
+
+    def suggest(self, asker: Asker, typed: str) -> list[Course]:
+        """Courses for the form's picker: those that the asker moderates, by a part of the title."""
+        found = self._stage.place(asker)
+        if found.person_id is None:
+            return []
+        said = typed.casefold()
+        return [c for c in self._stage.moderated(found.person_id) if said in c.title.casefold()][:100]
+
+    def link_chosen(self, asker: Asker, course_id: str, role: str) -> Reply:
+        """The form's answer; the course is looked up among the asker's own anew."""
+        person_id, mine = self._may_link(asker)
+        course = next((course for course in mine if course.course_id == course_id), None)
+        if course is None or role not in ("moderators", "class"):
+            raise DomainError("not_moderator")
+        return self._link(asker, person_id, course, role)
+
+    def _may_link(self, asker: Asker) -> tuple[PersonId, list[Course]]:
+        person_id, found = self._stage.linked(asker)
+        mine = self._stage.moderated(person_id)
+        if not mine:
+            raise DomainError("not_moderator")
+        if found.channel is not None and found.channel.course_id not in {c.course_id for c in mine}:
+            raise SlackRefusal(
+                "other_course",
+                "This channel is linked to another course. A moderator of that course must type `/room unlink` first.",
+            )
+        return person_id, mine
+
+    def _link(self, asker: Asker, person_id: PersonId, course: Course, role: str) -> Reply:
+        self._check_place(asker, role)
+        slack.link_channel(self._stage.db, asker.team_id, asker.channel_id, course.course_id, role, person_id)
+        self._announce(
+            asker,
+            f"<@{asker.user_id}> linked this channel to *{escape(course.title)}* as its {role} channel.",
+        )
+        return Reply(f"This channel is linked to *{escape(course.title)}* as its {role} channel.")
+
+    def _check_place(self, asker: Asker, role: str) -> None:
+        """Help calls name students: only a private channel of this workspace may get them."""
+        try:
+            info = self._channel(asker)
+        except (SlackClientError, OSError):
+            raise SlackRefusal(
+                "slack_unreachable", "Slack did not tell about this channel. Please try again."
+            ) from None
+        if info is None or info.get("is_member") is False:
+            raise SlackRefusal(
+                "app_not_in_channel",
+                "The app is not in this channel. Type `/invite @Classroom`, then try again.",
+            )
+        self._check_kind(info, role)
+
+    @staticmethod
+    def _check_kind(info: dict[str, Any], role: str) -> None:
+        if info.get("is_ext_shared") or info.get("is_archived") or info.get("is_im"):
+            raise SlackRefusal(
+                "channel_unfit", "Only channels of this workspace that are not archived can be linked."
+            )
+        if role == "moderators" and not info.get("is_private"):
+            raise SlackRefusal(
+                "channel_unfit",
+                "Everybody can read this channel. Link a private channel of the moderators, or type `/room link class`.",
+            )
+
+    def ask_unlink(self, asker: Asker, _typed: Typed) -> Reply:
+        self._require_moderator(asker)
+        text = "Unlink this channel? It gets no card, help calls or recordings any more."
+        return question(text, "unlink", asker.channel_id, "Unlink", danger=True)
+
+    def unlink(self, asker: Asker, channel_id: str) -> Reply:
+        """A button: of the channel itself, or of the list in App Home (which names the channel)."""
+        place = Asker(
+            asker.team_id,
+            asker.user_id,
+            channel_id or asker.channel_id,
+            asker.key,
+            asker.home_team_id,
+        )
+        self._require_moderator(place)
+        slack.unlink_channel(self._stage.db, place.team_id, place.channel_id)
+        self._announce(place, f"<@{asker.user_id}> unlinked this channel from its course.")
+        return Reply("This channel is not linked to a course any more.", replace=True)
+
+    def _require_moderator(self, asker: Asker) -> None:
+        """A moderator of the course to which the channel belongs, also while the link is suspended."""
+        _, found = self._stage.linked(asker)
+        if found.channel is None:
+            raise SlackRefusal("channel_not_linked", "This channel belongs to no course.")
+        if found.role is None:
+            raise DomainError("other_course")
+        if found.role.value != "moderator":
+            raise DomainError("not_moderator")
+
+    def _announce(self, asker: Asker, text: str) -> None:
+        """Everybody in the channel is told."""
+        slack_outbox.put_out(
+            self._stage.db,
+            team_id=asker.team_id,
+            channel_id=asker.channel_id,
+            method="message",
+            payload={"text": text},
+            priority=2,
+        )
+
+
+def _choose(courses: list[Course], wanted: str, role: str) -> Course:
+    """The course that is meant: the only one, or the one whose title was typed. Raises SlackRefusal."""
+    said = wanted.casefold()
+    found = [course for course in courses if said in course.title.casefold()]
+    exact = [course for course in found if said == course.title.casefold()]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    titles = ", ".join(f"`/room link {role} {escape(course.title)}`" for course in (found or courses)[:10])
+    raise SlackRefusal("bad_usage", f"Say which course: {titles}.", value="link")

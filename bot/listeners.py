@@ -1,0 +1,183 @@
+"""From Slack's payloads to the verbs and back: one method a kind of request, tables from names to what they do."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from slack_bolt import BoltContext
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.ask import Asker, Reply, SlackRefusal
+from bot.blocks.parts import option
+from bot.desk import FORM_S, Desk, Task, shown
+from bot.forms import FieldError, Forms
+from bot.grammar import Typed, parse
+from bot.identity import home_of, team_of
+from bot.inbox import request_key
+from bot.install import Workspaces
+from bot.names import Names
+from bot.verbs import Verbs
+from rooms.errors import DomainError
+
+log = logging.getLogger("sideroom.bot")
+Ack = Callable[..., None]
+Body = dict[str, Any]
+Press = Callable[[Asker, str], Reply]
+KEPT_VERBS = {("breakout", "end"), ("record", "stop")}
+KEPT_BUTTONS = ("end", "room_menu:rec_stop")
+"""What is tried again for a minute while the classroom cannot be reached: who ends or stops means it."""
+
+
+class Listeners:
+    """Thin: every method reads a payload, has the desk do the work, and acknowledges."""
+
+    def __init__(self, verbs: Verbs, forms: Forms, desk: Desk, workspaces: Workspaces, names: Names) -> None:
+        self._verbs = verbs
+        self._forms = forms
+        self._desk = desk
+        self._workspaces = workspaces
+        self._names = names
+
+    def command(self, ack: Ack, body: Body, context: BoltContext) -> None:
+        """Every slash command; the answer stands in the acknowledgement, or follows when it takes longer."""
+        asker = asker_of(body, str(body.get("channel_id", "")))
+        command, text = str(body.get("command", "")), str(body.get("text") or "")
+        typed: Typed | None = None
+
+        def act() -> Reply:
+            return self._verbs.run(asker, parse(command, text, self._names))
+
+        try:
+            typed = parse(command, text, self._names)
+            keep = (typed.verb.group, typed.verb.name) in KEPT_VERBS
+            what = " ".join(part for part in (typed.verb.group, typed.verb.name) if part)
+        except Exception:
+            keep, what = False, command  # said properly by act()
+        task = Task(asker, what, act, _trigger(body), str(body.get("response_url") or ""), keep)
+        reply = self._desk.answer(task, self._opener(asker), came_at=float(context["came_at"]))
+        answer = shown(reply, self._names) if reply.text else {}
+        ack(**({"response_type": "ephemeral", **answer} if answer else {}))
+
+    def action(self, ack: Ack, body: Body) -> None:
+        """Buttons and menus, in messages and in App Home; also those of older versions and those with an address."""
+        ack()
+        action = body["actions"][0]
+        name = str(action.get("action_id", ""))
+        value = str(action.get("value") or (action.get("selected_option") or {}).get("value") or "")
+        press = self._verbs.buttons.get(name)
+        if press is None:
+            return
+        asker = asker_of(body, str((body.get("channel") or {}).get("id") or ""))
+        what = f"{name}:{value.partition(':')[0]}" if name in ("room_menu", "rec_menu") else name
+        task = Task(
+            asker,
+            what,
+            lambda: press(asker, value),
+            _trigger(body),
+            str(body.get("response_url") or ""),
+            what in KEPT_BUTTONS,
+            bool((body.get("container") or {}).get("is_ephemeral")),
+        )
+        self._desk.submit(task, self._opener(asker))
+
+    def shortcut(self, ack: Ack, body: Body) -> None:
+        """Global shortcuts and those of a message."""
+        ack()
+        asker = asker_of(body, str((body.get("channel") or {}).get("id") or ""))
+        name = str(body.get("callback_id", ""))
+        text = str((body.get("message") or {}).get("text") or "")
+        task = Task(
+            asker,
+            name,
+            lambda: self._forms.shortcut(asker, name, text),
+            _trigger(body),
+            str(body.get("response_url") or ""),
+        )
+        self._desk.submit(task, self._opener(asker))
+
+    def view(self, ack: Ack, body: Body) -> None:
+        """A submitted form: closed, or its errors shown at their fields."""
+        view = body["view"]
+        meta = _read_meta(str(view.get("private_metadata") or ""))
+        asker = asker_of(body, meta.get("c", ""))
+        name = str(view.get("callback_id", ""))
+        values = (view.get("state") or {}).get("values") or {}
+        errors: dict[str, str] = {}
+
+        def act() -> Reply:
+            try:
+                return self._forms.submit(asker, name, meta, values)
+            except FieldError as error:
+                errors[error.block_id] = error.text
+                return Reply(code="bad_value")
+            except (SlackRefusal, DomainError) as error:
+                text = error.text if isinstance(error, SlackRefusal) else error.message
+                errors[self._forms.main_field(name)] = self._names.render(text)[:150]
+                return Reply(code=error.code)
+
+        reply = self._desk.answer(Task(asker, name, act, _trigger(body)), self._opener(asker), seconds=FORM_S)
+        if errors:
+            ack(response_action="errors", errors=errors)
+        else:
+            ack()
+        self._desk.tell(asker, reply)
+
+    @staticmethod
+    def closed(ack: Ack) -> None:
+        """A form was closed without sending it."""
+        ack()
+
+    def options(self, ack: Ack, body: Body) -> None:
+        """The course picker's list while somebody types."""
+        meta = _read_meta(str((body.get("view") or {}).get("private_metadata") or ""))
+        asker = asker_of(body, meta.get("c", ""))
+        try:
+            found = self._verbs.links.suggest(asker, str(body.get("value") or ""))
+        except SlackRefusal:
+            found = []
+        ack(options=[option(course.title or course.context_id, course.course_id) for course in found])
+
+    def _opener(self, asker: Asker) -> Callable[[str, Body], None]:
+        def open_form(trigger_id: str, view: Body) -> None:
+            client = self._workspaces.client(asker.team_id)
+            if client is None:
+                raise SlackClientError("not installed")
+            client.views_open(trigger_id=trigger_id, view=view)
+
+        return open_form
+
+
+def channel_info(workspaces: Workspaces, asker: Asker) -> dict[str, Any] | None:
+    """What Slack knows about the asker's channel; None when the app cannot see it. Raises SlackClientError, OSError."""
+    client = workspaces.client(asker.team_id)
+    if client is None:
+        return None
+    try:
+        found = client.conversations_info(channel=asker.channel_id).get("channel")
+    except SlackApiError as error:
+        if error.response is not None and error.response.get("error") == "channel_not_found":
+            return None
+        raise
+    return found if isinstance(found, dict) else None
+
+
+def asker_of(body: Body, channel_id: str) -> Asker:
+    """Who asks, by ids only: names, tokens and values say nothing about rights."""
+    user = body.get("user") or {}
+    user_id = str(body.get("user_id") or user.get("id") or "")
+    return Asker(team_of(body), user_id, channel_id, request_key(body)[0], home_of(body))
+
+
+def _trigger(body: Body) -> str:
+    return str(body.get("trigger_id") or "")
+
+
+def _read_meta(text: str) -> dict[str, str]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return {k: str(v) for k, v in data.items()} if isinstance(data, dict) else {}

@@ -1,0 +1,120 @@
+"""``/room`` itself from Slack: the live room's card, help, the way in, opening a session."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bot.ask import Asker, Reply, SlackRefusal
+from bot.blocks import card, messages
+from bot.blocks.parts import actions, button, escape, section
+from bot.grammar import Typed
+from bot.names import Names
+from bot.scene import Scene, Stage
+from models.store import slack, slack_outbox
+from rooms import commands as c
+from rooms.errors import DomainError
+
+
+class RoomVerbs:
+    """One method a verb or button. Raises SlackRefusal or DomainError."""
+
+    def __init__(self, stage: Stage, base_url: str, names: Names) -> None:
+        self._stage = stage
+        self._base_url = base_url
+        self._names = names
+
+    def status(self, asker: Asker, _typed: Typed | None = None) -> Reply:
+        """The card, only for who asked; moderators may post it anew in the channel."""
+        scene = self._stage.scene(asker)
+        now = datetime.now(UTC)
+        moderator = scene.actor.is_moderator
+        blocks = card.card(scene.state, now, self.url(scene), moderators=moderator)
+        if moderator and asker.channel_id:
+            blocks.append(actions("here", button("Post card here", "card_here", scene.state.session_id)))
+        return Reply(messages.status_lines(scene.state, now), blocks)
+
+    def url(self, scene: Scene) -> str:
+        """The room's page; the browser proves who it is there, or is sent to the course page."""
+        return f"{self._base_url}/room/{scene.state.session_id}"
+
+    def card_here(self, asker: Asker, session_id: str) -> Reply:
+        """Post the card anew at the end of this linked channel; the older one is rewritten no more."""
+        scene = self._stage.scene(asker, session_id)
+        scene.require_moderator()
+        link = slack.channel_link(self._stage.db, asker.team_id, asker.channel_id)
+        if link is None or link.suspended or link.course_id != scene.state.course_id:
+            raise SlackRefusal(
+                "channel_not_linked", "The card can stand in a channel of this course. Type `/room link`."
+            )
+        key = f"card:{session_id}"
+        slack.save_message(self._stage.db, asker.team_id, asker.channel_id, key, "")
+        moderators = link.role == "moderators"
+        blocks = card.card(scene.state, datetime.now(UTC), self.url(scene), moderators=moderators)
+        slack_outbox.put_out(
+            self._stage.db,
+            team_id=asker.team_id,
+            channel_id=asker.channel_id,
+            method="message",
+            payload={
+                "text": card.text_of(scene.state),
+                "blocks": blocks,
+                "unfurl_links": False,
+                "unfurl_media": False,
+            },
+            coalesce_key=key,
+            rev=scene.state.seq,
+            priority=2,
+        )
+        return Reply("The card is posted here.", replace=True)
+
+    def help(self, _asker: Asker, typed: Typed) -> Reply:
+        return self.help_for(typed.text)
+
+    def help_for(self, name: str) -> Reply:
+        return Reply("Commands", messages.help_blocks(name, self._names))
+
+    def join(self, asker: Asker, typed: Typed) -> Reply:
+        return self.enter(self._stage.scene(asker), typed.number)
+
+    def enter(self, scene: Scene, number: int | None) -> Reply:
+        """Whose page is open moves at once; everybody else gets the address of the page."""
+        me = scene.state.people.get(scene.actor.person_id) if scene.actor.person_id is not None else None
+        if number is not None:
+            room = scene.room(number)
+            if me is not None and me.online:
+                self._stage.submit(scene, c.JoinRoom(room.room_id))
+                return Reply(f"You are moving to *{escape(room.name)}*.")
+        text = f"*{escape(scene.state.course_title)}* is live. Your browser asks the course page who you are."
+        return Reply(
+            text,
+            [
+                section(text),
+                actions(
+                    f"go:{scene.state.session_id}",
+                    button("Open the room", "open_dashboard", style="primary", url=self.url(scene)),
+                ),
+            ],
+        )
+
+    def close(self, scene: Scene, number: int) -> Reply:
+        """Bring the people of one breakout room back to the main room."""
+        scene.require_moderator()
+        room = scene.room(number)
+        if number == 0:
+            raise SlackRefusal("bad_usage", "The main room cannot be closed.")
+        inside = [p.person_id for p in scene.state.people.values() if p.online and p.room_id == room.room_id]
+        if not inside:
+            raise SlackRefusal("person_unknown", f"Nobody is in *{escape(room.name)}*.")
+        for person_id in inside:
+            self._stage.submit(scene, c.MoveParticipant(person_id, scene.room(0).room_id), step=person_id)
+        return Reply(f"Everybody in *{escape(room.name)}* comes back to the main room.")
+
+    def start_session(self, asker: Asker) -> Reply:
+        """Open the live room of this course, so that people who come find it; moderators only."""
+        actor, course = self._stage.course(asker)
+        if not actor.is_moderator:
+            raise DomainError("not_moderator")
+        link = slack.channel_link(self._stage.db, asker.team_id, asker.channel_id)
+        room_key = link.room_key if link is not None else ""
+        self._stage.rooms.open_session(course.course_id, course.title, "Room", room_key)
+        return self.enter(self._stage.scene(asker), None)

@@ -1,0 +1,39 @@
+"""A channel that cannot be posted to: its link is suspended, never dropped silently, and whoever made it is told."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from models.store import slack, slack_outbox
+from models.store.database import Database
+from models.values import PersonId
+
+log = logging.getLogger("sideroom.bot")
+WHY: Final = {
+    "channel_archive": "it was archived. Unarchive it, or link another channel with `/room link`",
+    "group_archive": "it was archived. Unarchive it, or link another channel with `/room link`",
+    "is_archived": "it was archived. Unarchive it, or link another channel with `/room link`",
+    "channel_deleted": "it was deleted. Link another channel with `/room link`",
+    "group_deleted": "it was deleted. Link another channel with `/room link`",
+    "channel_shared": "it is shared with another organisation now. Link a channel of this workspace with `/room link`",
+    "not_in_channel": "the app is not in it any more. Type `/invite @Classroom` and `/room link` there",
+    "channel_not_found": "the app cannot see it any more. Type `/invite @Classroom` and `/room link` there",
+}
+
+
+def suspend_channel(db: Database, team_id: str, channel_id: str, reason: str) -> None:
+    """Stop posting to a channel until it is linked again. Telling happens once, by a direct message."""
+    linked_by = slack.suspend_channel(db, team_id, channel_id, reason)
+    if linked_by is None:
+        return
+    log.info("slack.channel_suspended reason=%s", reason)
+    slack_outbox.drop_channel(db, team_id, channel_id)
+    user_id = slack.slack_users(db, team_id).get(PersonId(linked_by))
+    if user_id is None:
+        return
+    why = WHY.get(reason, f"Slack refuses messages there ({reason}). Mend that, then type `/room link` there")
+    text = f"<#{channel_id}> gets no more messages about your live room: {why}."
+    slack_outbox.put_out(
+        db, team_id=team_id, channel_id=user_id, method="message", payload={"text": text}, priority=2
+    )
