@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 
 from api import roster, uploads
 from api.common import bearer, json_object, refuse
+from api.entry_files import details
 from api.v1 import door
 from api.v1.call import Deps
 from api.v1.limits import DEFAULT_LIMITS, Limits
@@ -110,7 +111,10 @@ class _Media:
 
     def entry(self, entry_id: str) -> Response:
         access = bearer(self._deps.db)
-        return jsonify({**self._json(access, self._library.get(access, entry_id)), "tracks": []})
+        entry = self._library.get(access, entry_id)
+        shown = self._json(access, entry)
+        more = details(self._deps.db, entry, self._linker(entry), may_edit=shown["may_edit"])
+        return jsonify({**shown, **more})
 
     def change(self, entry_id: str) -> Response:
         access = bearer(self._deps.db)
@@ -152,6 +156,9 @@ class _Media:
             "expires_at": entry.expires_at.isoformat() if entry.expires_at is not None else None,
             "warnings": warnings if isinstance(warnings, list) else [],
         }
+
+    def _linker(self, entry: Entry) -> Callable[[str, bool], str]:
+        return lambda name, download: self._link(entry, name, download=download)
 
     def _link(self, entry: Entry, name: str, *, download: bool = False) -> str:
         return links.link(self._deps.link_key, entry.entry_id, name, int(time.time()), download=download)

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue, day, length } from "../ui/text";
+import { Chapters, Files, Report, type Chapter, type OtherFile, type Quality } from "./details";
 import { Upload } from "./upload";
 import "./library.css";
 
@@ -44,6 +45,7 @@ const t = catalogue({
   player: "Player: {title}",
   unplayable: "This film cannot be played here. Download it, or tell your administrator.",
   warning: "Quality report: {text}",
+  chapters: "Chapters",
 });
 
 type Scope = "mine" | "channel" | "folder";
@@ -67,6 +69,14 @@ interface Entry {
   download_url: string | null;
   expires_at: string | null;
   warnings: string[];
+}
+
+/** What one recording's page has besides. */
+interface FullEntry extends Entry {
+  chapters_url: string | null;
+  chapters: Chapter[];
+  tracks: OtherFile[];
+  quality: Quality | null;
 }
 
 interface Listing {
@@ -196,15 +206,21 @@ interface EntryProps {
 }
 
 function EntryPage({ boot, entryId, onBack }: EntryProps) {
-  const [entry, setEntry] = useState<Entry | null>(null);
+  const [entry, setEntry] = useState<FullEntry | null>(null);
+  const [at, setAt] = useState(0);
+  const player = useRef<HTMLVideoElement>(null);
   const [error, setError] = useState<string | null>(null);
   const [asking, setAsking] = useState<"delete" | "rename" | null>(null);
   const renewed = useRef(false);
   const place = useRef<{ time: number; playing: boolean } | null>(null);
   const path = `/app/api/media/${encodeURIComponent(entryId)}`;
   const failed = (problem: unknown) => setError((problem as ApiError).message);
-  const load = () => call<Entry>(boot, "GET", path).then(setEntry, failed);
-  const change = (body: object) => call<Entry>(boot, "PATCH", path, body).then((data) => { setEntry(data); setAsking(null); }, failed);
+  const load = () => call<FullEntry>(boot, "GET", path).then(setEntry, failed);
+  const change = (body: object) =>
+    call<Entry>(boot, "PATCH", path, body).then((data) => {
+      setEntry((before) => before && { ...before, ...data });
+      setAsking(null);
+    }, failed);
   useEffect(() => {
     void load();
   }, [entryId]);
@@ -238,15 +254,23 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
     if (place.current.playing) void video.play().catch(() => undefined);
     place.current = null;
   };
+  const jump = (seconds: number) => {
+    if (!player.current) return;
+    player.current.currentTime = seconds;
+    void player.current.play().catch(() => undefined);
+  };
   return (
     <main class="library" data-testid="entry">
       {onBack && <div class="row"><Button look="quiet" onClick={onBack} testId="back"><ArrowLeft class="flip" size={18} aria-hidden="true" /> {t("back")}</Button></div>}
       {entry.file_url ? (
         // A signed link has an end: when it is over, a fresh one is fetched and playing goes on.
         <video
-          controls playsInline preload="metadata" src={entry.file_url} poster={entry.thumb_url ?? undefined} data-testid="player"
+          ref={player} controls playsInline preload="metadata" src={entry.file_url} poster={entry.thumb_url ?? undefined} data-testid="player"
           aria-label={t("player", { title: entry.title })} onError={renew} onLoadedMetadata={resume} onPlaying={() => { renewed.current = false; }}
-        />
+          onTimeUpdate={(event) => setAt(Math.floor(event.currentTarget.currentTime))}
+        >
+          {entry.chapters_url && <track kind="chapters" src={entry.chapters_url} srcLang="en" label={t("chapters")} default />}
+        </video>
       ) : (
         <Empty title={statusText(entry)} text={entry.error ?? undefined} />
       )}
@@ -270,6 +294,9 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
           </>
         )}
       </div>
+      <Chapters chapters={entry.chapters} at={at} onJump={jump} />
+      <Files files={entry.tracks} />
+      {entry.quality && <Report quality={entry.quality} />}
       {asking === "rename" && <Rename entry={entry} onSave={(title) => void change({ title })} onClose={() => setAsking(null)} />}
       {asking === "delete" && (
         <Dialog

@@ -1,0 +1,169 @@
+/** Under the player of one recording: chapters for everybody, other files and the quality report for who may edit it. */
+import { useState } from "preact/hooks";
+import { catalogue, length } from "../ui/text";
+
+const t = catalogue({
+  chapters: "Chapters",
+  jump: "Go to {time}: {title}",
+  files: "More files",
+  composite: "Film, {name}",
+  audio: "Sound alone",
+  trackAudio: "Sound of {name}",
+  trackVideo: "Picture of {name}",
+  somebody: "somebody",
+  report: "Quality report",
+  format: "Format",
+  offset: "Sound against picture",
+  offsetFound: "at most {p95} ms apart at 95 % of {checked} checks",
+  offsetUnknown: "could not be checked",
+  lost: "Packets lost on the way",
+  frozen: "Pictures that stood still",
+  frozenFound: "{seconds} s in all, the longest {longest} s",
+  gaps: "Not captured",
+  missing: "Switched on but not received",
+  silent: "Silent although unmuted",
+  spans: { one: "{count} time, {seconds} s in all", other: "{count} times, {seconds} s in all" },
+  none: "none",
+  shares: "Black, still and silent",
+  clock: "Largest clock difference",
+  ppm: "{ppm} millionths",
+  checksum: "SHA-256",
+});
+
+export interface Chapter {
+  at_s: number;
+  title: string;
+}
+
+export interface OtherFile {
+  name: string;
+  kind: "composite" | "audio" | "track_audio" | "track_video";
+  title: string;
+  duration_s: number;
+  size_bytes: number;
+  download_url: string;
+  warnings: string[];
+}
+
+interface Span {
+  at_s: number | null;
+  length_s: number;
+}
+
+export interface Quality {
+  video_codec?: string;
+  audio_codec?: string;
+  black_share?: number;
+  still_share?: number;
+  silent_share?: number;
+  lost_packets?: number;
+  frozen_s?: number;
+  freezes?: Span[];
+  gaps?: Span[];
+  missing?: Span[];
+  silent_microphones?: Span[];
+  clock_ppm?: number;
+  av_offset_ms?: { checked: number; p50: number | null; p95: number | null };
+  sha256?: string;
+}
+
+const percent = (share: number | undefined) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share ?? 0);
+const bytes = (size: number) =>
+  new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(size / 1e6);
+const total = (spans: Span[]) => Math.round(spans.reduce((sum, span) => sum + span.length_s, 0) * 10) / 10;
+
+/** The chapter that plays at `seconds`; -1 before the first. */
+export function current(chapters: Chapter[], seconds: number): number {
+  return chapters.findLastIndex((chapter) => chapter.at_s <= seconds + 0.05);
+}
+
+interface ChaptersProps {
+  chapters: Chapter[];
+  /** Where the film is, in seconds. */
+  at: number;
+  onJump: (seconds: number) => void;
+}
+
+export function Chapters({ chapters, at, onJump }: ChaptersProps) {
+  if (chapters.length < 2) return null;
+  const now = current(chapters, at);
+  return (
+    <section aria-label={t("chapters")}>
+      <h2>{t("chapters")}</h2>
+      <ol class="chapters" data-testid="chapters">
+        {chapters.map((chapter, number) => (
+          <li key={chapter.at_s}>
+            <button
+              type="button" aria-current={number === now ? "true" : undefined} onClick={() => onJump(chapter.at_s)}
+              aria-label={t("jump", { time: length(chapter.at_s), title: chapter.title })}
+            >
+              <span class="time">{length(chapter.at_s)}</span> {chapter.title}
+            </button>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function fileTitle(file: OtherFile): string {
+  const name = file.title || t("somebody");
+  if (file.kind === "composite") return t("composite", { name: file.title || file.name });
+  if (file.kind === "audio") return t("audio");
+  return file.kind === "track_audio" ? t("trackAudio", { name }) : t("trackVideo", { name });
+}
+
+export function Files({ files }: { files: OtherFile[] }) {
+  if (!files.length) return null;
+  return (
+    <section aria-label={t("files")}>
+      <h2>{t("files")}</h2>
+      <ul class="files" data-testid="files">
+        {files.map((file) => (
+          <li key={file.name}>
+            <a href={file.download_url} download>{fileTitle(file)}</a>
+            <span class="note"> {length(file.duration_s)} · {bytes(file.size_bytes)}{file.warnings.length > 0 && ` · ${file.warnings.join("; ")}`}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function spans(found: Span[] | undefined): string {
+  return found?.length ? t("spans", { count: found.length, seconds: total(found) }) : t("none");
+}
+
+function rows(quality: Quality): [string, string][] {
+  const offset = quality.av_offset_ms;
+  const freezes = quality.freezes ?? [];
+  const longest = Math.max(0, ...freezes.map((span) => span.length_s));
+  const made: [string, string][] = [
+    [t("format"), [quality.video_codec, quality.audio_codec].filter(Boolean).join(", ") || t("none")],
+    [t("offset"), offset && offset.p95 !== null ? t("offsetFound", { p95: offset.p95, checked: offset.checked }) : t("offsetUnknown")],
+    [t("lost"), String(quality.lost_packets ?? 0)],
+    [t("frozen"), freezes.length ? t("frozenFound", { seconds: quality.frozen_s ?? 0, longest }) : t("none")],
+    [t("gaps"), spans(quality.gaps)],
+    [t("missing"), spans(quality.missing)],
+    [t("silent"), spans(quality.silent_microphones)],
+    [t("shares"), [quality.black_share, quality.still_share, quality.silent_share].map(percent).join(", ")],
+    [t("clock"), t("ppm", { ppm: quality.clock_ppm ?? 0 })],
+  ];
+  return quality.sha256 ? [...made, [t("checksum"), quality.sha256]] : made;
+}
+
+export function Report({ quality }: { quality: Quality }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details class="report" data-testid="quality" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t("report")}</summary>
+      {open && (
+        <dl>
+          {rows(quality).map(([name, value]) => (
+            <div key={name}><dt>{name}</dt><dd>{value}</dd></div>
+          ))}
+        </dl>
+      )}
+    </details>
+  );
+}
