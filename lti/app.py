@@ -177,14 +177,21 @@ class _Door:
     def _open(self, launch: Launch) -> Response:
         """The page that a valid launch opens. Raises LaunchRefused when it asks for what this person may not."""
         platform = launch.platform
-        person_id = people.upsert_person(
-            self._db, platform.issuer, launch.sub, launch.name, launch.email, launch.locale
+        seen = people.Arrival(
+            issuer=platform.issuer,
+            sub=launch.sub,
+            name=launch.name,
+            email=launch.email,
+            locale=launch.locale,
+            context_id=launch.context_id,
+            context_title=launch.context_title,
+            nrps_url=launch.nrps_url,
+            platform_id=platform.id,
+            lms_roles=launch.lms_roles,
         )
-        course_id = people.upsert_course(
-            self._db, platform.issuer, launch.context_id, launch.context_title, launch.nrps_url, platform.id
+        person_id, course_id, role = people.arrive(
+            self._db, seen, lambda settings: role_of(launch.role_kind, lobby.roles_in(settings))
         )
-        role = role_of(launch.role_kind, lobby.course_roles(self._db, course_id))
-        people.upsert_membership(self._db, course_id, person_id, role, launch.lms_roles)
         note_launch(self._db, platform.id, course_id, launch.context_id, role, launch.body)
         access = Access("page", person_id, course_id, role, launch.name or "Guest")
         page, access, more = self._page_of(launch, access)

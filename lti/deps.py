@@ -31,9 +31,9 @@ class LtiDeps:
 def ancestors(db: Database) -> list[str]:
     """Origins of the registered platforms: only they may frame us."""
     origins = []
-    for platform in store.list_platforms(db):
-        for url in (platform.issuer, platform.auth_login_url):
+    for addresses in store.platform_addresses(db):
+        for url in addresses:
             parts = urlsplit(url)
             if parts.scheme in ("http", "https") and parts.netloc:
                 origins.append(f"{parts.scheme}://{parts.netloc}")
-    return origins
+    return list(dict.fromkeys(origins))

@@ -42,7 +42,12 @@ def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
 
 def course_roles(db: Database, course_id: str) -> Mapping[str, object]:
     """The course's own table from kind of role to role; empty when it has none."""
-    found = people.course_settings(db, course_id).get(ROLES_SETTING)
+    return roles_in(people.course_settings(db, course_id))
+
+
+def roles_in(settings: Mapping[str, object]) -> Mapping[str, object]:
+    """That table in a course's settings."""
+    found = settings.get(ROLES_SETTING)
     return found if isinstance(found, dict) else {}
 
 

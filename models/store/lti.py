@@ -195,6 +195,15 @@ def list_platforms(db: Database) -> list[Platform]:
         ]
 
 
+def platform_addresses(db: Database) -> list[tuple[str, str]]:
+    """Issuer and login address of every registration."""
+    with db.read() as session:
+        return [
+            (issuer, url)
+            for issuer, url in session.exec(select(PlatformRow.issuer, PlatformRow.auth_login_url))
+        ]
+
+
 def save_keyset(db: Database, platform_id: int, keyset: dict[str, Any] | None) -> None:
     """Keep a platform's keys, and when they were last asked for."""
     with db.write() as session:

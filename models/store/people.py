@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from models.store.database import Database
 from models.tables import CourseRow, MembershipRow, PersonRow
@@ -45,21 +45,21 @@ def upsert_person(
     """The person (issuer, sub), made when new; empty values keep what is known."""
 
     def write() -> PersonId:
-        now = datetime.now(UTC)
         with db.write() as session:
-            row = session.exec(
-                select(PersonRow).where(PersonRow.issuer == issuer, PersonRow.sub == sub)
-            ).first()
-            if row is None:
-                row = PersonRow(
-                    id="p" + uuid4().hex[:20], issuer=issuer, sub=sub, created_at=now, seen_at=now
-                )
-                session.add(row)
-            row.name, row.email, row.locale = name or row.name, email or row.email, locale or row.locale
-            row.seen_at = now
-            return PersonId(row.id)
+            return _person(session, issuer, sub, name, email, locale)
 
     return _twice(write)
+
+
+def _person(session: Session, issuer: str, sub: str, name: str, email: str, locale: str) -> PersonId:
+    now = datetime.now(UTC)
+    row = session.exec(select(PersonRow).where(PersonRow.issuer == issuer, PersonRow.sub == sub)).first()
+    if row is None:
+        row = PersonRow(id="p" + uuid4().hex[:20], issuer=issuer, sub=sub, created_at=now, seen_at=now)
+        session.add(row)
+    row.name, row.email, row.locale = name or row.name, email or row.email, locale or row.locale
+    row.seen_at = now
+    return PersonId(row.id)
 
 
 def upsert_course(
@@ -74,21 +74,25 @@ def upsert_course(
 
     def write() -> CourseId:
         with db.write() as session:
-            where = (CourseRow.issuer == issuer, CourseRow.context_id == context_id)
-            row = session.exec(select(CourseRow).where(*where)).first()
-            if row is None:
-                row = CourseRow(
-                    id="c" + uuid4().hex[:20],
-                    issuer=issuer,
-                    context_id=context_id,
-                    created_at=datetime.now(UTC),
-                )
-                session.add(row)
-            row.title, row.nrps_url = title or row.title, nrps_url or row.nrps_url
-            row.platform_id = platform_id or row.platform_id
+            row = _course(session, issuer, context_id, title, nrps_url, platform_id)
             return CourseId(row.id)
 
     return _twice(write)
+
+
+def _course(
+    session: Session, issuer: str, context_id: str, title: str, nrps_url: str, platform_id: int | None
+) -> CourseRow:
+    where = (CourseRow.issuer == issuer, CourseRow.context_id == context_id)
+    row = session.exec(select(CourseRow).where(*where)).first()
+    if row is None:
+        row = CourseRow(
+            id="c" + uuid4().hex[:20], issuer=issuer, context_id=context_id, created_at=datetime.now(UTC)
+        )
+        session.add(row)
+    row.title, row.nrps_url = title or row.title, nrps_url or row.nrps_url
+    row.platform_id = platform_id or row.platform_id
+    return row
 
 
 def upsert_membership(
@@ -98,16 +102,55 @@ def upsert_membership(
 
     def write() -> None:
         with db.write() as session:
-            row = session.get(MembershipRow, (course_id, person_id))
-            if row is None:
-                row = MembershipRow(
-                    course_id=course_id, person_id=person_id, role=role.value, seen_at=datetime.now(UTC)
-                )
-                session.add(row)
-            row.role, row.lms_roles, row.seen_at = role.value, lms_roles, datetime.now(UTC)
-            row.source = "launch"
+            _membership(session, course_id, person_id, role, lms_roles)
 
     _twice(write)
+
+
+def _membership(session: Session, course_id: str, person_id: str, role: Role, lms_roles: list[str]) -> None:
+    row = session.get(MembershipRow, (course_id, person_id))
+    if row is None:
+        row = MembershipRow(
+            course_id=course_id, person_id=person_id, role=role.value, seen_at=datetime.now(UTC)
+        )
+        session.add(row)
+    row.role, row.lms_roles, row.seen_at = role.value, lms_roles, datetime.now(UTC)
+    row.source = "launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a launch has proven about a person and a course."""
+
+    issuer: str
+    sub: str
+    name: str
+    email: str
+    locale: str
+    context_id: str
+    context_title: str
+    nrps_url: str
+    platform_id: int
+    lms_roles: list[str]
+
+
+def arrive(
+    db: Database, seen: Arrival, role: Callable[[Mapping[str, Any]], Role]
+) -> tuple[PersonId, CourseId, Role]:
+    """Person, course and membership of a launch in one transaction. ``role`` gets the course's settings."""
+
+    def write() -> tuple[PersonId, CourseId, Role]:
+        with db.write() as session:
+            person_id = _person(session, seen.issuer, seen.sub, seen.name, seen.email, seen.locale)
+            course = _course(
+                session, seen.issuer, seen.context_id, seen.context_title, seen.nrps_url, seen.platform_id
+            )
+            found = role(course.settings)
+            session.flush()
+            _membership(session, course.id, person_id, found, seen.lms_roles)
+            return person_id, CourseId(course.id), found
+
+    return _twice(write)
 
 
 def _twice(write: Callable[[], T]) -> T:

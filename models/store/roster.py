@@ -77,6 +77,10 @@ class SyncState:
 def want_sync(db: Database, course_id: str, *, now: datetime | None = None, force: bool = False) -> bool:
     """Let a course's roster be fetched soon, unless that was done a short while ago (``force``: even then)."""
     now = now or datetime.now(UTC)
+    with db.read() as session:
+        known = session.get(RosterSyncRow, course_id)
+    if known is not None and known.done_at is not None and known.done_at > now - FRESH:
+        return False
     try:
         with db.write() as session:
             row = session.get(RosterSyncRow, course_id)

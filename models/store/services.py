@@ -19,6 +19,7 @@ from models.values import CourseId
 
 ServiceName = Literal["roster", "groups", "grades"]
 HealthKind = Literal["keyset", "token", "roster", "groups", "grades"]
+SEEN_AGAIN = timedelta(minutes=10)
 TOKEN_MARGIN = timedelta(seconds=30)
 """A token this near its end is not used any more."""
 MAX_REASON_CHARS = 300
@@ -47,8 +48,11 @@ class CourseService:
 def save_services(db: Database, course_id: str, platform_id: int, offered: Iterable[Offered]) -> None:
     """Remember what a launch offered; the newest launch that offers a service decides through whom it is reached."""
     now = datetime.now(UTC)
-    for service in offered:
-        with db.write() as session:
+    offered = list(offered)
+    if not offered or _are_known(db, course_id, platform_id, offered, now):
+        return
+    with db.write() as session:
+        for service in offered:
             row = session.get(CourseServiceRow, (course_id, service.name))
             if row is None:
                 row = CourseServiceRow(
@@ -57,6 +61,20 @@ def save_services(db: Database, course_id: str, platform_id: int, offered: Itera
                 session.add(row)
             row.platform_id, row.url = platform_id, service.url
             row.scopes, row.seen_at = list(service.scopes), now
+
+
+def _are_known(
+    db: Database, course_id: str, platform_id: int, offered: Iterable[Offered], now: datetime
+) -> bool:
+    """Did a launch a short while ago offer the same? Then a class that arrives at once writes it only once."""
+    with db.read() as session:
+        rows = [session.get(CourseServiceRow, (course_id, service.name)) for service in offered]
+    return all(
+        row is not None
+        and (row.platform_id, row.url, row.scopes) == (platform_id, service.url, list(service.scopes))
+        and row.seen_at > now - SEEN_AGAIN
+        for row, service in zip(rows, offered, strict=True)
+    )
 
 
 def find_service(db: Database, course_id: str, name: ServiceName) -> CourseService | None:
@@ -82,6 +100,10 @@ def _service(row: CourseServiceRow) -> CourseService:
 
 def save_history(db: Database, course_id: str, context_ids: Sequence[str]) -> None:
     """Remember from which courses this one was copied."""
+    with db.read() as session:
+        row = session.get(CourseRow, course_id)
+    if row is None or row.history == list(context_ids):
+        return
     with db.write() as session:
         row = session.get(CourseRow, course_id)
         if row is not None and row.history != list(context_ids):
