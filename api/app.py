@@ -1,31 +1,29 @@
-"""The HTTP doors for pages and integrators: media pages' JSON, the files themselves, and a command door. Flask."""
+"""The HTTP doors for pages and integrators: media pages' JSON, the files themselves, and the REST API. Flask."""
 
 from __future__ import annotations
 
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from flask import Blueprint, Response, jsonify, request, send_file
+from flask import Blueprint, Response, jsonify, request
 
-from api import roster, uploads
+from api import files, roster, uploads
 from api.common import bearer, json_object, refuse
 from api.entry_files import details
 from api.v1 import door
 from api.v1.call import Deps
 from api.v1.limits import DEFAULT_LIMITS, Limits
 from api.v1.view import View
-from library import links
+from library import copies, links
 from library.media import PER_PAGE, Library, Scope
 from library.storage import Storages
 from library.uploads import Uploads
 from library.values import Entry
-from models.store import library as store
 from models.store.access import Access
 from models.store.database import Database
 from rooms.errors import DomainError
@@ -35,7 +33,6 @@ from webhooks.setup import Setup
 log = logging.getLogger("sideroom.api")
 SCOPES = ("mine", "channel", "folder")
 MAX_QUERY_CHARS = 100
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,6 @@ def create_blueprint(deps: ApiDeps) -> Blueprint:
     route("/app/api/media/<entry_id>", "entry", door.entry)
     route("/app/api/media/<entry_id>", "change", door.change, methods=["PATCH"])
     route("/app/api/media/<entry_id>", "delete", door.delete, methods=["DELETE"])
-    route("/media/<entry_id>/<name>", "file", door.file)
     blueprint.register_error_handler(DomainError, refuse)
     return blueprint
 
@@ -78,6 +74,7 @@ def create_blueprints(
     integrators = Deps(db, rooms, View(db, link_key, base_url), webhooks, storages, limits)
     return [
         create_blueprint(ApiDeps(db, library_root, link_key)),
+        files.create_blueprint(db, library_root, link_key, storages),
         uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention)),
         roster.create_blueprint(db),
         door.create_blueprint(integrators),
@@ -99,9 +96,10 @@ class _Media:
             raise DomainError("bad_value", "page is a number of 0 or more.", field="page")
         query = request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         entries, total = self._library.find(access, cast(Scope, scope), query, int(page))
+        states = copies.states(self._deps.db, [entry.entry_id for entry in entries])
         return jsonify(
             {
-                "entries": [self._json(access, entry) for entry in entries],
+                "entries": [self._json(access, entry, states) for entry in entries],
                 "total": total,
                 "page": int(page),
                 "per_page": PER_PAGE,
@@ -112,7 +110,7 @@ class _Media:
     def entry(self, entry_id: str) -> Response:
         access = bearer(self._deps.db)
         entry = self._library.get(access, entry_id)
-        shown = self._json(access, entry)
+        shown = self._one(access, entry)
         more = details(self._deps.db, entry, self._linker(entry), may_edit=shown["may_edit"])
         return jsonify({**shown, **more})
 
@@ -123,14 +121,17 @@ class _Media:
         title, published = body.get("title"), body.get("published")
         if unknown or not isinstance(title, str | None) or not isinstance(published, bool | None):
             raise DomainError("bad_command", "Give “title” (text) or “published” (true or false).")
-        return jsonify(self._json(access, self._library.change(access, entry_id, title, published)))
+        return jsonify(self._one(access, self._library.change(access, entry_id, title, published)))
 
     def delete(self, entry_id: str) -> tuple[str, int]:
         self._library.delete(bearer(self._deps.db), entry_id)
         return "", 204
 
-    def _json(self, access: Access, entry: Entry) -> dict[str, Any]:
-        ready = entry.status == "ready"
+    def _one(self, access: Access, entry: Entry) -> dict[str, Any]:
+        return self._json(access, entry, copies.states(self._deps.db, [entry.entry_id]))
+
+    def _json(self, access: Access, entry: Entry, states: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+        ready, may_edit = entry.status == "ready", self._library.may_edit(access, entry)
         thumbnail = entry.quality.get("thumbnail")
         warnings = entry.quality.get("warnings")
         return {
@@ -149,12 +150,13 @@ class _Media:
             "error": entry.error if entry.status == "failed" else None,
             "published": entry.published,
             "owner_name": entry.owner_name,
-            "may_edit": self._library.may_edit(access, entry),
+            "may_edit": may_edit,
             "thumb_url": self._link(entry, str(thumbnail)) if ready and thumbnail else None,
             "file_url": self._link(entry, entry.file_name) if ready else None,
             "download_url": self._link(entry, entry.file_name, download=True) if ready else None,
             "expires_at": entry.expires_at.isoformat() if entry.expires_at is not None else None,
             "warnings": warnings if isinstance(warnings, list) else [],
+            "copies": states.get(entry.entry_id, []) if may_edit else [],
         }
 
     def _linker(self, entry: Entry) -> Callable[[str, bool], str]:
@@ -162,40 +164,3 @@ class _Media:
 
     def _link(self, entry: Entry, name: str, *, download: bool = False) -> str:
         return links.link(self._deps.link_key, entry.entry_id, name, int(time.time()), download=download)
-
-    def file(self, entry_id: str, name: str) -> Response:
-        """A file by its signed link, with range requests."""
-        given = request.args
-        verdict = links.check(
-            self._deps.link_key, entry_id, name, given.get("exp", ""), given.get("sig", ""), int(time.time())
-        )
-        if verdict != "good" or not _NAME.fullmatch(name) or not _NAME.fullmatch(entry_id):
-            text = (
-                "This link has expired. Reload the page."
-                if verdict == "expired"
-                else "This link is not valid."
-            )
-            return Response(text, 403, mimetype="text/plain")
-        row = store.get_entry(self._deps.db, entry_id)
-        path = self._deps.library_root / (row["path"] if row else "") / name
-        if row is None or not row["path"] or not path.is_file():
-            return Response("This file is not here any more.", 404, mimetype="text/plain")
-        download = given.get("download") == "1"
-        answer = send_file(
-            path,
-            conditional=True,
-            as_attachment=download,
-            download_name=_download_name(row, name),
-            max_age=600,
-        )
-        answer.headers["Accept-Ranges"] = "bytes"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        answer.headers["Cache-Control"] = "private, max-age=600"
-        return answer
-
-
-def _download_name(row: Mapping[str, Any], name: str) -> str:
-    if name != row["file_name"]:
-        return name
-    title = re.sub(r"[^\w .()-]+", "_", str(row["title"])).strip()[:120] or "recording"
-    return f"{title}{Path(name).suffix}"
