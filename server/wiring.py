@@ -12,8 +12,6 @@ from flask import Flask, Response
 from api.admin.app import create_blueprints as admin_blueprints
 from api.admin.deps import AdminDeps, LtiTools
 from api.app import create_blueprints as api_blueprints
-from library.storage import Storages
-from library.storage_vault import Vault
 from lti.app import create_blueprint as lti_blueprint
 from lti.deps import LtiDeps
 from lti.lobby import set_course_roles
@@ -26,6 +24,7 @@ from models.store.database import Database
 from rooms.service import RoomsService
 from server.alarms import Alarms
 from server.settings import Settings
+from server.storages import build_storages
 from server.webhooks_job import seal_of
 from server.wiring_slack import Slack, build_slack
 from signalling.app import Endpoint
@@ -142,11 +141,7 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
         max_upload_bytes=settings.upload_max_mb * 1024 * 1024,
         retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
         webhooks=Setup(db, seal_of(settings), private=settings.webhook_private),
-        storages=Storages(
-            db,
-            Vault(settings.key("storage"), settings.previous_keys("storage")),
-            allow_private=settings.storage_private_endpoints,
-        ),
+        storages=build_storages(settings, db),
     ):
         app.register_blueprint(blueprint)
     for blueprint in admin_blueprints(build_admin(settings, db)):
@@ -174,6 +169,7 @@ def build_admin(settings: Settings, db: Database) -> AdminDeps:
             role_kinds={kind.value: DEFAULTS[kind].value for kind in SETTABLE},
             set_roles=partial(set_course_roles, db),
         ),
+        storages=build_storages(settings, db),
         lti_admins=settings.admin_lti,
     )
 

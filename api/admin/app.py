@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from api.admin import courses, deployments, keys, people, platforms, recordings
+from api.admin import courses, deployments, keys, people, platforms, recordings, storage
 from api.admin.deps import AdminDeps, admin
 from api.common import bearer, json_object, refuse
 from models.store import admin as store
@@ -33,6 +33,7 @@ SECTIONS: Final[tuple[Callable[[AdminDeps], Blueprint], ...]] = (
     courses.create_blueprint,
     people.create_blueprint,
     recordings.create_blueprint,
+    storage.create_blueprint,
     keys.create_blueprint,
 )
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from flask import Response, g, request
 
+from library.storage import Storages
 from models.store.admin import Admin
 from models.store.database import Database
 from rooms.errors import DomainError
@@ -45,6 +46,7 @@ class AdminDeps:
     csrf_key: str
     page: Callable[[Mapping[str, object]], Response]
     lti: LtiTools
+    storages: Storages
     lti_admins: bool = False
 
     @property

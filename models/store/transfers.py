@@ -377,6 +377,17 @@ def settled(db: Database, transfer_id: str) -> None:
         session.execute(update(TransferRow).where(col(TransferRow.id) == transfer_id).values(settled=True))
 
 
+def reasons(db: Database) -> dict[str, str]:
+    """Storage id → why its newest failed copy failed."""
+    with db.read() as session:
+        rows = session.execute(
+            select(col(TransferRow.storage_id), col(TransferRow.error))
+            .where(col(TransferRow.status) == "failed", col(TransferRow.error).is_not(None))
+            .order_by(col(TransferRow.created_at))
+        ).all()
+    return {storage_id: error for storage_id, error in rows if error}
+
+
 def counts(db: Database) -> dict[str, dict[str, int]]:
     """Storage id → status → how many transfers."""
     found: dict[str, dict[str, int]] = {}

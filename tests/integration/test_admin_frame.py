@@ -53,7 +53,11 @@ def make_site(folder: Path, **more: Any) -> Site:
     def page(boot: Any) -> Response:
         return jsonify(boot)
 
-    deps = replace(build_admin(Settings(base_url=BASE, secret="x" * 32), world.db), page=page, **more)
+    deps = replace(
+        build_admin(Settings(base_url=BASE, secret="x" * 32, storage_private_endpoints=True), world.db),
+        page=page,
+        **more,
+    )
     for blueprint in create_blueprints(deps):
         app.register_blueprint(blueprint)
     return Site(world, app)

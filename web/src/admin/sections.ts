@@ -7,6 +7,7 @@ import { keys } from "./sections/keys";
 import { people } from "./sections/people";
 import { platforms } from "./sections/platforms";
 import { recordings } from "./sections/recordings";
+import { storage } from "./sections/storage";
 
 export interface SectionProps {
   ask: Ask;
@@ -19,4 +20,4 @@ export interface Section {
   View: ComponentType<SectionProps>;
 }
 
-export const sections: Section[] = [platforms, deployments, courses, people, recordings, keys];
+export const sections: Section[] = [platforms, deployments, courses, people, recordings, storage, keys];

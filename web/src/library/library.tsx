@@ -46,6 +46,12 @@ const t = catalogue({
   unplayable: "This film cannot be played here. Download it, or tell your administrator.",
   warning: "Quality report: {text}",
   chapters: "Chapters",
+  copies: "Copies",
+  copyWaiting: "{name}: waiting",
+  copyCopying: "{name}: copying, {percent}",
+  copyDone: "{name}: confirmed {date}",
+  copyFailed: "{name}: not copied. {reason}",
+  copyAgain: "Next try {date}.",
 });
 
 type Scope = "mine" | "channel" | "folder";
@@ -69,6 +75,26 @@ interface Entry {
   download_url: string | null;
   expires_at: string | null;
   warnings: string[];
+  /** Empty for people who may not change the recording. */
+  copies: Copy[];
+}
+
+interface Copy {
+  id: string;
+  name: string;
+  status: "waiting" | "copying" | "done" | "failed";
+  percent: number;
+  error: string | null;
+  next_try_time: string | null;
+  confirmed_time: string | null;
+}
+
+function copyText({ name, status, percent: share, error, next_try_time, confirmed_time }: Copy): string {
+  if (status === "waiting") return t("copyWaiting", { name });
+  if (status === "copying") return t("copyCopying", { name, percent: percent(share / 100) });
+  if (status === "done") return t("copyDone", { name, date: confirmed_time ? day(confirmed_time) : "" });
+  const again = next_try_time ? ` ${t("copyAgain", { date: day(next_try_time) })}` : "";
+  return t("copyFailed", { name, reason: error ?? "" }) + again;
 }
 
 /** What one recording's page has besides. */
@@ -281,6 +307,11 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
         {entry.expires_at && ` · ${t("expires", { date: day(entry.expires_at) })}`}
       </p>
       {entry.warnings.length > 0 && <p class="note">{t("warning", { text: entry.warnings.join("; ") })}</p>}
+      {entry.copies.length > 0 && (
+        <ul class="note" aria-label={t("copies")} data-testid="copies">
+          {entry.copies.map((copy) => <li key={copy.id}>{copyText(copy)}</li>)}
+        </ul>
+      )}
       {error && <p role="alert">{error}</p>}
       <div class="row">
         {entry.download_url && <a class="btn" href={entry.download_url} data-testid="download">{t("download")}</a>}
