@@ -143,5 +143,7 @@ def _remove(args: argparse.Namespace) -> int:
         build_storages(*_parts()).remove(args.storage_id)
     except DomainError as error:
         raise SettingsError([error.message]) from None
-    print(f"Storage {args.storage_id} is used no more and its credentials are forgotten. Copies there stay.")
+    print(
+        f"Storage {args.storage_id} is used no more and its credentials are forgotten. Copies there stay; what is only there cannot be played any more."
+    )
     return 0

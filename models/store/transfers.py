@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, or_, update
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from models.store.database import Database
@@ -70,6 +71,14 @@ def recording_options(db: Database, recording_id: str) -> dict[str, Any]:
 
 def plan(db: Database, entry_id: str, folders: Mapping[str, tuple[str, str]], now: datetime) -> None:
     """Make the transfers of an entry; ``folders`` is storage id → (transfer id, folder there). Safe to repeat."""
+    try:
+        _plan(db, entry_id, folders, now)
+    except IntegrityError:
+        # Somebody made them in the same moment.
+        _plan(db, entry_id, folders, now)
+
+
+def _plan(db: Database, entry_id: str, folders: Mapping[str, tuple[str, str]], now: datetime) -> None:
     with db.write() as session:
         known = set(
             session.exec(select(TransferRow.storage_id).where(TransferRow.entry_id == entry_id)).all()

@@ -25,11 +25,14 @@ from models.store import library as entries
 from models.store import storage as storage_store
 from models.store import transfers as store
 from models.store.media_files import MediaFile, save_files
-from models.values import EntryId
+from models.values import MAIN_ROOM, EntryId, Role
+from rooms import commands as c
 from rooms.errors import DomainError
+from rooms.service import RoomsService
 from server.transfers import TransferSettings, TransferWorker
 from tests import storagekit as kit
 from tests.librarykit import World, make_world
+from tests.people import ALICE, ask
 from tests.storagekit import DENIED, Fault, Proxy, uploads_part
 
 pytestmark = pytest.mark.integration
@@ -337,6 +340,28 @@ def test_a_store_that_breaks_later_is_shown(place: Place) -> None:
     with place.working():  # it is tried out when the worker starts
         until(lambda: place.storages.get(s3).problem, "problem shown")
     assert "rights" in str(place.storages.get(s3).problem)
+
+
+def test_storages_are_tried_out_when_a_recording_starts(place: Place) -> None:
+    s3, db = place.s3(), place.world.db
+    rooms = RoomsService(db)
+    session_id = rooms.open_session(place.world.course, "Biology 101", "Room", "room")
+    rooms.start()
+    worker = TransferWorker(place.settings, db, rooms)
+    worker.start()
+    try:
+        old = datetime.now(UTC) - timedelta(hours=2)
+        first = place.storages.get(s3).checked_at
+        until(lambda: place.storages.get(s3).checked_at != first, "tried at the start")
+        storage_store.checked(db, s3, old, None)
+        place.proxy.faults = [Fault(lambda method, _: method == "PUT", 403, DENIED, times=-1)]
+        alice = replace(ALICE, person_id=place.world.ids["alice"], course_id=place.world.course)
+        for command in (c.EnterSession("Alice", Role.MODERATOR), c.StartRecording(MAIN_ROOM)):
+            rooms.submit(ask(alice, command, session_id))
+        until(lambda: place.storages.get(s3).problem, "problem shown")
+    finally:
+        worker.stop()
+        rooms.close()
 
 
 def test_a_removed_storage_is_used_no_more(place: Place) -> None:

@@ -31,7 +31,7 @@ const t = catalogue({
   remove: "Remove",
   removeName: "Remove “{name}”",
   removeTitle: "Remove “{name}”?",
-  removeText: "Nothing is copied there any more, and its credentials are forgotten. Copies that are there stay.",
+  removeText: "Nothing is copied there any more, and its credentials are forgotten. Copies that are there stay, but recordings whose files are only there cannot be played any more.",
   cancel: "Cancel",
   save: "Try out and save",
   saving: "Writing, reading and deleting a test file…",
