@@ -18,7 +18,6 @@ REF: Final = "#/components/schemas/{model}"
 COMMON: Final = ("unauthenticated", "not_allowed", "rate_limited")
 """Refusals that every call may meet; with a body or a query also those that name the field."""
 READING: Final = ("bad_command", "bad_value")
-CHANGING: Final = ("POST", "PUT")
 
 
 class _Ids(GenerateJsonSchema):
@@ -118,7 +117,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "parameters": [*_path_parameters(route), *_query_parameters(route)],
         "responses": _responses(route, schemas),
     }
-    if route.method in CHANGING:
+    if route.is_command:
         operation["parameters"].append(_IDEMPOTENCY)
     if route.body is not None:
         schema = schemas.ref(route.body, "validation")
@@ -163,7 +162,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     reading = READING if route.body is not None or route.query is not None else READING[:1]
     codes: dict[int, list[str]] = {}
-    for code in (*COMMON, *reading, *(("bad_value",) if route.method in CHANGING else ()), *route.codes):
+    for code in (*COMMON, *reading, *route.codes):
         codes.setdefault(CODES[code][0], [])
         if code not in codes[CODES[code][0]]:
             codes[CODES[code][0]].append(code)

@@ -40,7 +40,7 @@ class Api:
 
     world: World
     rooms: RoomsService
-    flask: Flask
+    storages: Storages
     client: FlaskClient
     session_id: SessionId
     key: dict[str, str]
@@ -84,6 +84,7 @@ class Api:
 def running_api(folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Api]:
     world = make_world(folder)
     rooms = RoomsService(world.db)
+    storages = Storages(world.db, VAULT, allow_private=True)
     flask = Flask("test")
     flask.test_client_class = ReadingClient
     for blueprint in create_blueprints(
@@ -93,12 +94,12 @@ def running_api(folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Api]:
         link_key="k",
         base_url=BASE_URL,
         webhooks=Setup(world.db, SEAL),
-        storages=Storages(world.db, VAULT, allow_private=True),
+        storages=storages,
         limits=limits,
     ):
         flask.register_blueprint(blueprint)
     session_id = rooms.open_session(world.course, "Biology 101", "Lecture")
     key = bearer(create_key(world.db, "Campus", ALL, world.course)[1])
-    yield Api(world, rooms, flask, flask.test_client(), session_id, key)
+    yield Api(world, rooms, storages, flask.test_client(), session_id, key)
     rooms.close()
     world.db.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import (
@@ -173,7 +174,8 @@ def _rules(found: FieldInfo | None) -> list[Any]:
     if found is None:
         return []
     rules = list(found.metadata)
-    for kind in getattr(found.annotation, "__args__", ()):
+    is_union = get_origin(found.annotation) in (Union, UnionType)
+    for kind in get_args(found.annotation) if is_union else ():
         for rule in getattr(kind, "__metadata__", ()):
             rules += rule.metadata if isinstance(rule, FieldInfo) else [rule]
     return rules

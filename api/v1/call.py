@@ -112,5 +112,7 @@ class Route:
     status: int = 200
     is_list: bool = False
     is_paged: bool = False
+    is_command: bool = False
+    """Commands a session, so it takes an Idempotency-Key."""
     is_recording: bool = False
     """Counts towards the limit of recording calls."""

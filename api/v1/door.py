@@ -45,7 +45,10 @@ def refuse(error: DomainError) -> tuple[Response, int]:
     body = {"code": error.code, "message": error.message, "facts": error.facts}
     answer = jsonify({"success": False, "error": body})
     if "retry_after_s" in error.facts:
-        answer.headers["Retry-After"] = str(error.facts["retry_after_s"])
+        wait = str(error.facts["retry_after_s"])
+        answer.headers["Retry-After"] = answer.headers["RateLimit-Reset"] = wait
+        answer.headers["RateLimit-Limit"] = str(error.facts.get("limit", ""))
+        answer.headers["RateLimit-Remaining"] = "0"
     if error.http_status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer, error.http_status
@@ -80,8 +83,9 @@ class _Door:
     def view(self, route: Route) -> Any:
         def answer(**path: str) -> tuple[Response, int]:
             key = self._key(route)
+            _check_texts(path)
             query = _query(route.query)
-            body = read(route.body, json_object()) if route.body is not None else None
+            body = _body(route.body) if route.body is not None else None
             data = route.handler(Call(self._deps, key, path, body, query))
             return _good(data, route, query)
 
@@ -100,6 +104,26 @@ class _Door:
         return key
 
 
+def _check_texts(value: object) -> None:
+    """No text may hold what databases and UTF-8 cannot: NUL and halves of surrogate pairs. Raises ``bad_command``."""
+    if isinstance(value, str):
+        if any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
+            raise DomainError("bad_command", "A text has characters that cannot be kept.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_texts(key)
+            _check_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_texts(item)
+
+
+def _body(model: type[BaseModel]) -> BaseModel:
+    data = json_object()
+    _check_texts(data)
+    return read(model, data)
+
+
 class _NoQuery(Query):
     """For routes that take none."""
 
@@ -114,6 +138,7 @@ def _query(wanted: type[BaseModel] | None) -> BaseModel:
         if len(values) > 1 and not repeats:
             raise DomainError("bad_command", f"“{name[:40]}” is given more than once.", field=name[:40])
         given[name[:40]] = values if repeats else values[0]
+    _check_texts(given)
     return read(model, given)
 
 

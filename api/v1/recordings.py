@@ -57,6 +57,8 @@ def start(call: Call) -> Recording | Group:
 def track(call: Call) -> Recording | Group:
     """The same without a film."""
     body = call.body_as(TrackBody)
+    if not body.audio and not body.video:
+        raise DomainError("bad_value", "Ask for “audio”, “video”, or both.", field="audio")
     return _start(call, body, body.partial(), body.allow_multiple_recordings)
 
 

@@ -41,12 +41,14 @@ ROUTES: Final = (
         "Record a room of a live session, or every breakout room",
         "recordings:write", recordings.start, Recording | Group, body=StartBody, codes=STARTING,
         status=201, is_recording=True,
+        is_command=True,
     ),
     Route(
         "POST", "/recordings/track", "start_track_recording", "recordings",
         "Record separate tracks only, one file a participant",
         "recordings:write", recordings.track, Recording | Group, body=TrackBody, codes=STARTING,
         status=201, is_recording=True,
+        is_command=True,
     ),
     Route(
         "GET", "/recordings", "list_recordings", "recordings", "Recordings, by the time of their start call",
@@ -66,12 +68,14 @@ ROUTES: Final = (
         "PUT", "/recordings/{recording_id}", "act_on_recording", "recordings", "Pause, resume or stop",
         "recordings:write", recordings.act, Recording | Group, body=ActBody,
         codes=(*ACTING, "not_paused", "already_paused"), is_recording=True,
+        is_command=True,
     ),
     Route(
         "PUT", "/recordings/{recording_id}/layout", "set_recording_layout", "recordings",
         "Another layout while it records",
         "recordings:write", recordings.set_layout, Recording | Group, body=LayoutBody, codes=ACTING,
         is_recording=True,
+        is_command=True,
     ),
     Route(
         "POST", "/recordings/{recording_id}/compositions", "compose_again", "recordings",
@@ -115,6 +119,7 @@ ROUTES: Final = (
         "commands", meetings.command, Commanded, body=CommandBody,
         codes=("no_session", "session_ended", "other_course", "not_in_session", "not_running", "no_rooms",
                "already_running", "closing", "room_unknown", "person_unknown", "recording_unknown"),
+        is_command=True,
     ),
     # -- webhooks
     Route(
