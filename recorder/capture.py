@@ -24,6 +24,8 @@ JUMP_US: Final = 5_000_000
 """Times of a source that leap this far from when its packets arrive are another count: they begin a new segment."""
 ASK_US: Final = (1_000_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000)
 """Least time between two keyframe requests for a track, growing while they bring nothing."""
+OLD_KEY_US: Final = 60_000_000
+"""A keyframe is asked for once a minute: whoever composes from the middle of the journal has little to decode."""
 HELD_US: Final = 2_000_000
 HELD_PACKETS: Final = 1_000
 """What comes from somebody of whom it is not known yet whether they agree is kept in memory so long, and no longer."""
@@ -55,6 +57,7 @@ class _Segment:
     newest_us: int = 0
     written_us: int = 0
     written_rtp: int = 0
+    key_us: int = 0
     broken_since: int | None = None
     dropped: int = 0
     size: tuple[int, int] | None = None
@@ -318,7 +321,8 @@ class Capture:
     def _must_ask(self, segment: _Segment, now_us: int) -> bool:
         waiting = segment.depacketiser.wants_keyframe
         stalled = segment.facts.source == "camera" and now_us - segment.newest_us > STALL_US
-        if not waiting and not stalled:
+        old = segment.key_us > 0 and now_us - segment.key_us > OLD_KEY_US
+        if not waiting and not stalled and not old:
             if segment.facts.track in self._asked:
                 self._asked[segment.facts.track].times = 0
             return False
@@ -424,6 +428,8 @@ class Capture:
             if segment.facts.is_video:
                 self._look_at_picture(segment, frame)
             segment.frames += 1
+            if frame.key and segment.facts.is_video:
+                segment.key_us = frame.arrival_us
             segment.written_us, segment.written_rtp = frame.arrival_us, frame.timestamp
 
     @staticmethod

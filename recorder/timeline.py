@@ -314,7 +314,10 @@ class TimelineBuilder:
     # -- what is told ------------------------------------------------------------------------------------------
 
     def _on_start(self, line: Line, _at: int) -> None:
-        self._start = self._start or line
+        if self._start is None:
+            self._start = line
+            if line.get("layout"):
+                self._layouts.append((int(line["at"]), str(line["layout"])))
 
     def _on_stop(self, _line: Line, at: int) -> None:
         self._stop = at

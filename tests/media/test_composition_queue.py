@@ -1,0 +1,253 @@
+"""The queue of compositions: in advance and in turns, urgent first, once more in another shape, finish times."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from PIL import Image
+
+from library.intake import entry_id_of
+from models.recording import BadOption, options_to_json
+from models.store import compositions as again
+from models.store.database import Database
+from models.store.library import entry_of_recording
+from models.store.media_files import files_of
+from models.store.migrate import upgrade
+from models.store.recordings_jobs import recording_info
+from models.values import MAIN_ROOM, SYSTEM, RecordingId, RecordingStatus, SessionId
+from rooms import commands as c
+from rooms.service import RoomsService
+from rooms.state import Recording
+from server.composition import CompositionQueue
+from server.job_settings import JobSettings
+from server.pictures import PictureRefused, fetch
+from tests.media.composekit import HandJournal, colour_at, is_near, yuv
+from tests.people import ALICE, COURSE, ask
+
+pytestmark = pytest.mark.media
+SMALL = {"width": 160, "height": 90, "fps": 24}
+RED = (80, 90, 200)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@dataclass
+class World:
+    folder: Path
+    db: Database
+    rooms: RoomsService
+    queue: CompositionQueue
+
+    def record(self, key: str, **options: object) -> tuple[SessionId, Callable[[], Recording]]:
+        """A recording that runs, as the recorder would report it."""
+        session_id = self.rooms.open_session(COURSE, "Biology", "Seminar", key)
+        self.rooms.submit(ask(ALICE, c.EnterSession("Alice", ALICE.role), session_id))  # type: ignore[arg-type]
+        start = c.StartRecording(room_id=MAIN_ROOM, options={**SMALL, **options})
+        self.rooms.submit(ask(ALICE, start, session_id))
+        recording_id = next(iter(self.rooms.state(session_id).recordings))
+        self.report(session_id, recording_id, "RECORDING")
+        return session_id, lambda: self.rooms.state(session_id).recordings[recording_id]
+
+    def report(self, session_id: SessionId, recording_id: RecordingId, status: str) -> None:
+        self.rooms.submit(ask(SYSTEM, c.ReportRecording(recording_id, status), session_id))
+
+    def journal(self, recording: Recording) -> HandJournal:
+        options = options_to_json(recording.options)
+        j = HandJournal(self.folder / "recordings" / recording.recording_id, options=options)
+        j.person("alice", 0, "Alice Adams")
+        return j
+
+    def db_row(self, recording_id: RecordingId) -> Any:
+        with self.db.read() as session:
+            found = session.connection().exec_driver_sql(
+                "SELECT composed_s, eta_at, lease_owner FROM recording WHERE id = ?", (recording_id,)
+            )
+            return found.mappings().one()
+
+    def look_until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+        def step() -> bool:
+            self.queue.look()
+            return condition()
+
+        eventually(step, seconds)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    upgrade(url)
+    db = Database(url)
+    rooms = RoomsService(db)
+    rooms.start()
+    settings = JobSettings(
+        url,
+        tmp_path / "recordings",
+        tmp_path / "library",
+        encoder={"preset": "ultrafast"},
+        cpu_share=1.0,
+        private_pictures=True,
+    )
+    queue = CompositionQueue(settings, rooms, db)
+    yield World(tmp_path, db, rooms, queue)
+    queue.stop()
+    rooms.close()
+    db.close()
+
+
+def test_a_running_recording_is_composed_in_advance_and_finished_after_its_end(world: World) -> None:
+    session_id, recording = world.record("a", audio_tracks=True)
+    j = world.journal(recording())
+    j.camera("alice", 0, 16, RED)
+    j.mic("alice", 0, 16)
+    j.write(16)
+    key = recording().recording_id
+    world.look_until(lambda: world.db_row(key)["composed_s"] > 5)
+    assert recording().status is RecordingStatus.RECORDING
+    j.close(17)
+    world.report(session_id, key, "UPLOADING")
+    world.look_until(lambda: recording().status is RecordingStatus.UPLOADED)
+    entry = entry_of_recording(world.db, key)
+    assert entry is not None and entry["status"] == "ready" and abs(entry["duration_s"] - 17) < 0.1
+    kinds = {file.kind for file in files_of(world.db, [entry_id_of(key)])[entry_id_of(key)]}
+    assert {"composite", "thumbnail", "chapters", "track_audio"} <= kinds
+    assert not (world.folder / "recordings" / key / "result").exists()
+    assert world.db_row(key)["eta_at"] is None
+
+
+def test_who_has_ended_goes_before_who_is_composed_in_advance(world: World) -> None:
+    """One worker only: it follows a running recording, and leaves it at once for one that has ended."""
+    _, running = world.record("a")
+    world.journal(running()).write(12)
+    world.look_until(lambda: world.db_row(running().recording_id)["composed_s"] > 2)
+    session_id, ended = world.record("b")
+    world.journal(ended()).close(3)
+    world.report(session_id, ended().recording_id, "UPLOADING")
+    world.look_until(lambda: ended().status is RecordingStatus.UPLOADED, 30)
+    assert running().status is RecordingStatus.RECORDING
+    world.look_until(lambda: world.db_row(running().recording_id)["lease_owner"] != "")
+
+
+def test_a_journal_that_was_never_closed_is_composed_as_it_is(world: World) -> None:
+    session_id, recording = world.record("a")
+    world.journal(recording()).write(12)
+    world.look_until(lambda: world.db_row(recording().recording_id)["composed_s"] > 2)
+    world.report(session_id, recording().recording_id, "UPLOADING")
+    world.look_until(lambda: recording().status is RecordingStatus.UPLOADED)
+    entry = entry_of_recording(world.db, recording().recording_id)
+    assert entry is not None and any("not closed" in w for w in entry["quality"]["warnings"])
+
+
+def test_another_layout_and_format_on_request_while_the_journal_is_kept(world: World) -> None:
+    session_id, recording = world.record("a")
+    j = world.journal(recording())
+    j.camera("alice", 0, 3, RED)
+    j.note("layout", 1, layout="stage")
+    j.close(3)
+    key = recording().recording_id
+    world.report(session_id, key, "UPLOADING")
+    world.look_until(lambda: recording().status is RecordingStatus.UPLOADED)
+    now = datetime.now(UTC)
+    assert again.request_composition(world.db, RecordingId("nothing"), {}, now) is None
+    with pytest.raises(BadOption):
+        again.request_composition(world.db, key, {"width": 63}, now)
+    asked = again.request_composition(world.db, key, {"layout": "speaker", "video_codec": "VP8"}, now)
+    assert asked is not None
+
+    def state() -> again.Requested:
+        found = again.get_composition(world.db, asked)
+        assert found is not None
+        return found
+
+    world.look_until(lambda: state().status != again.WAITING)
+    assert state().status == again.DONE, state().error
+    entry_id = entry_id_of(key)
+    files = {file.name: file for file in files_of(world.db, [entry_id])[entry_id]}
+    made = files[state().file_name]
+    assert (made.kind, made.mime) == ("composite", "video/webm") and made.title.startswith("speaker")
+    path = world.folder / "library" / entry_id / made.name
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == "vp8"
+    assert is_near(colour_at(yuv(path, 2), 80, 30), RED)
+    assert [one.composition_id for one in again.compositions_of(world.db, key)] == [asked]
+    # Without the journal there is nothing to make it from: that is said, not tried again.
+    (world.folder / "recordings" / key / "manifest.jsonl").unlink()
+    asked = again.request_composition(world.db, key, {"layout": "grid"}, now)
+    assert asked is not None
+    world.look_until(lambda: state().status == again.FAILED)
+    assert "not kept" in (state().error or "")
+
+
+class _Pictures(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        picture = io.BytesIO()
+        Image.new("RGB", (40, 20), (255, 255, 255)).save(picture, "PNG")
+        bodies = {
+            "/logo.png": picture.getvalue(),
+            "/text": b"<html>",
+            "/huge": b"\x89PNG\r\n\x1a\n" * 800_000,
+        }
+        body = bodies.get(self.path)
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", "/logo.png")
+            self.end_headers()
+            return
+        self.send_response(200 if body else 404)
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def pictures() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), _Pictures)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_watermark_is_fetched_once_and_laid_over(world: World, pictures: str) -> None:
+    mark = {"url": f"{pictures}/logo.png", "position": "right bottom"}
+    session_id, recording = world.record("a", watermark=mark)
+    world.journal(recording()).close(2)
+    world.report(session_id, recording().recording_id, "UPLOADING")
+    world.look_until(lambda: recording().status is RecordingStatus.UPLOADED)
+    film = world.folder / "library" / entry_id_of(recording().recording_id) / "recording.mp4"
+    assert colour_at(yuv(film, 1), 160 - 16 - 20, 90 - 16 - 10)[0] > 220
+
+
+def test_unsafe_pictures_are_refused(tmp_path: Path, pictures: str) -> None:
+    with pytest.raises(PictureRefused):
+        fetch(f"{pictures}/logo.png", tmp_path / "a")
+    for name in ("text", "huge", "missing", "away"):
+        with pytest.raises(PictureRefused):
+            fetch(f"{pictures}/{name}", tmp_path / "a", allow_private=True)
+    assert not (tmp_path / "a").exists()
+    fetch(f"{pictures}/logo.png", tmp_path / "a", allow_private=True)
+    assert (tmp_path / "a").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_recording_knows_its_options(world: World) -> None:
+    _, recording = world.record("a", layout="speaker")
+    info = recording_info(world.db, recording().recording_id)
+    assert info is not None and info.options["layout"] == "speaker"
