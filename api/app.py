@@ -147,6 +147,7 @@ class _Media:
             "height": entry.height,
             "status": entry.status,
             "progress": 1.0 if ready else entry.progress,
+            "ready_at": entry.ready_at.isoformat() if entry.ready_at is not None and not ready else None,
             "error": entry.error if entry.status == "failed" else None,
             "published": entry.published,
             "owner_name": entry.owner_name,

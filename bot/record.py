@@ -17,6 +17,7 @@ from library.values import Entry
 from models.store import library as library_store
 from models.store import people, recordings_list
 from models.store.access import Access
+from models.store.recordings_jobs import ready_times
 from models.values import PersonId, RecordingId, Role
 from rooms import commands as c
 from rooms.commands import Command
@@ -148,7 +149,9 @@ class RecordVerbs:
         scene.require_moderator()
         if not scene.state.recordings:
             return Reply("Nothing is being recorded.")
-        lines = [recordings.recording_text(scene.state, r) for r in scene.state.recordings.values()]
+        ready = ready_times(self._stage.db, scene.state.session_id)
+        known = scene.state.recordings.values()
+        lines = [recordings.recording_text(scene.state, r, ready.get(r.recording_id)) for r in known]
         return Reply("\n".join(lines))
 
     def listing(self, asker: Asker, _typed: Typed) -> Reply:

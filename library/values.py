@@ -47,6 +47,8 @@ class Entry:
     published: bool
     status: str
     progress: float
+    ready_at: datetime | None
+    """While it is prepared: when it will be ready, if that is known."""
     error: str | None
     path: str
     file_name: str

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from server import cli_admin, cli_api, cli_lti, cli_slack, cli_storage, logs
+from server import cli_admin, cli_api, cli_lti, cli_recording, cli_slack, cli_storage, logs
 from server.settings import SettingsError, load, prepare
 
 
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate.set_defaults(run=_migrate)
     cli_lti.add_parser(commands)
     cli_admin.add_parser(commands)
+    cli_recording.add_parser(commands)
     cli_slack.add_parser(commands)
     cli_api.add_parser(commands)
     cli_storage.add_parser(commands)

@@ -35,9 +35,10 @@ SIGNS = {
 }
 
 
-def recording_text(state: SessionState, recording: Recording) -> str:
-    """One line for notifications and lists."""
-    return f"{escape(state.course_title)}, {escape(recording.room_name)}: recording {_word(recording)}"
+def recording_text(state: SessionState, recording: Recording, ready_at: datetime | None = None) -> str:
+    """One line for notifications and lists; ``ready_at``: when its film will be ready, if that is known."""
+    when = f", ready at about {clock_time(ready_at)}" if ready_at is not None else ""
+    return f"{escape(state.course_title)}, {escape(recording.room_name)}: recording {_word(recording)}{when}"
 
 
 def _word(recording: Recording) -> str:

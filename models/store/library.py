@@ -23,13 +23,14 @@ class Found:
     total: int
 
 
-def _base() -> Select[MediaEntryRow, str, str, float, str | None]:
+def _base() -> Select[MediaEntryRow, str, str, float, datetime | None, str | None]:
     return (
         select(
             MediaEntryRow,
             col(CourseRow.title),
             col(PersonRow.name),
             col(RecordingRow.progress),
+            col(RecordingRow.eta_at),
             col(RecordingRow.error),
         )
         .join(CourseRow, col(CourseRow.id) == col(MediaEntryRow.course_id), isouter=True)
@@ -39,12 +40,13 @@ def _base() -> Select[MediaEntryRow, str, str, float, str | None]:
 
 
 def _row(found: Any) -> dict[str, Any]:
-    entry, course_title, owner_name, progress, error = found
+    entry, course_title, owner_name, progress, ready_at, error = found
     return {
         **entry.model_dump(),
         "course_title": course_title or "",
         "owner_name": owner_name or "",
         "progress": progress or 0.0,
+        "ready_at": ready_at,
         "error": error,
     }
 

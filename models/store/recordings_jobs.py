@@ -91,6 +91,19 @@ def followable(db: Database, now: datetime) -> list[Followed]:
     return sorted(found, key=lambda f: (now - f.started_at).total_seconds() - f.composed_s, reverse=True)
 
 
+def ready_times(db: Database, session_id: SessionId) -> dict[RecordingId, datetime]:
+    """When each film of a session that is being prepared will be ready, where that is known."""
+    with db.read() as session:
+        rows = session.exec(
+            select(RecordingRow).where(
+                RecordingRow.session_id == session_id,
+                RecordingRow.status == RecordingStatus.UPLOADING.value,
+                col(RecordingRow.eta_at).is_not(None),
+            )
+        ).all()
+    return {RecordingId(row.id): row.eta_at for row in rows if row.eta_at is not None}
+
+
 def status_of(db: Database, recording_id: RecordingId) -> RecordingStatus | None:
     with db.read() as session:
         row = session.get(RecordingRow, recording_id)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import av
 import pytest
 from PIL import Image
 
-from library.intake import entry_id_of
+from bot.blocks.recordings import recording_text
+from library.intake import ensure_processing_entry, entry_id_of
 from models.recording import BadOption, options_to_json
 from models.store import compositions as again
+from models.store import recordings_jobs
 from models.store.database import Database
 from models.store.library import entry_of_recording
 from models.store.media_files import files_of
@@ -28,6 +30,7 @@ from models.values import MAIN_ROOM, SYSTEM, RecordingId, RecordingStatus, Sessi
 from rooms import commands as c
 from rooms.service import RoomsService
 from rooms.state import Recording
+from server.cli import main
 from server.composition import CompositionQueue
 from server.job_settings import JobSettings
 from server.pictures import PictureRefused, fetch
@@ -125,7 +128,7 @@ def test_a_running_recording_is_composed_in_advance_and_finished_after_its_end(w
     assert entry is not None and entry["status"] == "ready" and abs(entry["duration_s"] - 17) < 0.1
     kinds = {file.kind for file in files_of(world.db, [entry_id_of(key)])[entry_id_of(key)]}
     assert {"composite", "thumbnail", "chapters", "track_audio"} <= kinds
-    assert not (world.folder / "recordings" / key / "result").exists()
+    eventually(lambda: not (world.folder / "recordings" / key / "result").exists())
     assert world.db_row(key)["eta_at"] is None
 
 
@@ -251,3 +254,40 @@ def test_a_recording_knows_its_options(world: World) -> None:
     _, recording = world.record("a", layout="speaker")
     info = recording_info(world.db, recording().recording_id)
     assert info is not None and info.options["layout"] == "speaker"
+
+
+def test_the_command_line_asks_for_another_film_and_tells_how_far_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session_id, recording = world.record("a")
+    world.report(session_id, recording().recording_id, "UPLOADING")
+    key = recording().recording_id
+    monkeypatch.setenv("SIDEROOM_DATA_DIR", str(world.folder))
+    monkeypatch.setenv("SIDEROOM_DATABASE_URL", world.db.url)
+    assert main(["recording", "compose", key, "--layout", "speaker", "--size", "720x1280", "--no-names"]) == 0
+    (asked,) = again.compositions_of(world.db, key)
+    assert asked.options == {"layout": "speaker", "width": 720, "height": 1280, "names": False}
+    assert main(["recording", "status", key]) == 0
+    assert "waiting\t0%" in capsys.readouterr().out
+    assert main(["recording", "compose", key, "--size", "63x1"]) == 2
+    assert main(["recording", "compose", "nothing"]) == 1
+    assert "no recording nothing" in capsys.readouterr().err
+
+
+def test_the_finish_time_is_known_to_the_library_and_to_slack(world: World) -> None:
+    session_id, recording = world.record("a")
+    key = recording().recording_id
+    world.report(session_id, key, "UPLOADING")
+    info = recording_info(world.db, key)
+    assert info is not None
+    ensure_processing_entry(world.db, info)
+    now = datetime.now(UTC)
+    assert recordings_jobs.lease(world.db, key, "me", now, timedelta(seconds=20))
+    ready_at = now + timedelta(minutes=3)
+    assert recordings_jobs.renew(world.db, key, "me", ready_at, 0.4, 120.0, ready_at)
+    entry = entry_of_recording(world.db, key)
+    assert entry is not None and entry["ready_at"] == ready_at and entry["progress"] == 0.4
+    assert recordings_jobs.ready_times(world.db, session_id) == {key: ready_at}
+    line = recording_text(world.rooms.state(session_id), recording(), ready_at)
+    assert "being prepared, ready at about" in line
+    assert not recordings_jobs.renew(world.db, key, "somebody else", ready_at, 0.5, 0.0, None)

@@ -23,6 +23,7 @@ const t = catalogue({
   emptyFolder: "Each breakout room that is recorded becomes a file of its own here.",
   nothing: "Nothing was found. Try other words.",
   processing: "Being prepared {percent}",
+  readyAt: "Being prepared {percent}, ready at about {time}",
   failedEntry: "Failed",
   expired: "Expired",
   unpublished: "Not published",
@@ -66,6 +67,7 @@ interface Entry {
   size_bytes: number;
   status: "processing" | "ready" | "failed" | "expired";
   progress: number;
+  ready_at: string | null;
   error: string | null;
   published: boolean;
   owner_name: string;
@@ -113,6 +115,7 @@ interface Listing {
 }
 
 const REFRESH_MS = 5000;
+const clock = (at: string) => new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(at));
 const percent = (share: number) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share);
 
 export function LibraryPage({ boot }: { boot: Boot }) {
@@ -201,7 +204,10 @@ function List({ boot, scope, onScope, onOpen }: ListProps) {
 }
 
 function statusText(entry: Entry): string {
-  if (entry.status === "processing") return t("processing", { percent: percent(entry.progress) });
+  if (entry.status === "processing") {
+    const facts = { percent: percent(entry.progress) };
+    return entry.ready_at ? t("readyAt", { ...facts, time: clock(entry.ready_at) }) : t("processing", facts);
+  }
   if (entry.status === "failed") return t("failedEntry");
   if (entry.status === "expired") return t("expired");
   return length(entry.duration_s);

@@ -1,0 +1,101 @@
+"""``sideroom recording``: compose a recording once more, in another layout, size or format, and see how far that is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from models.recording import LAYOUTS, RATES, BadOption
+from models.store.compositions import compositions_of, request_composition
+from models.store.database import Database
+from models.store.migrate import upgrade
+from models.store.recordings_jobs import recording_info
+from models.values import RecordingId
+from server.settings import load, prepare
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``recording`` to the command's subcommands."""
+    actions = commands.add_parser("recording", help="films of recordings").add_subparsers(
+        title="recording", metavar="ACTION", required=True
+    )
+    compose = actions.add_parser(
+        "compose", help="make another film of a recording, while what was captured is kept"
+    )
+    compose.add_argument("recording", help="id of the recording")
+    compose.add_argument("--layout", choices=LAYOUTS, help="default: as it was recorded, with its changes")
+    compose.add_argument("--size", help="pixels, such as 1280x720 or 720x1280")
+    compose.add_argument("--fps", type=int, choices=RATES)
+    compose.add_argument("--format", choices=("mp4", "webm"))
+    for name, text in (
+        ("names", "names on the tiles"),
+        ("clock", "the time of day"),
+        ("title-card", "a title card"),
+    ):
+        compose.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=text)
+    compose.set_defaults(run=_compose)
+    status = actions.add_parser("status", help="how far a recording's films are")
+    status.add_argument("recording", help="id of the recording")
+    status.set_defaults(run=_status)
+
+
+def _database() -> Database:
+    settings = prepare(load())
+    upgrade(settings.db_url)
+    return Database(settings.db_url)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for. Raises BadOption."""
+    options: dict[str, Any] = {}
+    for name in ("layout", "fps", "names", "clock", "title_card"):
+        value = getattr(args, name)
+        if value is not None:
+            options[name] = value
+    if args.format is not None:
+        options["video_codec"] = {"mp4": "H264", "webm": "VP8"}[args.format]
+    if args.size is not None:
+        width, _, height = args.size.partition("x")
+        if not (width.isdecimal() and height.isdecimal()):
+            raise BadOption("size", "must be written as 1280x720")
+        options |= {"width": int(width), "height": int(height)}
+    return options
+
+
+def _compose(args: argparse.Namespace) -> int:
+    db = _database()
+    try:
+        composition_id = request_composition(
+            db, RecordingId(args.recording), _options(args), datetime.now(UTC)
+        )
+    except BadOption as error:
+        print(f"sideroom: {error}", file=sys.stderr)
+        return 2
+    finally:
+        db.close()
+    if composition_id is None:
+        print(f"sideroom: there is no recording {args.recording}.", file=sys.stderr)
+        return 1
+    print(f"{composition_id}: will be made by the job worker and stand beside the first film.")
+    print(f"How far it is: sideroom recording status {args.recording}")
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    db = _database()
+    try:
+        info = recording_info(db, RecordingId(args.recording))
+        asked = compositions_of(db, RecordingId(args.recording))
+    finally:
+        db.close()
+    if info is None:
+        print(f"sideroom: there is no recording {args.recording}.", file=sys.stderr)
+        return 1
+    print(f"{info.recording_id}\t{info.room_name}\t{info.course_title}")
+    for one in asked:
+        ready = f", ready at {one.eta_at:%H:%M} UTC" if one.eta_at is not None else ""
+        what = one.file_name or one.error or f"{one.progress:.0%}{ready}"
+        print(f"{one.composition_id}\t{one.status}\t{what}")
+    return 0
