@@ -23,6 +23,7 @@ from models.store.database import Database
 from models.values import RecordingId
 from rooms.ports import Committed, Rooms
 from rooms.service import RoomsService
+from server import logs
 from server.composition import CompositionQueue
 from server.job_settings import JobSettings, from_settings
 from server.lti_jobs import ServiceWorker
@@ -146,5 +147,5 @@ def _on_signals(stop: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     loaded = prepare(load())
-    logging.basicConfig(level=loaded.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(loaded.log_level)
     run(from_settings(loaded), transfer_settings(loaded), partial(build_webhooks, loaded))

@@ -14,6 +14,11 @@ _QUIET = (
     "werkzeug",
     "websockets",
     "libav",
+    "boto3",
+    "botocore",
+    "s3transfer",
+    "urllib3",
+    "azure",
 )
 
 

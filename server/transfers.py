@@ -46,7 +46,6 @@ TIDY_S: Final = 3600.0
 FILES_EVERY: Final = 5
 """Looks between two searches for files that were added to entries: those read the whole library's list."""
 T = TypeVar("T")
-_QUIET: Final = ("boto3", "botocore", "urllib3", "s3transfer", "azure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +104,6 @@ class TransferWorker:
         self._renew_at = self._tidy_at = self._files_at = 0.0
 
     def start(self) -> None:
-        for name in _QUIET:
-            # At lower levels these libraries print requests with their signatures.
-            logging.getLogger(name).setLevel(logging.WARNING)
         if self._rooms is not None:
             self._unsubscribe = self._rooms.subscribe(self._committed)
         self._main = threading.Thread(target=self._run, name="transfers", daemon=True)
