@@ -1,0 +1,158 @@
+"""What people order reaches the journal through the real recorder service: consent, options, messages, the reason of the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from models.store.database import Database
+from models.store.migrate import upgrade
+from models.values import MAIN_ROOM, SYSTEM, RecordingStatus
+from recorder.journal import read_manifest, read_records
+from recorder.service import RecorderService
+from recorder.settings import RecorderSettings
+from rooms import commands as c
+from rooms.service import RoomsService
+from rooms.state import Recording
+from tests.media.beepflash import SECRET, Source, TapServer
+from tests.people import ALICE, BOB, COURSE, ask
+
+pytestmark = pytest.mark.media
+
+
+class Classroom:
+    """Alice and Bob in a session, a tap that plays both, and a recorder in a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        url = f"sqlite:///{folder / 'test.db'}"
+        upgrade(url)
+        self.folder = folder / "recordings"
+        self._db = Database(url)
+        self.rooms = RoomsService(self._db)
+        self.rooms.start()
+        self.tap = TapServer()
+        self.session_id = self.rooms.open_session(COURSE, "Biology", "Seminar")
+        for actor, name in ((ALICE, "Alice"), (BOB, "Bob")):
+            self.tell(actor, c.EnterSession(name, actor.role))  # type: ignore[arg-type]
+        self._settings = RecorderSettings(url, self.folder, tap_port=self.tap.port, tap_secret=SECRET)
+        self.start_recorder()
+
+    def start_recorder(self) -> None:
+        self._recorder = RecorderService(self._settings, self.rooms, self._db)
+        self._thread = threading.Thread(target=self._recorder.run)
+        self._thread.start()
+
+    def stop_recorder(self) -> None:
+        self._recorder.stop()
+        self._thread.join(30)
+
+    def tell(self, actor: object, command: c.Command) -> None:
+        self.rooms.submit(ask(actor, command, self.session_id))  # type: ignore[arg-type]
+
+    def start(self, **options: object) -> Path:
+        self.tell(ALICE, c.StartRecording(room_id=MAIN_ROOM, options=options))  # type: ignore[arg-type]
+        until(lambda: self.recording().status is RecordingStatus.RECORDING, "the recording begins")
+        assert self.tap.tapped.wait(30)
+        return self.folder / self.recording().recording_id
+
+    def play(self, seconds: float = 20.0) -> None:
+        sources = [
+            Source(number, who, source, number, 0.0, seconds, str(self.session_id))
+            for number, (who, source) in enumerate((("alice", "camera"), ("alice", "mic"), ("bob", "mic")), 1)
+        ]
+        for source in sources:
+            assert list(source.schedule())
+        self.tap.play(sources, time.time() + 0.2)
+
+    def recording(self) -> Recording:
+        return next(iter(self.rooms.state(self.session_id).recordings.values()))
+
+    def stop(self) -> None:
+        self.tell(ALICE, c.StopRecording())
+        until(lambda: self.recording().status is RecordingStatus.UPLOADING, "the recording ends")
+
+    def close(self) -> None:
+        self.stop_recorder()
+        self.tap.close()
+        self.rooms.close()
+        self._db.close()
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 40.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def classroom(tmp_path: Path) -> Iterator[Classroom]:
+    room = Classroom(tmp_path)
+    yield room
+    room.close()
+
+
+def frames(journal: Path, who: str, after_us: int = 0) -> int:
+    whose = {x["n"]: x["person_id"] for x in read_manifest(journal) if x["k"] == "segment"}
+    return sum(whose[r.segment] == who and r.arrival_us > after_us for r in read_records(journal))
+
+
+def lines(journal: Path, kind: str) -> list[dict[str, object]]:
+    return [line for line in read_manifest(journal) if line["k"] == kind]
+
+
+def test_bob_declines_by_himself_and_nothing_more_of_him_is_written(classroom: Classroom) -> None:
+    journal = classroom.start()
+    classroom.play()
+    until(lambda: frames(journal, "bob") > 20, "Bob is captured at first")
+    classroom.tell(BOB, c.SetRecordingConsent(True))
+    until(lambda: any(line.get("declined") for line in lines(journal, "person")), "the recorder obeys")
+    declined_us = next(int(str(line["at"])) for line in lines(journal, "person") if line.get("declined"))
+    alice = frames(journal, "alice")
+    until(lambda: frames(journal, "alice") > alice + 50, "Alice goes on")
+    assert frames(journal, "bob", declined_us) == 0
+    classroom.stop()
+    assert [line["reason"] for line in lines(journal, "stop")] == ["moderator"]
+
+
+def test_a_recording_of_chosen_tracks_captures_nothing_else(classroom: Classroom) -> None:
+    journal = classroom.start(type="TRACK", audio_tracks=True, people=["alice"])
+    classroom.play()
+    until(lambda: frames(journal, "alice") > 50, "Alice's microphone is captured")
+    classroom.stop()
+    begun = {(line["person_id"], line["source"]) for line in lines(journal, "segment")}
+    assert begun == {("alice", "mic")}
+    [start] = lines(journal, "start")
+    assert start["options"] == {"type": "TRACK", "audio_tracks": True, "people": ["alice"]}
+
+
+def test_a_changed_layout_stands_in_the_journal(classroom: Classroom) -> None:
+    journal = classroom.start(layout="grid")
+    classroom.tell(ALICE, c.SetRecordingLayout("speaker"))
+    until(lambda: [x["layout"] for x in lines(journal, "layout")] == ["speaker"], "the layout is noted")
+    classroom.stop()
+
+
+def test_messages_and_calls_are_noted_once_also_those_of_a_time_without_a_recorder(
+    classroom: Classroom,
+) -> None:
+    classroom.tell(ALICE, c.CreateRooms(1, countdown_s=0, time_limit_s=None))
+    classroom.tell(ALICE, c.StartBreakout())
+    for transition_id in list(classroom.rooms.state(classroom.session_id).transitions):
+        classroom.tell(SYSTEM, c.CompleteTransition(transition_id))
+    classroom.tell(ALICE, c.StartRecording(all_rooms=True))
+    until(lambda: classroom.recording().status is RecordingStatus.RECORDING, "the recording begins")
+    journal = classroom.folder / classroom.recording().recording_id
+    classroom.tell(BOB, c.CallModerator())
+    until(lambda: len(lines(journal, "event")) == 1, "the call is noted")
+    classroom.stop_recorder()
+    classroom.tell(ALICE, c.BroadcastMessage("Five minutes left"))
+    classroom.start_recorder()
+    until(lambda: len(lines(journal, "event")) == 2, "what was missed is noted")
+    classroom.stop()
+    told = [(x["what"], x["name"], x.get("text")) for x in lines(journal, "event")]
+    assert told == [("call", "Bob", None), ("broadcast", "Alice", "Five minutes left")]
