@@ -22,15 +22,17 @@ from models.recording import BadOption, RecordingOptions, options_from_json
 from models.store.media_files import MediaFile
 from recorder import audio_only, quality, tracks
 from recorder.chapters import as_json, chapters, to_vtt
-from recorder.journal import read_manifest, read_records
+from recorder.journal import read_records, stream_manifest
 from recorder.quality import Expected
-from recorder.report import JournalReport, report
-from recorder.timeline import BadManifest, Line, Timeline, build
+from recorder.report import UNREAD, JournalReport, report
+from recorder.timeline import BadManifest, Line, Timeline, TimelineBuilder
 
 log = logging.getLogger("sideroom.compose")
 FILES: Final = "files.json"
 CHAPTERS: Final = "chapters.vtt"
 NICE: Final = 10
+_KEPT: Final = frozenset({"start", "person", "left", "event"})
+"""What chapters and names need of a manifest; the rest of a long one would fill the memory."""
 _MIME: Final = {".webm": "video/webm", ".mp4": "video/mp4"}
 
 
@@ -45,10 +47,14 @@ class ByProducts:
 
 def make(journal: Path, out: Path, film: Path | None = None) -> ByProducts:
     """Make everything that the recording's options want beside ``film`` (None: there is none). Raises BadManifest, OSError."""
-    lines = read_manifest(journal)
-    timeline = build(lines)
+    builder, lines = TimelineBuilder(), []
+    for line in stream_manifest(journal):
+        builder.add(line)
+        if line["k"] in _KEPT:
+            lines.append(line)
+    timeline = builder.build()
     options = options_of(lines)
-    told = report(lines, timeline)
+    told = report(stream_manifest(journal, UNREAD), timeline)
     made = ByProducts(quality=told.facts, warnings=list(told.warnings))
     out.mkdir(parents=True, exist_ok=True)
     if film is not None and options.chapters:

@@ -26,9 +26,11 @@ from recorder import audio_only, quality
 from recorder.compositor import Compositor
 from recorder.film import Film
 from recorder.follow import CaughtUp, Follower, Orphaned, Pacer
+from recorder.journal import stream_manifest
 from recorder.options import PART_S, CompositeOptions, from_json
 from recorder.parts import PartNote, Parts, write_json
-from recorder.quality import Expected
+from recorder.quality import Expected, file_facts
+from recorder.report import UNREAD, report
 from recorder.timeline import BadManifest, Timeline
 
 log = logging.getLogger("sideroom.compose")
@@ -54,10 +56,13 @@ class CompositionResult:
     height: int
     video_codec: str
     audio_codec: str
+    file: dict[str, object]
+    """What else the file says of itself: container, pictures a second, sample rate and so on."""
     size_bytes: int
     sha256: str
     black_share: float
     silent_share: float
+    still_share: float
     gaps_s: float
     lost_packets: int
     broken_s: float
@@ -195,6 +200,7 @@ class Composition:
             )
         self._say(Progress(1.0, seconds, seconds, 0.0))
         has_pictures = recording.export_video
+        told = report(stream_manifest(self._journal, UNREAD), timeline)
         checked = quality.check(
             self._out / name,
             Expected(
@@ -202,6 +208,8 @@ class Composition:
                 width=recording.width if has_pictures else None,
                 height=recording.height if has_pictures else None,
                 fps=recording.fps if has_pictures else None,
+                pictures=told.pictures if has_pictures else None,
+                sound=told.sound,
                 video=has_pictures,
             ),
         )
@@ -216,10 +224,12 @@ class Composition:
             height=checked.height,
             video_codec=checked.video_codec,
             audio_codec=checked.audio_codec,
+            file=file_facts(checked),
             size_bytes=checked.size_bytes,
             sha256=checked.sha256,
             black_share=round(checked.black_share, 3) if has_pictures else 0.0,
             silent_share=round(checked.silent_share, 3),
+            still_share=round(checked.still_share, 3),
             gaps_s=round(sum(gap.end - gap.start for gap in timeline.gaps) / 1e6, 3),
             lost_packets=sum(s.lost_packets for s in segments),
             broken_s=round(sum(b.end - b.start for s in segments for b in s.broken) / 1e6, 3),

@@ -142,6 +142,21 @@ def read_manifest(folder: Path) -> list[Line]:
     return parse_manifest((folder / MANIFEST).read_bytes())
 
 
+def stream_manifest(folder: Path, without: tuple[str, ...] = ()) -> Iterator[Line]:
+    """The lines of ``read_manifest``, one after the other: a day's manifest need not fit into memory.
+
+    Lines of the kinds ``without`` are passed over unread, which is much faster.
+    """
+    passed = tuple(f'{{"k":"{kind}",'.encode() for kind in without)
+    with (folder / MANIFEST).open("rb") as file:
+        for raw in file:
+            if passed and raw.startswith(passed):
+                continue
+            line = _line(raw)
+            if line is not None:
+                yield line
+
+
 def parse_manifest(data: bytes) -> list[Line]:
     """See ``read_manifest``."""
     return [line for raw in data.split(b"\n") if (line := _line(raw)) is not None]

@@ -94,6 +94,12 @@ def check(path: Path, expected: Expected | float) -> Quality:
     return found
 
 
+def file_facts(found: Quality) -> dict[str, object]:
+    """What a file says of itself, besides length, size and codecs."""
+    names = ("container", "fps", "frames", "sample_rate", "channels", "bit_rate")
+    return {name: getattr(found, name) for name in names}
+
+
 def _warnings(found: Quality, wanted: Expected) -> Iterator[str]:
     if wanted.video and not found.video_codec:
         yield "there is no picture"

@@ -19,6 +19,8 @@ BAD_PPM: Final = 500.0
 LONG_FREEZE_S: Final = 5.0
 MANY_LOST: Final = 0.05
 MAX_SPANS: Final = 50
+UNREAD: Final = ("mark", "beat", "asked", "layout", "event", "size")
+"""Kinds of manifest lines that say nothing here."""
 _WHAT: Final = {
     "mic": "microphone",
     "camera": "camera",
