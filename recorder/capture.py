@@ -54,6 +54,7 @@ class _Segment:
     facts: TrackFacts
     depacketiser: Depacketiser
     frames: int = 0
+    size_bytes: int = 0
     newest_us: int = 0
     written_us: int = 0
     written_rtp: int = 0
@@ -389,6 +390,7 @@ class Capture:
             n=segment.number,
             reason=reason,
             frames=segment.frames,
+            bytes=segment.size_bytes,
             lost=segment.depacketiser.lost_packets,
             bad=segment.depacketiser.bad_packets,
             dropped=segment.dropped,
@@ -430,6 +432,7 @@ class Capture:
             segment.frames += 1
             if frame.key and segment.facts.is_video:
                 segment.key_us = frame.arrival_us
+            segment.size_bytes += len(frame.data)
             segment.written_us, segment.written_rtp = frame.arrival_us, frame.timestamp
 
     @staticmethod

@@ -29,7 +29,7 @@ MOSTLY: Final = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What should be in the file. None: not known. ``pictures``: share of the time in which a camera or a screen was recorded;
+    """What should be in the file. None: not known. ``pictures``: share of the time in which a moving camera picture was recorded;
     ``sound``: whether any microphone was."""
 
     duration_s: float

@@ -18,6 +18,8 @@ GOOD_OFFSET_MS: Final = 90.0
 BAD_PPM: Final = 500.0
 LONG_FREEZE_S: Final = 5.0
 MANY_LOST: Final = 0.05
+MOVING_BYTES: Final = 300
+"""A picture's size on average, from which on something moves in it."""
 MAX_SPANS: Final = 50
 UNREAD: Final = ("mark", "beat", "asked", "layout", "event", "size")
 """Kinds of manifest lines that say nothing here."""
@@ -36,7 +38,7 @@ class JournalReport:
     facts: dict[str, Any]
     warnings: list[str]
     pictures: float
-    """Share of the recording in which a camera or a screen was captured."""
+    """Share of the recording in which a camera was captured whose picture moved."""
     sound: bool
 
 
@@ -82,7 +84,8 @@ def report(lines: Iterable[Line], timeline: Timeline) -> JournalReport:
         "stop_reason": seen.stop_reason,
     }
     warnings = _warnings(facts, seen, timeline, frames)
-    pictures = _share(timeline, [s for s in segments if not s.is_audio])
+    moving = [s for s in segments if s.source == "camera" and _moves(seen.ends.get(s.number))]
+    pictures = _share(timeline, moving)
     return JournalReport(facts, warnings, pictures, any(segment.is_audio for segment in segments))
 
 
@@ -153,6 +156,12 @@ def _freezes(seen: _Seen, timeline: Timeline) -> list[tuple[int, int, Line]]:
         if segment is not None and not segment.is_audio:
             found.append((start, end, {"person_id": segment.person_id, "source": segment.source}))
     return found
+
+
+def _moves(end: Line | None) -> bool:
+    """Whether a video segment's pictures changed: encoders spend next to nothing on those that do not."""
+    frames = int(end.get("frames", 0)) if end is not None else 0
+    return frames > 0 and end is not None and int(end.get("bytes", 0)) > MOVING_BYTES * frames
 
 
 def _share(timeline: Timeline, segments: Sequence[Segment]) -> float:

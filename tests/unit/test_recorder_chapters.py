@@ -216,7 +216,10 @@ def test_gaps_freezes_and_missing_sources_are_told_with_names_and_places() -> No
 
 def test_a_whole_recording_has_no_warnings() -> None:
     both = [segment(1, "mic", 48_000), segment(2, "camera", 90_000)]
-    ends = [line("end", 60, n=n, frames=900, lost=3, bad=0, dropped=0, reason="stopped") for n in (1, 2)]
+    ends = [
+        line("end", 60, n=n, frames=900, bytes=900_000, lost=3, bad=0, dropped=0, reason="stopped")
+        for n in (1, 2)
+    ]
     found = reported(*both, *reports(1, 48_000, 60), *reports(2, 90_000, 60), *ends, line("stop", 60))
     assert found.warnings == [] and found.sound and found.pictures > 0.9
 
