@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot.names import DEFAULT_NAMES, Names
 from bot.registry import DESCRIPTIONS, USAGE
 
 HOST = "https://YOUR-HOST"
@@ -24,7 +25,6 @@ EVENTS = [
     "channel_unarchive",
     "channel_deleted",
     "channel_shared",
-    "channel_unshared",
     "group_archive",
     "group_unarchive",
     "group_deleted",
@@ -52,7 +52,7 @@ ABOUT = (
 FOLDER = Path(__file__).parents[1] / "manifests"
 
 
-def manifest(*, socket: bool, host: str = "") -> dict[str, Any]:
+def manifest(*, socket: bool, host: str = "", names: Names = DEFAULT_NAMES) -> dict[str, Any]:
     """The manifest for HTTP, or for Socket Mode. ``host``: Sideroom's address (scheme and host).
 
     Socket Mode needs no address; given one, Sign in with Slack works there too (browsers come back to it, Slack does not).
@@ -60,8 +60,14 @@ def manifest(*, socket: bool, host: str = "") -> dict[str, Any]:
     base = host or ("" if socket else HOST)
     url = {} if socket else {"url": f"{base}/slack/events"}
     commands = [
-        {"command": name, "description": text, "usage_hint": USAGE[name], "should_escape": True, **url}
-        for name, text in DESCRIPTIONS.items()
+        {
+            "command": command,
+            "description": DESCRIPTIONS[f"/{key}"],
+            "usage_hint": USAGE[f"/{key}"],
+            "should_escape": True,
+            **url,
+        }
+        for key, command in names.commands.items()
     ]
     interactivity: dict[str, Any] = {"is_enabled": True}
     subscriptions: dict[str, Any] = {"bot_events": EVENTS}
@@ -111,9 +117,9 @@ def host_of(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def text(*, socket: bool, host: str = "") -> str:
+def text(*, socket: bool, host: str = "", names: Names = DEFAULT_NAMES) -> str:
     """The file's content."""
-    made = manifest(socket=socket, host=host)
+    made = manifest(socket=socket, host=host, names=names)
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -28,12 +28,15 @@ def add_parser(commands: Any) -> None:
 
 def _manifest(args: argparse.Namespace) -> int:
     from bot import manifest
+    from bot.names import read_names
 
+    settings = load()
     try:
-        host = manifest.host_of(args.url) if args.url else _own_address(socket=args.socket)
+        host = manifest.host_of(args.url) if args.url else _own_address(settings.base_url, args.socket)
     except ValueError as error:
         raise SettingsError([f"--url: {error}"]) from error
-    print(manifest.text(socket=args.socket, host=host), end="")
+    names = read_names(settings.slack_commands)
+    print(manifest.text(socket=args.socket, host=host, names=names), end="")
     if not host.startswith("https:") and not args.socket:
         print(
             f"sideroom: Slack calls only public https addresses, {host} is none. Use --url, or --socket.",
@@ -42,9 +45,9 @@ def _manifest(args: argparse.Namespace) -> int:
     return 0
 
 
-def _own_address(*, socket: bool) -> str:
+def _own_address(base_url: str, socket: bool) -> str:
     """The address of the settings; in Socket Mode only one that browsers may be led back to."""
-    address = load().base_url.rstrip("/")
+    address = base_url.rstrip("/")
     return address if not socket or address.startswith("https:") else ""
 
 

@@ -195,3 +195,7 @@ def test_the_command_prints_the_manifest(
     assert main(["slack", "manifest"]) == 0
     assert "only public https addresses" in capsys.readouterr().err
     assert main(["slack", "manifest", "--url", "https://x/y"]) == 2
+    environ.setenv("SIDEROOM_SLACK_COMMANDS", "room=/classroom,record=")
+    assert main(["slack", "manifest", "--socket"]) == 0
+    named = json.loads(capsys.readouterr().out)["features"]["slash_commands"]
+    assert [c["command"] for c in named] == ["/classroom", "/breakout", "/broadcast", "/help-calls"]
