@@ -87,4 +87,5 @@ def build_slack(settings: Settings, db: Database, rooms: RoomsService) -> Slack:
         blueprints.append(create_blueprint(door.app, bot))
     outbox = Outbox(bot, db, lambda team, user, limited: door.home.view(team, user, limited=limited))
     parts: list[Part] = [Notifier(db, rooms, bot.base_url), outbox, door.desk, Watch(bot, db)]
-    return Slack(blueprints, [*parts, *([socket] if socket is not None else [])], socket, outbox)
+    # First, so that it stops first: nothing comes in any more while the others finish.
+    return Slack(blueprints, [*([socket] if socket is not None else []), *parts], socket, outbox)

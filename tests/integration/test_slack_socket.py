@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import pytest
 import requests
 
-from bot.app import build_app
+from bot.app import build_door
 from bot.socket import CONNECTIONS, SocketDoor
 from models.store import slack
 from sandbox.slack import client as slack_client
@@ -56,12 +56,14 @@ def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
 def connected(bot: Bot, app_token: str = APP_TOKEN) -> Iterator[SocketDoor]:
     """The bot without any address: only its connections."""
     settings = replace(bot.settings, signing_secret="", app_token=app_token)
-    door = SocketDoor(build_app(settings, bot.db, bot.rooms), settings, ping_s=0.5)
+    inner = build_door(settings, bot.db, bot.rooms, Path(bot.db.url).parent)
+    door = SocketDoor(inner.app, settings, ping_s=0.5)
     door.start()
     try:
         yield door
     finally:
         door.stop()
+        inner.desk.stop()
 
 
 @pytest.fixture
