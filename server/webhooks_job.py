@@ -12,6 +12,7 @@ from rooms.ports import Committed, Rooms
 from server.settings import Settings
 from webhooks.deliver import Deliverer
 from webhooks.follow import Files, Follower
+from webhooks.setup import Setup
 from webhooks.signing import Seal
 
 log = logging.getLogger("sideroom.webhooks")
@@ -21,11 +22,15 @@ LOOK_S = 1.0
 def build(settings: Settings, db: Database, rooms: Rooms) -> WebhooksJob:
     """The webhooks of this installation."""
     view = View(db, settings.key("links"), settings.base_url)
-    return WebhooksJob(db, rooms, seal_of(settings), view.uploaded, private=settings.webhook_private)
+    return WebhooksJob(db, rooms, _seal(settings), view.uploaded, private=settings.webhook_private)
 
 
-def seal_of(settings: Settings) -> Seal:
-    """What seals the webhooks' secrets in the database."""
+def build_setup(settings: Settings, db: Database) -> Setup:
+    """What API and administration page set webhooks up with."""
+    return Setup(db, _seal(settings), private=settings.webhook_private)
+
+
+def _seal(settings: Settings) -> Seal:
     return Seal(settings.key("webhooks"), settings.previous_keys("webhooks"))
 
 

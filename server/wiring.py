@@ -25,12 +25,11 @@ from rooms.service import RoomsService
 from server.alarms import Alarms
 from server.settings import Settings
 from server.storages import build_storages
-from server.webhooks_job import seal_of
+from server.webhooks_job import build_setup
 from server.wiring_slack import Slack, build_slack
 from signalling.app import Endpoint
 from signalling.hub import Hub
 from signalling.settings import SignallingSettings
-from webhooks.setup import Setup
 
 log = logging.getLogger("sideroom.web")
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -140,7 +139,7 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
         base_url=settings.base_url.rstrip("/"),
         max_upload_bytes=settings.upload_max_mb * 1024 * 1024,
         retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
-        webhooks=Setup(db, seal_of(settings), private=settings.webhook_private),
+        webhooks=build_setup(settings, db),
         storages=build_storages(settings, db),
     ):
         app.register_blueprint(blueprint)
@@ -170,6 +169,7 @@ def build_admin(settings: Settings, db: Database) -> AdminDeps:
             set_roles=partial(set_course_roles, db),
         ),
         storages=build_storages(settings, db),
+        webhooks=build_setup(settings, db),
         lti_admins=settings.admin_lti,
     )
 

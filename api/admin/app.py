@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from api.admin import courses, deployments, keys, people, platforms, recordings, storage
+from api.admin import courses, deployments, keys, people, platforms, recordings, storage, usage, webhooks
 from api.admin.deps import AdminDeps, admin
 from api.common import bearer, json_object, refuse
 from models.store import admin as store
@@ -35,6 +35,8 @@ SECTIONS: Final[tuple[Callable[[AdminDeps], Blueprint], ...]] = (
     recordings.create_blueprint,
     storage.create_blueprint,
     keys.create_blueprint,
+    webhooks.create_blueprint,
+    usage.create_blueprint,
 )
 
 

@@ -12,6 +12,7 @@ from library.storage import Storages
 from models.store.admin import Admin
 from models.store.database import Database
 from rooms.errors import DomainError
+from webhooks.setup import Setup
 
 PER_PAGE = 50
 MAX_QUERY_CHARS = 100
@@ -47,6 +48,7 @@ class AdminDeps:
     page: Callable[[Mapping[str, object]], Response]
     lti: LtiTools
     storages: Storages
+    webhooks: Setup
     lti_admins: bool = False
 
     @property

@@ -8,6 +8,8 @@ import { people } from "./sections/people";
 import { platforms } from "./sections/platforms";
 import { recordings } from "./sections/recordings";
 import { storage } from "./sections/storage";
+import { usage } from "./sections/usage";
+import { webhooks } from "./sections/webhooks";
 
 export interface SectionProps {
   ask: Ask;
@@ -20,4 +22,4 @@ export interface Section {
   View: ComponentType<SectionProps>;
 }
 
-export const sections: Section[] = [platforms, deployments, courses, people, recordings, storage, keys];
+export const sections: Section[] = [platforms, deployments, courses, people, recordings, storage, keys, webhooks, usage];

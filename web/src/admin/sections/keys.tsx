@@ -34,6 +34,13 @@ const t = catalogue({
   scopeRead: "See recordings",
   scopeWrite: "Start, pause and stop recordings",
   scopeCommands: "Send commands to sessions",
+  scopeWebhooks: "Set up webhooks",
+  scopeUsage: "See usage",
+  scopeStorage: "See storages",
+  used: "Last used {when}",
+  unused: "Never used",
+  expired: "Ended {when}",
+  ends: "Ends {when}",
 });
 
 interface Key {
@@ -44,6 +51,8 @@ interface Key {
   course_title: string;
   created_at: string;
   revoked_at: string | null;
+  expires_at: string | null;
+  last_used_at: string | null;
 }
 
 interface Keys {
@@ -55,6 +64,9 @@ const SCOPES = new Map([
   ["recordings:read", t("scopeRead")],
   ["recordings:write", t("scopeWrite")],
   ["commands", t("scopeCommands")],
+  ["webhooks", t("scopeWebhooks")],
+  ["usage", t("scopeUsage")],
+  ["storage", t("scopeStorage")],
 ]);
 
 /** A scope in words, or its name when it has none. */
@@ -109,6 +121,8 @@ function Keys({ ask }: SectionProps) {
   );
 }
 
+const isOver = (key: Key) => key.expires_at !== null && new Date(key.expires_at) <= new Date();
+
 function List({ keys, onRevoke }: { keys: Key[]; onRevoke: (key: Key) => void }) {
   return (
     <Table label={t("title")} heads={[t("name"), t("may"), t("course"), t("made"), t("state")]}>
@@ -117,10 +131,17 @@ function List({ keys, onRevoke }: { keys: Key[]; onRevoke: (key: Key) => void })
           <td data-head={t("name")}>{key.name}</td>
           <td data-head={t("may")}>{key.scopes.map(scopeText).join(", ")}</td>
           <td data-head={t("course")}>{key.course_id ? key.course_title || key.course_id : t("allCourses")}</td>
-          <td data-head={t("made")}>{day(key.created_at)}</td>
+          <td data-head={t("made")}>
+            {day(key.created_at)}
+            <br />
+            <span class="note">{key.last_used_at ? t("used", { when: day(key.last_used_at) }) : t("unused")}</span>
+            {key.expires_at && !isOver(key) && <><br /><span class="note">{t("ends", { when: day(key.expires_at) })}</span></>}
+          </td>
           <td data-head={t("state")}>
             {key.revoked_at ? (
               <span class="note">{t("revoked", { when: day(key.revoked_at) })}</span>
+            ) : isOver(key) ? (
+              <span class="note">{t("expired", { when: day(key.expires_at ?? "") })}</span>
             ) : (
               <span class="row">{t("active")} <Button small onClick={() => onRevoke(key)} aria-label={t("revokeConfirm", { name: key.name })}>{t("revoke")}</Button></span>
             )}

@@ -1,0 +1,73 @@
+/** Usage: what was recorded, how long it took to compose, what is kept, by month and course. */
+import { Empty } from "../../ui/kit";
+import { catalogue, length } from "../../ui/text";
+import { Show, Table, useLoad } from "../load";
+import type { Section, SectionProps } from "../sections";
+
+const t = catalogue({
+  title: "Usage",
+  intro: "Recordings of the last twelve months, by the month (UTC) in which they were started.",
+  none: "Nothing has been recorded yet",
+  month: "Month",
+  course: "Course",
+  recordings: "Recordings",
+  minutes: "Minutes recorded",
+  composing: "Composing time",
+  files: "Files kept",
+  bytes: "Their size",
+  total: "All",
+});
+
+interface Row {
+  month: string;
+  course_id: string;
+  course_title: string;
+  recordings: number;
+  recorded_minutes: number;
+  composer_seconds: number;
+  files: number;
+  bytes: number;
+}
+
+const number = (value: number) => new Intl.NumberFormat().format(value);
+const size = (bytes: number) => new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(bytes / 1e6);
+const sum = (rows: Row[], of: (row: Row) => number) => rows.reduce((all, row) => all + of(row), 0);
+
+function Usage({ ask }: SectionProps) {
+  const loaded = useLoad<{ rows: Row[] }>(ask, "/usage");
+  return (
+    <Show loaded={loaded}>
+      {({ rows }) => (
+        <>
+          <p class="note">{t("intro")}</p>
+          {rows.length === 0 ? <Empty title={t("none")} /> : <List rows={rows} />}
+        </>
+      )}
+    </Show>
+  );
+}
+
+function List({ rows }: { rows: Row[] }) {
+  return (
+    <Table label={t("title")} heads={[t("month"), t("course"), t("recordings"), t("minutes"), t("composing"), t("files"), t("bytes")]}>
+      {rows.map((row) => <Line key={`${row.month} ${row.course_id}`} month={row.month} course={row.course_title || row.course_id} rows={[row]} />)}
+      {rows.length > 1 && <Line month={t("total")} course="" rows={rows} />}
+    </Table>
+  );
+}
+
+function Line({ month, course, rows }: { month: string; course: string; rows: Row[] }) {
+  return (
+    <tr data-testid="usage">
+      <td data-head={t("month")}>{month}</td>
+      <td data-head={t("course")}>{course}</td>
+      <td data-head={t("recordings")}>{number(sum(rows, (row) => row.recordings))}</td>
+      <td data-head={t("minutes")}>{number(sum(rows, (row) => row.recorded_minutes))}</td>
+      <td data-head={t("composing")}>{length(sum(rows, (row) => row.composer_seconds))}</td>
+      <td data-head={t("files")}>{number(sum(rows, (row) => row.files))}</td>
+      <td data-head={t("bytes")}>{size(sum(rows, (row) => row.bytes))}</td>
+    </tr>
+  );
+}
+
+export const usage: Section = { id: "usage", title: t("title"), View: Usage };

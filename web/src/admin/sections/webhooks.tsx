@@ -1,0 +1,250 @@
+/** Webhooks: what there is, a new one (its secret is shown once), test, log with every try, send again. */
+import { useState } from "preact/hooks";
+import { Button, Dialog, Empty, Menu } from "../../ui/kit";
+import { catalogue, day } from "../../ui/text";
+import { Show, Table, useAct, useLoad } from "../load";
+import type { Section, SectionProps } from "../sections";
+import { Log } from "./webhook_log";
+
+const t = catalogue({
+  title: "Webhooks",
+  intro: "Other systems are told what happens by signed messages, which are sent again for a day when they fail.",
+  create: "New webhook",
+  none: "Nobody is told yet",
+  noneText: "Add the address of a system that wants to hear of recordings or meetings.",
+  name: "Name",
+  url: "Address",
+  urlNote: "https://… of the system that is told",
+  events: "Events",
+  course: "Course",
+  courseId: "Course id",
+  courseNote: "Empty: all courses",
+  allCourses: "All courses",
+  state: "State",
+  on: "On",
+  off: "Off",
+  more: "More for “{name}”",
+  log: "Log",
+  logName: "Log of “{name}”",
+  test: "Send a test",
+  switchOff: "Switch off",
+  switchOn: "Switch on",
+  rotate: "New secret",
+  remove: "Delete",
+  removeTitle: "Delete “{name}”?",
+  removeText: "Nothing is sent there any more, and its log is deleted.",
+  removeConfirm: "Delete “{name}”",
+  cancel: "Cancel",
+  secretTitle: "Secret of “{name}”",
+  secretText: "Copy the signing secret now. It is not shown again. A secret it had before signs too for a day.",
+  copy: "Copy",
+  copied: "Copied",
+  done: "Done",
+});
+
+export interface Webhook {
+  id: string;
+  name: string;
+  url: string;
+  events: string[];
+  enabled: boolean;
+  disabled_reason: string;
+  course_id: string | null;
+  course_title: string;
+  updated_at: string;
+}
+
+interface Webhooks {
+  webhooks: Webhook[];
+  events: { event: string; description: string }[];
+}
+
+interface Made {
+  webhook: Webhook;
+  secret: string;
+}
+
+type Asking = { what: "create" } | { what: "remove" | "log"; hook: Webhook } | null;
+
+function WebhooksPage({ ask }: SectionProps) {
+  const loaded = useLoad<Webhooks>(ask, "/webhooks");
+  const [asking, setAsking] = useState<Asking>(null);
+  const [made, setMade] = useState<Made | null>(null);
+  const { busy, error, act } = useAct();
+  const close = () => setAsking(null);
+  const then = (work: () => Promise<unknown>) =>
+    void act(async () => {
+      await work();
+      close();
+      await loaded.reload();
+    });
+  const choose = (hook: Webhook, what: "remove" | "log") => setAsking({ what, hook });
+  const test = (hook: Webhook) =>
+    void act(async () => {
+      await ask("POST", `/webhooks/${hook.id}/test`);
+      choose(hook, "log");
+    });
+  return (
+    <Show loaded={loaded}>
+      {({ webhooks, events }) => (
+        <>
+          <p class="note">{t("intro")}</p>
+          <div class="row"><Button look="primary" testId="new-webhook" onClick={() => setAsking({ what: "create" })}>{t("create")}</Button></div>
+          {error && asking === null && <p role="alert" class="error">{error}</p>}
+          {webhooks.length === 0 ? (
+            <Empty title={t("none")} text={t("noneText")} />
+          ) : (
+            <List
+              webhooks={webhooks} onChoose={choose} onTest={test}
+              onSwitch={(hook) => then(() => ask("PATCH", `/webhooks/${hook.id}`, { enabled: !hook.enabled }))}
+              onRotate={(hook) => then(async () => setMade(await ask<Made>("POST", `/webhooks/${hook.id}/secret`)))}
+            />
+          )}
+          {asking?.what === "create" && (
+            <Create events={events} busy={busy} error={error} onClose={close} onCreate={(body) => then(async () => setMade(await ask<Made>("POST", "/webhooks", body)))} />
+          )}
+          {asking?.what === "log" && <Log ask={ask} hook={asking.hook} title={t("logName", { name: asking.hook.name })} onClose={close} />}
+          {asking?.what === "remove" && (
+            <Dialog
+              title={t("removeTitle", { name: asking.hook.name })}
+              onClose={close}
+              foot={
+                <>
+                  <Button onClick={close}>{t("cancel")}</Button>
+                  <Button look="danger" disabled={busy} testId="confirm-delete" onClick={() => then(() => ask("DELETE", `/webhooks/${asking.hook.id}`))}>
+                    {t("removeConfirm", { name: asking.hook.name })}
+                  </Button>
+                </>
+              }
+            >
+              <p>{t("removeText")}</p>
+              {error && <p role="alert" class="error">{error}</p>}
+            </Dialog>
+          )}
+          {made && <Secret name={made.webhook.name} secret={made.secret} onClose={() => setMade(null)} />}
+        </>
+      )}
+    </Show>
+  );
+}
+
+interface ListProps {
+  webhooks: Webhook[];
+  onChoose: (hook: Webhook, what: "remove" | "log") => void;
+  onTest: (hook: Webhook) => void;
+  onSwitch: (hook: Webhook) => void;
+  onRotate: (hook: Webhook) => void;
+}
+
+function List({ webhooks, onChoose, onTest, onSwitch, onRotate }: ListProps) {
+  return (
+    <Table label={t("title")} heads={[t("name"), t("events"), t("course"), t("state"), ""]}>
+      {webhooks.map((hook) => (
+        <tr key={hook.id} data-testid="webhook">
+          <td data-head={t("name")}><span>{hook.name}<br /><span class="note">{hook.url}</span></span></td>
+          <td data-head={t("events")}>{hook.events.join(", ")}</td>
+          <td data-head={t("course")}>{hook.course_id ? hook.course_title || hook.course_id : t("allCourses")}</td>
+          <td data-head={t("state")}>
+            {hook.enabled ? <span class="ok">{t("on")}</span> : <span class="bad">{t("off")} {hook.disabled_reason && `(${day(hook.updated_at)}): ${hook.disabled_reason}`}</span>}
+          </td>
+          <td>
+            <span class="row">
+              <Button small testId="webhook-log" aria-label={t("logName", { name: hook.name })} onClick={() => onChoose(hook, "log")}>{t("log")}</Button>
+              <Menu
+                small
+                label={t("more", { name: hook.name })}
+                testId="webhook-more"
+                items={[
+                  ...(hook.enabled ? [{ label: t("test"), onSelect: () => onTest(hook) }] : []),
+                  { label: hook.enabled ? t("switchOff") : t("switchOn"), onSelect: () => onSwitch(hook) },
+                  { label: t("rotate"), onSelect: () => onRotate(hook) },
+                  { label: t("remove"), onSelect: () => onChoose(hook, "remove"), danger: true },
+                ]}
+              >
+                …
+              </Menu>
+            </span>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+interface CreateProps {
+  events: Webhooks["events"];
+  busy: boolean;
+  error: string | null;
+  onCreate: (body: Record<string, unknown>) => void;
+  onClose: () => void;
+}
+
+function Create({ events, busy, error, onCreate, onClose }: CreateProps) {
+  const [name, setName] = useState("");
+  const [url, setUrl] = useState("");
+  const [course, setCourse] = useState("");
+  const [chosen, setChosen] = useState<string[]>(events.map((each) => each.event));
+  const toggle = (event: string, on: boolean) => setChosen(on ? [...chosen, event] : chosen.filter((each) => each !== event));
+  return (
+    <Dialog title={t("create")} onClose={onClose}>
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onCreate({ name: name.trim(), url: url.trim(), events: chosen, course_id: course.trim() || null });
+        }}
+      >
+        <div class="field">
+          <label for="webhook-name">{t("name")}</label>
+          <input id="webhook-name" required maxLength={100} value={name} onInput={(event) => setName(event.currentTarget.value)} />
+        </div>
+        <div class="field">
+          <label for="webhook-url">{t("url")}</label>
+          <input id="webhook-url" type="url" required maxLength={2000} value={url} onInput={(event) => setUrl(event.currentTarget.value)} aria-describedby="webhook-url-note" />
+          <span class="note" id="webhook-url-note">{t("urlNote")}</span>
+        </div>
+        <fieldset class="field">
+          <legend>{t("events")}</legend>
+          {events.map(({ event, description }) => (
+            <label class="choice" key={event}>
+              <input type="checkbox" checked={chosen.includes(event)} onChange={(change) => toggle(event, change.currentTarget.checked)} />
+              <span>{event} <span class="note">{description}</span></span>
+            </label>
+          ))}
+        </fieldset>
+        <div class="field">
+          <label for="webhook-course">{t("courseId")}</label>
+          <input id="webhook-course" value={course} onInput={(event) => setCourse(event.currentTarget.value)} aria-describedby="webhook-course-note" />
+          <span class="note" id="webhook-course-note">{t("courseNote")}</span>
+        </div>
+        {error && <p role="alert" class="error">{error}</p>}
+        <div class="row">
+          <Button look="primary" type="submit" disabled={busy} testId="create-webhook">{t("create")}</Button>
+          <Button onClick={onClose}>{t("cancel")}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Secret({ name, secret, onClose }: { name: string; secret: string; onClose: () => void }) {
+  const [copied, setCopied] = useState(false);
+  const copy = () => void navigator.clipboard.writeText(secret).then(() => setCopied(true), () => undefined);
+  return (
+    <Dialog
+      title={t("secretTitle", { name })}
+      onClose={onClose}
+      foot={
+        <>
+          <Button onClick={copy}>{copied ? t("copied") : t("copy")}</Button>
+          <Button look="primary" testId="secret-done" onClick={onClose}>{t("done")}</Button>
+        </>
+      }
+    >
+      <p>{t("secretText")}</p>
+      <p class="secret" data-testid="secret">{secret}</p>
+    </Dialog>
+  );
+}
+
+export const webhooks: Section = { id: "webhooks", title: t("title"), View: WebhooksPage };
