@@ -124,39 +124,44 @@ class BreakoutVerbs:
         scene.require_moderator()
         room = scene.room(typed.number or 0)
         person_id = self._person(scene, typed)
-        name = escape(scene.state.people[person_id].name)
-        self._stage.submit(scene, c.MoveParticipant(person_id, room.room_id))
-        return Reply(f"*{name}* moves to *{escape(room.name)}*.")
+        inside = scene.state.people.get(person_id)
+        if inside is not None:
+            self._stage.submit(scene, c.MoveParticipant(person_id, room.room_id))
+            return Reply(f"*{escape(inside.name)}* moves to *{escape(room.name)}*.")
+        person = people.get_person(self._stage.db, person_id)
+        name = escape(person.name if person is not None else "Somebody")
+        self._stage.submit(scene, c.AssignParticipant(person_id, room.room_id if room.number else None))
+        return Reply(f"*{name}* has not come in yet, and will come into *{escape(room.name)}*.")
 
     def _person(self, scene: Scene, typed: Typed) -> PersonId:
-        """Somebody of this course who has come in, by mention or by name. Raises SlackRefusal."""
+        """Somebody of this course, by mention or by name; who is here goes before who has the same name and is not."""
         state = scene.state
         if typed.user is not None:
-            found = slack.person_of(self._stage.db, scene.asker.team_id, typed.user)
-            if found is None:
-                raise SlackRefusal(
-                    "person_unknown",
-                    f"<@{typed.user}> has not connected a course account. Say the name: `/breakout move Bob Keller 2`.",
-                )
-            if people.membership_role(self._stage.db, state.course_id, found) is None:
-                raise SlackRefusal("person_unknown", f"<@{typed.user}> does not belong to this course.")
-            matches = [found]
-        else:
-            matches = slack_roster.find_members(self._stage.db, state.course_id, typed.text)
-            matches += [
-                p.person_id
-                for p in state.people.values()
-                if p.name.casefold() == typed.text.casefold() and p.person_id not in matches
-            ]
-        inside = [person_id for person_id in matches if person_id in state.people]
-        if len(inside) == 1:
-            return inside[0]
-        who = f"<@{typed.user}>" if typed.user is not None else f"“{escape(typed.text)[:80]}”"
-        if len(inside) > 1:
+            return self._mentioned(scene, typed.user)
+        matches = slack_roster.find_members(self._stage.db, state.course_id, typed.text)
+        matches += [
+            p.person_id
+            for p in state.people.values()
+            if p.name.casefold() == typed.text.casefold() and p.person_id not in matches
+        ]
+        meant = [person_id for person_id in matches if person_id in state.people] or matches
+        who = f"“{escape(typed.text)[:80]}”"
+        if not meant:
+            raise SlackRefusal("person_unknown", f"Nobody in this course is called {who}.")
+        if len(meant) > 1:
             raise SlackRefusal("person_unknown", f"More than one person is called {who}. Say the whole name.")
-        if matches:
-            raise SlackRefusal("person_unknown", f"{who} has not come into the room yet.")
-        raise SlackRefusal("person_unknown", f"Nobody in this course is called {who}.")
+        return meant[0]
+
+    def _mentioned(self, scene: Scene, user_id: str) -> PersonId:
+        found = slack.person_of(self._stage.db, scene.asker.team_id, user_id)
+        if found is None:
+            raise SlackRefusal(
+                "person_unknown",
+                f"<@{user_id}> has not connected a course account. Say the name: `/breakout move Bob Keller 2`.",
+            )
+        if people.membership_role(self._stage.db, scene.state.course_id, found) is None:
+            raise SlackRefusal("person_unknown", f"<@{user_id}> does not belong to this course.")
+        return found
 
     # -- broadcast ---------------------------------------------------------------------------------------------
 

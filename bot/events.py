@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from bot.home import publish
 from bot.identity import team_of
 from bot.install import Workspaces
-from bot.scene import Stage
+from bot.scene import Stage, publish
 from bot.suspend import suspend_channel
 from models.store import slack, slack_home
 from models.store.database import Database

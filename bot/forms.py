@@ -43,11 +43,16 @@ class Forms:
             "broadcast": self._broadcast,
             "link_channel": self._link,
             "connect": self._connect,
+            "connect_confirm": self._confirm,
         }
 
     @staticmethod
-    def main_field(name: str) -> str:
-        return MAIN_FIELDS.get(name, "")
+    def refused(name: str, text: str) -> dict[str, Any]:
+        """How a form shows a refusal: at its main field, or in its place when it has none."""
+        block_id = MAIN_FIELDS.get(name)
+        if block_id is None:
+            return {"response_action": "update", "view": messages.notice_modal(text)}
+        return {"response_action": "errors", "errors": {block_id: text[:150]}}
 
     def submit(self, asker: Asker, name: str, meta: Mapping[str, str], values: Values) -> Reply:
         form = self._forms.get(name)
@@ -78,6 +83,9 @@ class Forms:
     def _connect(self, asker: Asker, _meta: Mapping[str, str], values: Values) -> Reply:
         code = str(_field(values, "code").get("value") or "")
         return self._verbs.links.connect(asker, Typed(verb_of("", "connect"), text=code))
+
+    def _confirm(self, asker: Asker, meta: Mapping[str, str], _values: Values) -> Reply:
+        return self._verbs.links.confirmed(asker, meta.get("code", ""))
 
     # -- shortcuts ---------------------------------------------------------------------------------------------
 

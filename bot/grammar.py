@@ -104,7 +104,8 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
             return Typed(verb, text="".join(words))
         case ("", "link"):
             roles = frozenset(word.lower() for word in words) & {"moderators", "class"}
-            return Typed(verb, words=roles, text=" ".join(w for w in words if w.lower() not in roles))
+            rest = " ".join(w for w in words if w.lower() not in roles)
+            return Typed(verb, words=roles, text=rest, is_bare=not words)
         case _:
             if words and not verb.usage:
                 raise BadUsage(f"“{_plain(words[0])}” was not understood. Say only `{verb.full}`.")

@@ -10,8 +10,8 @@ from bot.blocks import home as blocks
 from bot.blocks.parts import Block
 from bot.desk import rendered
 from bot.names import Names
-from bot.scene import Stage
-from models.store import people, recordings_list, slack, slack_home, slack_inbox, slack_outbox
+from bot.scene import Stage, publish
+from models.store import people, recordings_list, slack, slack_home, slack_inbox
 from models.values import CourseId, PersonId, Role
 from rooms.errors import DomainError
 
@@ -85,16 +85,3 @@ class HomeVerbs:
         slack_home.want_calls(self._stage.db, asker.team_id, asker.user_id, value == "on")
         publish(self._stage, asker.team_id, asker.user_id)
         return Reply()
-
-
-def publish(stage: Stage, team_id: str, user_id: str, priority: int = 2) -> None:
-    """Have somebody's Home drawn again; many changes at once become one drawing."""
-    slack_outbox.put_out(
-        stage.db,
-        team_id=team_id,
-        channel_id=user_id,
-        method="home",
-        payload={},
-        coalesce_key="home",
-        priority=priority,
-    )

@@ -7,12 +7,13 @@ from typing import Any
 
 from slack_sdk.errors import SlackClientError
 
+from bot import identity_links
 from bot.ask import Asker, Reply, SlackRefusal, question
 from bot.blocks import messages
 from bot.blocks.parts import escape
 from bot.grammar import Typed
 from bot.identity import Identity
-from bot.scene import ChannelLookup, Stage
+from bot.scene import ChannelLookup, Stage, publish
 from models.store import people, slack, slack_outbox
 from models.store.people import Course
 from models.values import PersonId
@@ -32,10 +33,26 @@ class LinkVerbs:
     # -- people ------------------------------------------------------------------------------------------------
 
     def connect(self, asker: Asker, typed: Typed) -> Reply:
+        """Show whose account the code belongs to; nothing is connected before that is confirmed."""
         if not typed.text:
             return Reply(NO_CODE)
-        self._identity.standing(asker, anew=True)
-        found = slack.redeem_code(self._stage.db, asker.team_id, asker.user_id, typed.text)
+        person_id = self._read(asker, typed.text, use=False)
+        person = people.get_person(self._stage.db, person_id)
+        courses = [course.title for course in self._stage.courses(person_id)]
+        name = person.name if person is not None else ""
+        meta = json.dumps({"c": asker.channel_id, "code": typed.text})
+        return Reply(modal=messages.confirm_modal(meta, name, courses))
+
+    def confirmed(self, asker: Asker, code: str) -> Reply:
+        """The confirmation: the code is used up, and both sides hear of connections that go."""
+        person_id = self._read(asker, code, use=True)
+        identity_links.connect(self._stage.db, asker.team_id, asker.user_id, person_id, "code")
+        publish(self._stage, asker.team_id, asker.user_id)
+        person = people.get_person(self._stage.db, person_id)
+        return Reply(f"Connected as *{escape(person.name if person else 'you')}*.")
+
+    def _read(self, asker: Asker, code: str, *, use: bool) -> PersonId:
+        found = slack.read_code(self._stage.db, asker.team_id, asker.user_id, code, use=False)
         if found == "too_many":
             raise SlackRefusal("code_wrong", "Too many wrong codes. Wait ten minutes and make a new one.")
         if found == "wrong":
@@ -43,11 +60,13 @@ class LinkVerbs:
                 "code_wrong",
                 "This code is wrong, used or older than ten minutes. Make a new one in the course page.",
             )
-        person = people.get_person(self._stage.db, found)
-        return Reply(f"Connected as *{escape(person.name if person else 'you')}*.")
+        self._identity.check_link(asker, found)
+        if use and slack.read_code(self._stage.db, asker.team_id, asker.user_id, code, use=True) != found:
+            raise SlackRefusal("code_wrong", "This code was used in this very moment. Make a new one.")
+        return found
 
-    def open_connect(self, _asker: Asker) -> Reply:
-        return Reply(modal=messages.connect_modal())
+    def open_connect(self, asker: Asker) -> Reply:
+        return Reply(modal=messages.connect_modal(json.dumps({"c": asker.channel_id})))
 
     def ask_disconnect(self, asker: Asker, _typed: Typed) -> Reply:
         self._stage.linked(asker)
@@ -56,7 +75,10 @@ class LinkVerbs:
         )
 
     def disconnect(self, asker: Asker) -> Reply:
-        slack.unlink_user(self._stage.db, asker.team_id, asker.user_id)
+        person_id = slack.person_of(self._stage.db, asker.team_id, asker.user_id)
+        if person_id is not None:
+            identity_links.disconnect(self._stage.db, person_id, "slack", asker.team_id)
+        publish(self._stage, asker.team_id, asker.user_id)
         return Reply("Disconnected. Your course account is not linked to Slack any more.", replace=True)
 
     # -- channels ----------------------------------------------------------------------------------------------

@@ -105,24 +105,24 @@ class Listeners:
         asker = asker_of(body, meta.get("c", ""))
         name = str(view.get("callback_id", ""))
         values = (view.get("state") or {}).get("values") or {}
-        errors: dict[str, str] = {}
+        answer: Body = {}
 
         def act() -> Reply:
             try:
                 return self._forms.submit(asker, name, meta, values)
             except FieldError as error:
-                errors[error.block_id] = error.text
-                return Reply(code="bad_value")
+                answer.update(response_action="errors", errors={error.block_id: error.text})
+                return Reply(error.text, code="bad_value")
             except (SlackRefusal, DomainError) as error:
                 text = error.text if isinstance(error, SlackRefusal) else error.message
-                errors[self._forms.main_field(name)] = self._names.render(text)[:150]
-                return Reply(code=error.code)
+                answer.update(self._forms.refused(name, self._names.render(text)))
+                return Reply(text, code=error.code)
 
-        reply = self._desk.answer(Task(asker, name, act, _trigger(body)), self._opener(asker), seconds=FORM_S)
-        if errors:
-            ack(response_action="errors", errors=errors)
-        else:
-            ack()
+        def update(_trigger: str, view: Body) -> None:
+            answer.update(response_action="update", view=view)
+
+        reply = self._desk.answer(Task(asker, name, act, _trigger(body)), update, seconds=FORM_S)
+        ack(**answer)
         self._desk.tell(asker, reply)
 
     @staticmethod

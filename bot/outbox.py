@@ -252,8 +252,8 @@ class Outbox:
         elif item.method == "ephemeral":
             slack_outbox.drop(self._db, item)
         elif code in CHANNEL:
-            suspend_channel(self._db, team_id, channel_id, code)
             slack_outbox.drop(self._db, item)
+            suspend_channel(self._db, team_id, channel_id, code)
         elif code in BUGS:
             log.error("slack.message_refused method=%s code=%s", method, code)
             slack_outbox.drop(self._db, item)

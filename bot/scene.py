@@ -11,7 +11,7 @@ from typing import Any
 from bot.ask import Asker, SlackRefusal
 from bot.blocks.parts import escape
 from bot.identity import NOT_CONNECTED, Identity
-from models.store import people, slack
+from models.store import people, slack, slack_outbox
 from models.store.database import Database
 from models.store.people import Course
 from models.store.slack_place import Place, place_of
@@ -182,3 +182,16 @@ class Stage:
         """The address of the session's card in this channel; empty while Slack has not told it."""
         asker = scene.asker
         return slack.permalink(self.db, asker.team_id, asker.channel_id, f"card:{scene.state.session_id}")
+
+
+def publish(stage: Stage, team_id: str, user_id: str, priority: int = 2) -> None:
+    """Have somebody's Home drawn again; many changes at once become one drawing."""
+    slack_outbox.put_out(
+        stage.db,
+        team_id=team_id,
+        channel_id=user_id,
+        method="home",
+        payload={},
+        coalesce_key="home",
+        priority=priority,
+    )

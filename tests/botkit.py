@@ -211,6 +211,17 @@ class Bot:
             if m.get("only_for") == user and m["ts"] not in before
         )
 
+    def connect(self, user: str, code: str) -> str:
+        """Type a code and confirm who it is; what is said then, or why not."""
+        said = self.say(user, f"/room connect {code}")
+        if said:
+            return said
+        answer = self.submit(user, self.view(user), {})
+        self.slack.store.close_view(user)
+        if "view" in answer:
+            return str(answer["view"]["blocks"][0]["text"]["text"])
+        return self.answered(user)
+
     def submit(self, user: str, view: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Submit a form; the answer's JSON."""
         payload = slack_client.view_payload(user, view, values)

@@ -103,13 +103,27 @@ def broadcast_modal(meta: str, text: str = "", sessions: Sequence[tuple[str, str
     return _modal("broadcast", meta, "Broadcast", "Broadcast", blocks)
 
 
-def connect_modal() -> Block:
+def connect_modal(meta: str) -> Block:
     """The form of /room connect."""
     element: Block = {"type": "plain_text_input", "action_id": "v", "min_length": 8, "max_length": 12}
     how = "Open the Room in your course and press *Connect Slack*: the page shows a code."
     return _modal(
-        "connect", "", "Connect your account", "Connect", [section(how), _input("code", "Code", element)]
+        "connect", meta, "Connect your account", "Connect", [section(how), _input("code", "Code", element)]
     )
+
+
+def confirm_modal(meta: str, name: str, courses: Sequence[str]) -> Block:
+    """Whose account is about to be connected: shown before anything is."""
+    titles = ", ".join(escape(title) for title in courses[:10]) or "no course yet"
+    text = f"This code belongs to *{escape(name) or 'somebody without a name'}* in the course system.\nCourses: {titles}"
+    blocks = [section(text[:2900]), context("Is this not you? Press Cancel: nothing is connected.")]
+    return _modal("connect_confirm", meta, "Is this you?", "Connect", blocks)
+
+
+def notice_modal(text: str) -> Block:
+    """In a form's place: what went wrong, and nothing to send."""
+    made = _modal("notice", "", "Not done", "OK", [section(text)])
+    return {key: value for key, value in made.items() if key != "submit"}
 
 
 def link_modal(meta: str, course_id: str, title: str, role: str) -> Block:

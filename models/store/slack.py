@@ -49,12 +49,17 @@ def issue_code(db: Database, person_id: str) -> str:
     return code
 
 
-def redeem_code(
-    db: Database, team_id: str, user_id: str, code: str
+def read_code(
+    db: Database, team_id: str, user_id: str, code: str, *, use: bool
 ) -> PersonId | Literal["wrong", "too_many"]:
-    """Link a Slack user by a code: once, with at most 5 wrong tries in 10 minutes. A new link replaces the old one."""
+    """Whose code this is, with at most 5 wrong tries in 10 minutes. ``use``: it is good no more after that."""
     now = datetime.now(UTC)
     digest = hash_secret(code.strip().upper().replace("-", ""))
+    good = (
+        col(SlackCodeRow.code_hash) == digest,
+        col(SlackCodeRow.used_at).is_(None),
+        col(SlackCodeRow.expires_at) > now,
+    )
     with db.write() as session:
         recent = (
             SlackTryRow.team_id == team_id,
@@ -63,23 +68,13 @@ def redeem_code(
         )
         if int(session.exec(select(func.count()).select_from(SlackTryRow).where(*recent)).one()) >= MAX_TRIES:
             return "too_many"
-        used = session.execute(
-            update(SlackCodeRow)
-            .where(
-                col(SlackCodeRow.code_hash) == digest,
-                col(SlackCodeRow.used_at).is_(None),
-                col(SlackCodeRow.expires_at) > now,
-            )
-            .values(used_at=now)
-            .execution_options(synchronize_session=False)
-        )
-        row = session.exec(select(SlackCodeRow).where(SlackCodeRow.code_hash == digest)).first()
-        if used.rowcount != 1 or row is None:  # type: ignore[attr-defined]
+        row = session.exec(select(SlackCodeRow).where(*good)).first()
+        if row is None:
             session.add(SlackTryRow(team_id=team_id, user_id=user_id, at=now))
             return "wrong"
-        person_id = row.person_id
-    link_user(db, team_id, user_id, person_id)
-    return PersonId(person_id)
+        if use:
+            row.used_at = now
+        return PersonId(row.person_id)
 
 
 def link_user(db: Database, team_id: str, user_id: str, person_id: str) -> None:

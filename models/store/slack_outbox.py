@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func
+from sqlalchemy import ColumnElement, and_, delete, func
 from sqlmodel import col, select
 
 from models.store.database import Database
@@ -115,18 +115,27 @@ def _item(row: SlackOutboxRow, ts: str) -> OutboxItem:
     )
 
 
+def _same(item: OutboxItem) -> tuple[ColumnElement[bool], ...]:
+    """This very row: SQLite gives the number of a deleted one to the next."""
+    return (
+        col(SlackOutboxRow.id) == item.id,
+        col(SlackOutboxRow.team_id) == item.team_id,
+        col(SlackOutboxRow.channel_id) == item.channel_id,
+        col(SlackOutboxRow.created_at) == item.created_at,
+    )
+
+
 def sent(db: Database, item: OutboxItem) -> None:
     """Take a call out; a newer revision that came while it was being sent stays."""
     with db.write() as session:
-        where = (col(SlackOutboxRow.id) == item.id, col(SlackOutboxRow.rev) == item.rev)
-        session.execute(delete(SlackOutboxRow).where(*where))
+        session.execute(delete(SlackOutboxRow).where(*_same(item), col(SlackOutboxRow.rev) == item.rev))
 
 
 def later(db: Database, item: OutboxItem, seconds: float, now: datetime | None = None) -> None:
     """Try a call again after some time."""
     at = now if now is not None else datetime.now(UTC)
     with db.write() as session:
-        row = session.get(SlackOutboxRow, item.id)
+        row = session.exec(select(SlackOutboxRow).where(*_same(item))).first()
         if row is not None:
             row.attempts += 1
             row.not_before = at + timedelta(seconds=seconds)
@@ -134,7 +143,7 @@ def later(db: Database, item: OutboxItem, seconds: float, now: datetime | None =
 
 def drop(db: Database, item: OutboxItem) -> None:
     with db.write() as session:
-        session.execute(delete(SlackOutboxRow).where(col(SlackOutboxRow.id) == item.id))
+        session.execute(delete(SlackOutboxRow).where(*_same(item)))
 
 
 def drop_key(db: Database, key: str) -> None:

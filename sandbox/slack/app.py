@@ -120,7 +120,7 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
             channel,
             message,
             dict(body["action"]),
-            store.new_response_url(own_url, channel, user),
+            store.new_response_url(own_url, channel, user, str(message["ts"])),
             store.new_trigger(user),
         )
         return _show(store, channel, user, way.interaction(payload))
@@ -136,6 +136,9 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
         answer = way.interaction(client.view_payload(user, views[-1], dict(body["values"])))
         if answer.data.get("response_action") == "errors":
             return jsonify({"ok": False, "errors": answer.data.get("errors", {})})
+        if answer.data.get("response_action") == "update":
+            store.push_view(user, dict(answer.data["view"]))
+            return jsonify({"ok": answer.ok})
         store.close_view(user)
         return jsonify({"ok": answer.ok})
 
@@ -152,7 +155,11 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
             return "used_url", 404
         channel, user = place
         message = dict(_json())
-        if message.get("response_type") == "in_channel":
+        original = store.original_of(key)
+        if message.get("replace_original") and original:
+            changes = {"text": message.get("text", ""), "blocks": message.get("blocks") or []}
+            store.update(channel, original, changes)
+        elif message.get("response_type") == "in_channel":
             store.add(channel, {"bot": True, **message})
         else:
             _ephemeral(store, channel, user, message)
@@ -263,6 +270,14 @@ def _open_view(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True, "view": store.push_view(user, dict(view))}
 
 
+def _publish_view(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+    view = dict(body.get("view") or {})
+    if view.get("type") != "home" or not view_is_good(view):
+        return {"ok": False, "error": "invalid_arguments"}
+    store.homes[str(body.get("user_id", ""))] = view
+    return {"ok": True, "view": {**view, "id": "VHOME"}}
+
+
 def _user_info(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     user = store.users.get(str(body.get("user", "")))
     return {"ok": True, "user": user} if user is not None else {"ok": False, "error": "user_not_found"}
@@ -299,7 +314,7 @@ _METHODS: dict[str, Callable[[SlackStore, dict[str, Any]], dict[str, Any]]] = {
     "chat.getPermalink": _permalink,
     "views.open": _open_view,
     "views.push": _open_view,
-    "views.publish": lambda _s, _b: {"ok": True, "view": {"id": "VHOME"}},
+    "views.publish": _publish_view,
     "users.info": _user_info,
     "conversations.info": _channel_info,
     "conversations.members": lambda _s, _b: {"ok": True, "members": list(USERS)},

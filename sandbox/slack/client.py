@@ -100,7 +100,7 @@ def action_payload(
             "type": "message",
             "message_ts": message.get("ts", ""),
             "channel_id": channel,
-            "is_ephemeral": False,
+            "is_ephemeral": bool(message.get("only_for")),
         },
         "trigger_id": trigger_id or uuid4().hex,
         "team": {"id": TEAM_ID, "domain": "practice"},

@@ -22,6 +22,8 @@ class SlackStore:
         self._messages: dict[str, deque[dict[str, Any]]] = defaultdict(lambda: deque(maxlen=KEPT))
         self._views: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._responses: dict[str, tuple[str, str, float, int]] = {}
+        self._originals: dict[str, str] = {}
+        self.homes: dict[str, dict[str, Any]] = {}
         self._triggers: dict[str, tuple[str, float]] = {}
         self._last_ts = 0
         self.version = 1
@@ -98,10 +100,12 @@ class SlackStore:
             self._views[user] = []
             self.version += 1
 
-    def new_response_url(self, base: str, channel: str, user: str) -> str:
+    def new_response_url(self, base: str, channel: str, user: str, ts: str = "") -> str:
+        """``ts``: the message that the answer may replace."""
         with self._lock:
             key = f"{len(self._responses)}-{self.new_ts().replace('.', '')}"
             self._responses[key] = (channel, user, time.time(), RESPONSE_USES)
+            self._originals[key] = ts
             return f"{base}/response/{key}"
 
     def use_response(self, key: str) -> tuple[str, str] | None:
@@ -112,6 +116,11 @@ class SlackStore:
                 return None
             self._responses[key] = (channel, user, at, left - 1)
             return channel, user
+
+    def original_of(self, key: str) -> str:
+        """The message that a response address belongs to; empty for a command's."""
+        with self._lock:
+            return self._originals.get(key, "")
 
     def note_call(self, method: str, body: dict[str, Any], token: str = "") -> dict[str, Any] | None:
         """Remember a call of the Web API, and whose token it had; the fault to play for it, if one is queued."""
@@ -136,6 +145,7 @@ class SlackStore:
             self.users = _people()
             self._messages.clear()
             self._views.clear()
+            self.homes.clear()
             self.calls.clear()
             self.faults.clear()
             self.version += 1

@@ -409,7 +409,11 @@ def test_connect_by_code_once(bot: Bot) -> None:
     person_id = str(bot.actors[BOB].person_id)
     code = slack.issue_code(bot.db, person_id)
     assert "wrong, used or older" in bot.say(STRANGER, "/room connect AAAA2222")
-    assert bot.say(STRANGER, f"/room connect {code[:4].lower()}-{code[4:]}") == "Connected as *Bob Keller*."
+    assert bot.say(STRANGER, f"/room connect {code}") == ""
+    assert "*Bob Keller*" in str(bot.view(STRANGER)["blocks"]), "who it is, is shown first"
+    assert "BIO 101" in str(bot.view(STRANGER)["blocks"])
+    assert slack.person_of(bot.db, TEAM_ID, STRANGER) is None
+    assert bot.connect(STRANGER, f"{code[:4].lower()}-{code[4:]}") == "Connected as *Bob Keller*."
     assert slack.person_of(bot.db, TEAM_ID, STRANGER) == person_id
     assert slack.person_of(bot.db, TEAM_ID, BOB) is None, "a new link replaces the old one"
     bot.slack.store.set_user("U0THIEF")
@@ -433,7 +437,7 @@ def test_five_wrong_codes_lock_for_a_while(bot: Bot) -> None:
     assert "Too many wrong codes" in bot.say(STRANGER, f"/room connect {code}")
     assert slack.person_of(bot.db, TEAM_ID, STRANGER) is None
     bot.slack.store.set_user("U0BOBNEW")
-    assert "Connected" in bot.say("U0BOBNEW", f"/room connect {code}"), "others are not locked out"
+    assert "Connected" in bot.connect("U0BOBNEW", code), "others are not locked out"
 
 
 def test_link_and_unlink_a_channel(bot: Bot) -> None:

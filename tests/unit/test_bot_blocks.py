@@ -188,7 +188,9 @@ def test_forms_keep_slacks_sizes() -> None:
         messages.create_modal("{}"),
         messages.create_modal("{}", 4, many),
         messages.broadcast_modal("{}", "x" * 5000, many),
-        messages.connect_modal(),
+        messages.connect_modal("{}"),
+        messages.confirm_modal("{}", EVIL, ["C" * 400] * 40),
+        messages.notice_modal(EVIL),
         messages.link_modal("{}", "c1", "T" * 200, "class"),
     ):
         View(**view).to_dict()

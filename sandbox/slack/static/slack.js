@@ -57,6 +57,11 @@ function element(message, block, item) {
     }))));
     return menu;
   }
+  if (item.type === 'static_select') {
+    const list = make('select', {ariaLabel: item.placeholder?.text || 'Choose'}, make('option', {value: '', textContent: item.placeholder?.text || 'Choose'}), ...item.options.map((option) => make('option', {value: option.value, textContent: option.text.text})));
+    list.onchange = () => press(message, block.block_id, {type: 'static_select', action_id: item.action_id, selected_option: item.options.find((o) => o.value === list.value)});
+    return list;
+  }
   const button = make('button', {textContent: item.text.text, className: item.style || ''});
   button.dataset.action = item.action_id;
   button.onclick = () => {
@@ -69,6 +74,7 @@ function block(message, data) {
   if (data.type === 'header') return make('div', {className: 'block header', textContent: data.text.text});
   if (data.type === 'context') return make('div', {className: 'block context'}, ...data.elements.map(rich));
   if (data.type === 'actions') return make('div', {className: 'block actions'}, ...data.elements.map((e) => element(message, data, e)));
+  if (data.type === 'table') return make('table', {className: 'block'}, ...data.rows.map((row) => make('tr', {}, ...row.map((cell) => make('td', {textContent: cell.text})))));
   if (data.fields) return make('div', {className: 'block fields'}, ...data.fields.map(rich));
   return make('div', {className: 'block section'}, rich(data.text), data.accessory ? element(message, data, data.accessory) : null);
 }
@@ -89,11 +95,13 @@ function render(messages) {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 function field(data) {
+  if (!data.element) return make('div', {}, ...(data.elements || [data.text]).map(rich));
   const item = data.element;
   const box = make('fieldset', {}, make('legend', {textContent: data.label.text}));
   box.dataset.block = data.block_id;
   if (item.type === 'number_input') box.append(make('input', {type: 'number', min: item.min_value, max: item.max_value, value: item.initial_value || '', ariaLabel: data.label.text}));
   else if (item.type === 'plain_text_input') box.append(make('textarea', {rows: 3, maxLength: item.max_length || 3000, value: item.initial_value || '', ariaLabel: data.label.text}));
+  else if (item.type.endsWith('_select')) box.append(make('select', {ariaLabel: data.label.text}, ...(item.options || [item.initial_option]).map((o) => make('option', {value: o.value, textContent: o.text.text}))));
   else for (const option of item.options) {
     const chosen = item.initial_option?.value === option.value || (item.initial_options || []).some((o) => o.value === option.value);
     box.append(make('label', {}, make('input', {type: item.type === 'checkboxes' ? 'checkbox' : 'radio', name: data.block_id, value: option.value, checked: chosen}), ` ${option.text.text}`));
@@ -103,13 +111,14 @@ function field(data) {
 }
 function values(view, root) {
   const out = {};
-  for (const data of view.blocks) {
+  for (const data of view.blocks.filter((b) => b.element)) {
     const box = $(`[data-block="${data.block_id}"]`, root);
     const item = data.element;
     const picked = [...box.querySelectorAll('input:checked')].map((input) => item.options.find((o) => o.value === input.value));
     let value = {type: item.type};
     if (item.type === 'radio_buttons') value.selected_option = picked[0] || null;
     else if (item.type === 'checkboxes') value.selected_options = picked;
+    else if (item.type.endsWith('_select')) value.selected_option = (item.options || [item.initial_option]).find((o) => o.value === $('select', box).value) || null;
     else value.value = $('input,textarea', box).value || null;
     out[data.block_id] = {[item.action_id]: value};
   }
@@ -125,13 +134,14 @@ function showView(view) {
   fields.replaceChildren(...view.blocks.map(field));
   const [cancel, ok] = dialog.querySelectorAll('menu button');
   cancel.textContent = view.close.text;
-  ok.textContent = view.submit.text;
+  ok.textContent = view.submit?.text || '';
+  ok.hidden = !view.submit;
   cancel.onclick = () => post('/close', me);
   dialog.oncancel = () => post('/close', me);
   $('form', dialog).onsubmit = async (event) => {
     event.preventDefault();
     const answer = await post('/submit', {...me, values: values(view, fields)});
-    for (const box of fields.children) $('.error', box).textContent = (answer.errors || {})[box.dataset.block] || '';
+    for (const box of fields.querySelectorAll('fieldset')) $('.error', box).textContent = (answer.errors || {})[box.dataset.block] || '';
   };
   dialog.showModal();
 }
