@@ -92,7 +92,7 @@ def due(db: Database, limit: int = 200, now: datetime | None = None) -> list[Out
                 isouter=True,
             )
             .where(col(SlackOutboxRow.not_before) <= at)
-            .order_by(col(SlackOutboxRow.priority), col(SlackOutboxRow.id))
+            .order_by(col(SlackOutboxRow.priority), col(SlackOutboxRow.created_at), col(SlackOutboxRow.id))
             .limit(limit)
         ).all()
     return [_item(row, ts or "") for row, ts in rows]
