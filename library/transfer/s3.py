@@ -155,21 +155,35 @@ class S3Target:
         }
 
     def _resume(self, name: str, kept: Progress) -> tuple[str | None, dict[int, dict[str, Any]]]:
-        """The unfinished upload and those of our parts that the store really has."""
+        """The unfinished upload and its parts that the store really has.
+
+        A part may have arrived without our noting it: its ETag tells its MD5, where ETags do (not in encrypted buckets).
+        """
         upload_id = kept.state.get("upload_id")
         if not upload_id:
             return None, {}
-        stored: dict[int, str] = {}
+        ours = dict(enumerate(kept.state.get("parts", []), 1))
+        there: dict[int, dict[str, Any]] = {}
         try:
             pages = self._client.get_paginator("list_parts")
             for page in pages.paginate(Bucket=self._bucket, Key=name, UploadId=upload_id):
-                stored |= {part["PartNumber"]: part["ETag"] for part in page.get("Parts", [])}
+                for part in page.get("Parts", []):
+                    noted = ours.get(part["PartNumber"])
+                    there[part["PartNumber"]] = (
+                        noted
+                        if noted is not None and noted["etag"] == part["ETag"]
+                        else {
+                            "etag": part["ETag"],
+                            "md5": part["ETag"].strip('"'),
+                            "size": part["Size"],
+                            "sha256": part.get("ChecksumSHA256"),
+                        }
+                    )
         except ClientError as error:
             if s3_code(error) in ("NoSuchUpload", *_ABSENT):
                 return None, {}  # tidied away by the store's own rules: begin again
             raise
-        ours = enumerate(kept.state.get("parts", []), 1)
-        return upload_id, {number: part for number, part in ours if stored.get(number) == part["etag"]}
+        return upload_id, there
 
     def _abort(self, name: str, upload_id: str) -> None:
         self._client.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=upload_id)

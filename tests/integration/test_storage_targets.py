@@ -239,6 +239,17 @@ def test_an_upload_that_the_store_threw_away_begins_again(store: Store) -> None:
 
 
 @only_s3
+def test_a_part_that_arrived_without_our_noting_it_is_not_sent_again(store: Store) -> None:
+    kept = Kept(stop_after=3)
+    with pytest.raises(Interrupted):
+        store.target().put(store.film(), NAME, FILM_SHA256, kept)
+    again = Kept()
+    again.state = {**kept.state, "parts": kept.state["parts"][:1]}
+    store.target().put(store.film(), NAME, FILM_SHA256, again)
+    assert (store.content(), store.parts_sent()) == (FILM, 3)
+
+
+@only_s3
 def test_an_encrypted_bucket_whose_etags_say_nothing_is_read_back(store: Store) -> None:
     store.proxy.faults = [Fault(lambda method, _: method == "HEAD", etag='"kms"', times=-1)]
     store.target().put(store.film(), NAME, FILM_SHA256)
