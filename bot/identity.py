@@ -109,16 +109,6 @@ class Identity:
             for course in people.courses_of(self._db, person_id)
         )
 
-    def person(self, asker: Asker) -> PersonId:
-        """The person linked to this Slack user, who may act. Raises SlackRefusal."""
-        if asker.is_outside:
-            raise SlackRefusal(*_SAID[Standing.STRANGER])
-        linked = slack_people.linked_person(self._db, asker.team_id, asker.user_id)
-        if linked is None or linked[1]:
-            raise SlackRefusal("not_connected", NOT_CONNECTED)
-        self.gate(asker)
-        return linked[0]
-
     def standing(self, asker: Asker, *, anew: bool = False) -> Standing:
         """Member or guest; everybody else is refused. ``anew``: Slack is asked now, as before a new link.
 

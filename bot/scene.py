@@ -57,6 +57,15 @@ class Scene:
         return int(hashlib.sha256(self.asker.key.encode()).hexdigest()[:12], 16)
 
 
+def _is_direct(channel_id: str) -> bool:
+    """App Home, a global shortcut, or a direct message (which may be named by its user): nobody else is there.
+
+    Everywhere else a room is run only from a channel that its course's moderators linked: a link is what vouches that the
+    channel is not shared with another organisation.
+    """
+    return not channel_id or channel_id[0] in "DUW"
+
+
 class Stage:
     """Finds the scene of an action and submits its commands."""
 
@@ -87,11 +96,12 @@ class Stage:
         Raises SlackRefusal, DomainError.
         """
         person_id, found = self.linked(asker)
+        if not _is_direct(asker.channel_id):
+            self._require_link(found)
         if session_id:
             state = self.rooms.state(SessionId(session_id))
             role = people.membership_role(self.db, state.course_id, person_id)
         elif found.channel is not None:
-            self._require_link(found)
             role = found.role
             if role is None:
                 raise DomainError("other_course")
@@ -120,8 +130,9 @@ class Stage:
     def course(self, asker: Asker) -> tuple[Actor, Course]:
         """The channel's course, or the person's only one. Raises SlackRefusal, DomainError."""
         person_id, found = self.linked(asker)
-        if found.channel is not None:
+        if not _is_direct(asker.channel_id):
             self._require_link(found)
+        if found.channel is not None:
             course = people.get_course(self.db, found.channel.course_id)
             role = found.role
         else:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import or_, update
+from sqlalchemy import bindparam, or_, update
+from sqlalchemy import select as sql_select
 from sqlmodel import col, select
 
 from models.store.database import Database
@@ -36,9 +37,15 @@ class Known:
 
 
 def known(db: Database, team_id: str, user_id: str) -> Known | None:
-    with db.read() as session:
-        row = session.get(SlackUserRow, (team_id, user_id))
+    """What Slack last said about somebody; read before every answer, so without the ORM."""
+    with db.engine.connect() as connection:
+        row = connection.execute(_KNOWN, {"team": team_id, "user": user_id}).first()
     return None if row is None else Known(Standing(row.standing), row.checked_at)
+
+
+_KNOWN = sql_select(col(SlackUserRow.standing), col(SlackUserRow.checked_at)).where(
+    col(SlackUserRow.team_id) == bindparam("team"), col(SlackUserRow.user_id) == bindparam("user")
+)
 
 
 def remember(db: Database, team_id: str, user_id: str, standing: Standing) -> None:

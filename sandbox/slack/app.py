@@ -283,7 +283,7 @@ def _user_info(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True, "user": user} if user is not None else {"ok": False, "error": "user_not_found"}
 
 
-def _channel_info(_store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
+def _channel_info(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     channel = str(body.get("channel", ""))
     if channel not in CHANNELS:
         return {"ok": False, "error": "channel_not_found"}
@@ -296,6 +296,7 @@ def _channel_info(_store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
         "is_ext_shared": False,
         "is_member": True,
     }
+    info |= store.channel_flags.get(channel, {})
     return {"ok": True, "channel": info}
 
 

@@ -32,6 +32,7 @@ class SlackStore:
         self.users = _people()
         self.tokens: dict[str, str] = {}
         self.teams = {TEAM_ID: "Practice"}
+        self.channel_flags: dict[str, dict[str, bool]] = {}
 
     def new_ts(self) -> str:
         with self._lock:

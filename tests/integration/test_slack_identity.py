@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bot.ask import Asker, SlackRefusal
-from bot.identity import FRESH, USABLE, Identity, home_of, standing_of, team_of
+from bot.identity import FRESH, USABLE, home_of, standing_of, team_of
 from bot.identity_watch import Watch
-from bot.install import Workspaces
 from models.store import people, slack, slack_people
 from models.store.slack_people import Standing
 from models.values import Role
@@ -179,6 +177,33 @@ def test_a_form_of_somebody_outside_does_nothing(bot: Bot) -> None:
     assert bot.names() == before
 
 
+@pytest.mark.parametrize("line", COMMANDS[:5])
+def test_nothing_is_run_from_a_shared_channel(bot: Bot, line: str) -> None:
+    """Neither from one that nobody linked, nor from a linked one from the moment in which it is shared."""
+    before = bot.names()
+    assert "belongs to no course" in bot.say(ALICE, line, channel="C0SHARED")
+    assert bot.event({"type": "channel_shared", "channel": MODS, "connected_team_id": "T0OTHER"}) == 200
+    assert "is suspended" in bot.say(ALICE, line)
+    assert bot.names() == before
+
+
+def test_a_shared_channel_cannot_be_linked(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bot.slack.store.channel_flags, MODS, {"is_ext_shared": True})
+    assert "Only channels of this workspace" in bot.say(ALICE, "/room link moderators")
+
+
+@pytest.mark.parametrize("action_id", ["end", "gather", "broadcast_open", "rec_all", "help_join"])
+def test_buttons_of_an_old_card_do_nothing_once_the_channel_is_shared(bot: Bot, action_id: str) -> None:
+    bot.event({"type": "channel_shared", "channel": MODS, "connected_team_id": "T0OTHER"})
+    before = bot.names()
+    assert "is suspended" in bot.press(ALICE, action_id, f"{bot.session_id}:x")
+    assert bot.names() == before
+
+
+def test_a_direct_message_is_as_good_as_the_channel(bot: Bot) -> None:
+    assert "BIO 101" in bot.say(ALICE, "/room status", channel="D0ALICE")
+
+
 @pytest.mark.parametrize(
     ("body", "team", "home"),
     [
@@ -268,10 +293,6 @@ def test_a_name_is_never_an_identity(bot: Bot) -> None:
     alice = bot.slack.store.users[ALICE]
     bot.slack.store.set_user("U0FAKE", real_name=alice["real_name"], profile={"email": "alice@lms.test"})
     assert "Connect your course account first" in bot.say("U0FAKE", "/breakout end")
-    identity = Identity(bot.settings, bot.db, Workspaces(bot.settings, bot.db))
-    with pytest.raises(SlackRefusal) as refused:
-        identity.person(Asker(TEAM_ID, "U0FAKE", MODS, "k"))
-    assert refused.value.code == "not_connected"
 
 
 def test_a_link_needs_a_look_at_slack_first(bot: Bot) -> None:
