@@ -10,6 +10,7 @@ from library.values import FOLDER_BREAKOUT, Entry
 from models.store import library as store
 from models.store import transfers
 from models.store.access import Access
+from models.store.courses import copied_from
 from models.store.database import Database
 from models.store.deeplinks import is_shared
 from models.store.people import get_course, membership_role
@@ -52,7 +53,13 @@ class Library:
         else:
             moderator = self.role(access) is Role.MODERATOR
             found = store.find_channel(
-                self._db, access.course_id, unpublished=moderator, query=query, page=page, per_page=PER_PAGE
+                self._db,
+                access.course_id,
+                unpublished=moderator,
+                copied_from=copied_from(self._db, access.course_id),
+                query=query,
+                page=page,
+                per_page=PER_PAGE,
             )
         return [_entry(row) for row in found.rows], found.total
 
@@ -76,9 +83,12 @@ class Library:
         )
 
     def _is_shown_here(self, access: Access, entry: Entry) -> bool:
-        """Does a link in this course, to which the person belongs, show the entry?"""
-        member = membership_role(self._db, access.course_id, access.person_id) is not None
-        return member and is_shared(self._db, entry.entry_id, access.course_id)
+        """Does a link in this course, to which the person belongs, show the entry, or is it a copy of the entry's course?"""
+        if membership_role(self._db, access.course_id, access.person_id) is None:
+            return False
+        if is_shared(self._db, entry.entry_id, access.course_id):
+            return True
+        return entry.published and entry.course_id in copied_from(self._db, access.course_id)
 
     def may_edit(self, access: Access, entry: Entry) -> bool:
         """The owner, and moderators of the entry's course."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from models.store.database import Database
-from models.tables import MembershipRow
+from models.tables import CourseRow, MembershipRow
 from models.values import Role
 
 
@@ -23,3 +23,17 @@ def map_roles_anew(db: Database, course_id: str, role: Callable[[Sequence[str]],
     with db.write() as session:
         for row in session.exec(select(MembershipRow).where(MembershipRow.course_id == course_id)).all():
             row.role = role(row.lms_roles).value
+
+
+def copied_from(db: Database, course_id: str) -> list[str]:
+    """Courses that this one was copied from, as far as we know them: their published media are shown here too."""
+    with db.read() as session:
+        row = session.get(CourseRow, course_id)
+        if row is None or not row.history:
+            return []
+        # Never somebody's My Workspace, whatever the platform names.
+        named = [context_id for context_id in row.history if not context_id.startswith("~")]
+        where = (CourseRow.issuer == row.issuer, col(CourseRow.context_id).in_(named))
+        return [
+            found for found in session.exec(select(CourseRow.id).where(*where)).all() if found != course_id
+        ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
@@ -76,12 +76,21 @@ def find_mine(db: Database, person_id: str, query: str = "", page: int = 0, per_
 
 
 def find_channel(
-    db: Database, course_id: str, *, unpublished: bool, query: str = "", page: int = 0, per_page: int = 24
+    db: Database,
+    course_id: str,
+    *,
+    unpublished: bool,
+    copied_from: Sequence[str] = (),
+    query: str = "",
+    page: int = 0,
+    per_page: int = 24,
 ) -> Found:
-    """A course's entries: the published ones, or all."""
-    where = [col(MediaEntryRow.course_id) == course_id]
-    if not unpublished:
-        where += [col(MediaEntryRow.published).is_(True), col(MediaEntryRow.status) == "ready"]
+    """A course's entries: the published ones, or all; and the published ones of courses that it was copied from."""
+    shown = and_(col(MediaEntryRow.published).is_(True), col(MediaEntryRow.status) == "ready")
+    own = col(MediaEntryRow.course_id) == course_id
+    where = [own if unpublished else and_(own, shown)]
+    if copied_from:
+        where = [or_(where[0], and_(col(MediaEntryRow.course_id).in_(list(copied_from)), shown))]
     with db.read() as session:
         return _find(session, where, query, page, per_page)
 
