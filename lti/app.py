@@ -203,6 +203,7 @@ class _Door:
             "role": role.value,
             "base_url": self._deps.base_url,
             "locale": launch.locale or "en",
+            "admin": self._deps.lti_admins and people.is_system_administrator(self._db, course_id, person_id),
             **more,
         }
         log.info("lti.launched app=%s page=%s role=%s", platform.app, page, role.value)

@@ -22,6 +22,8 @@ class LtiDeps:
     slack_enabled: bool = False
     link_key: str = ""
     library_root: Path = Path()
+    lti_admins: bool = False
+    """System administrators of the LMS may go on to the administration page."""
 
     @property
     def secure(self) -> bool:

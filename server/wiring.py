@@ -128,6 +128,7 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
                 settings.slack_enabled,
                 link_key=settings.key("lti-links"),
                 library_root=settings.library_dir,
+                lti_admins=settings.admin_lti,
             )
         )
     )

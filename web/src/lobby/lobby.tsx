@@ -8,6 +8,7 @@ import { frameCan } from "../ui/frame";
 import { LibraryPage } from "../library/library";
 import { Roles } from "./roles";
 import { SlackCard } from "./slack";
+import { Administration } from "./administration";
 import "./lobby.css";
 
 const t = catalogue({
@@ -88,6 +89,7 @@ export function LobbyPage({ boot }: { boot: Boot }) {
       </section>
       {lobby.slack.enabled && <SlackCard boot={boot} linked={lobby.slack.linked} onChange={load} />}
       {lobby.may_set_roles && <Roles boot={boot} />}
+      {boot.admin && <Administration boot={boot} />}
     </main>
   );
 }

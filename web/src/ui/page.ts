@@ -8,6 +8,8 @@ export interface Boot {
   role: "moderator" | "participant" | "guest";
   base_url: string;
   locale: string;
+  /** May go on to the administration page. */
+  admin?: boolean;
   /** The one recording that a link shows. */
   entry_id?: string;
   /** The LMS asks what is kept about this person. */

@@ -9,7 +9,7 @@ import type { Section, SectionProps } from "../sections";
 
 const t = catalogue({
   title: "Platforms",
-  good: { one: "The platform answers.", other: "All {count} platforms answer." },
+  good: { one: "The platform in use answers.", other: "All {count} platforms in use answer." },
   bad: { one: "{count} connection needs you:", other: "{count} connections need you:" },
   unused: "Not used yet. It is tried when somebody opens the tool from the LMS.",
   worked: "worked {when}",
@@ -75,6 +75,7 @@ interface Platforms {
 }
 
 const KINDS: Record<Kind, string> = { keyset: t("keyset"), token: t("token"), roster: t("roster"), groups: t("groups"), grades: t("grades") };
+const ORDER = Object.keys(KINDS);
 const REFRESH_MS = 10_000;
 
 function Platforms({ ask }: SectionProps) {
@@ -88,7 +89,7 @@ function Platforms({ ask }: SectionProps) {
     <Show loaded={loaded}>
       {({ platforms, apps, addresses }) => (
         <>
-          {platforms.length > 0 && <Summary platforms={platforms} />}
+          <Summary platforms={platforms.filter((platform) => platform.health.length > 0)} />
           <div class="row">
             <Button look="primary" testId="invite" onClick={() => setOpen("invite")}>{t("invite")}</Button>
             <Button testId="by-hand" onClick={() => setOpen("hand")}>{t("byHand")}</Button>
@@ -106,6 +107,7 @@ function Platforms({ ask }: SectionProps) {
 }
 
 function Summary({ platforms }: { platforms: Platform[] }) {
+  if (platforms.length === 0) return null;
   const bad = platforms.flatMap((platform) => platform.health.filter((h) => !h.ok).map((h) => ({ platform, h })));
   if (bad.length === 0) return <p class="ok" role="status"><CircleCheck size={18} aria-hidden="true" /> {t("good", { count: platforms.length })}</p>;
   return (
@@ -131,7 +133,7 @@ function Card({ platform, apps, ask, onChecked }: { platform: Platform; apps: Ap
       </div>
       {platform.health.length === 0 && <p class="note">{t("unused")}</p>}
       <ul class="health">
-        {platform.health.map((h) => (
+        {[...platform.health].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind)).map((h) => (
           <li key={h.kind} class={h.ok ? "ok" : "bad"}>
             {h.ok ? <CircleCheck size={16} aria-hidden="true" /> : <CircleAlert size={16} aria-hidden="true" />} {KINDS[h.kind]}:{" "}
             {h.ok ? t("worked", { when: day(h.at) }) : `${h.reason} (${day(h.at)})`}
