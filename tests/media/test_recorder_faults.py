@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from models.store.database import Database
 from models.store.library import entry_of_recording
 from models.store.migrate import upgrade
 from models.values import MAIN_ROOM, SYSTEM, RecordingStatus, SessionId
+from recorder import journal
 from recorder.service import RecorderService
 from recorder.settings import RecorderSettings
 from rooms import commands as c
@@ -70,6 +73,34 @@ def test_one_unwritable_journal_is_errored_with_a_reason_and_the_other_goes_on(
         eventually(lambda: broken().status is RecordingStatus.ERRORED)
         assert "could not be written" in (broken().error or "")
         assert fine().status is RecordingStatus.RECORDING
+    finally:
+        recorder.stop()
+        thread.join(20)
+        db.close()
+
+
+@pytest.mark.parametrize("refusal", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_disk_that_refuses_while_recording_ends_it_with_the_disks_own_words(
+    rooms: RoomsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    _, recording = record(rooms, "a")
+    db = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    settings = RecorderSettings(db.url, tmp_path / "recordings", tap_port=1, give_up_s=0.5)
+    recorder = RecorderService(settings, rooms, db)
+    thread = threading.Thread(target=recorder.run)
+    thread.start()
+
+    def refuse(_descriptor: int, _data: bytes) -> int:
+        raise OSError(refusal, os.strerror(refusal))
+
+    try:
+        eventually(lambda: recording().status is RecordingStatus.RECORDING)
+        monkeypatch.setattr(journal.os, "write", refuse)
+        eventually(lambda: recording().status is RecordingStatus.ERRORED)
+        assert os.strerror(refusal) in (recording().error or "")
+        monkeypatch.undo()
+        _, later = record(rooms, "b")
+        eventually(lambda: later().status is RecordingStatus.RECORDING)
     finally:
         recorder.stop()
         thread.join(20)

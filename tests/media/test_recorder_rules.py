@@ -110,6 +110,54 @@ def test_resume_and_a_new_ssrc_and_an_unmuted_camera_ask_anew(tmp_path: Path) ->
     assert session.tick(6.1) == [2]
 
 
+@pytest.mark.parametrize("loss", [0.0, 0.02, 0.05, 0.10])
+def test_losses_jitter_and_reordering_freeze_at_most_two_seconds(tmp_path: Path, loss: float) -> None:
+    """A camera of 25 pictures a second in three packets each; lost packets are sent again once, keyframes when asked."""
+    chance = random.Random(round(loss * 100) + 3)
+    session = camera(tmp_path)
+    sent: list[tuple[float, int, float, bytes, bool]] = []
+    sequence, wanted_key = 0, True
+    for picture in range(25 * 60):
+        at = picture / 25
+        body = KEY if wanted_key else DELTA
+        wanted_key = False
+        for part, payload in enumerate((body, b"\x00two", b"\x00three")):
+            sequence += 1
+            arrives = at + 0.02 + chance.random() * 0.03  # jitter: packets overtake each other
+            if chance.random() < loss:
+                arrives += 0.1  # asked for again by the server
+                if chance.random() < loss:
+                    continue
+            sent.append((arrives, sequence, at, payload, part == 2))
+        for packet in sorted(p for p in sent if p[0] <= at):
+            data = rtp(96, packet[1], round(packet[2] * 90_000), 1001, packet[4], packet[3])
+            session.capture.packet(1, data, us(packet[0]))
+        sent = [p for p in sent if p[0] > at]
+        if picture % 5 == 0 and 1 in session.tick(at):
+            wanted_key = True
+    session.stop(60.0)
+    spans = [(line["at"] - line["since"]) / S for line in session.lines("broken")]
+    assert max(spans, default=0.0) <= 2.0, spans
+    assert session.frames() >= (1490 if loss == 0 else 800)
+    if loss == 0:
+        assert spans == [] and len(session.lines("asked")) <= 3
+
+
+def test_three_seconds_without_anything_are_told_and_nothing_is_shifted(tmp_path: Path) -> None:
+    session = camera(tmp_path)
+    session.track(2, "alice", "mic")
+    for track in (1, 2):
+        session.play(track, 0, 0.0, 3.0)
+        session.play(track, 0, 6.0, 8.0)
+    session.stop(8.0)
+    [stalled] = session.lines("stalled")
+    assert abs((stalled["at"] - stalled["since"]) / S - 3.0) < 0.2
+    timeline = build(read_manifest(tmp_path / "j"))
+    for record in read_records(tmp_path / "j"):
+        placed = timeline.segments[record.segment].wall(record.rtp)
+        assert abs(placed - record.arrival_us) < 20_000
+
+
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
