@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from recorder.adopt import past_of
 from recorder.frames import Depacketiser, Frame, vp8_size
-from recorder.journal import AFTER_LOSS, KEY, JournalWriter, Line, read_manifest
+from recorder.journal import AFTER_LOSS, KEY, JournalWriter
 from recorder.watch import Person, TrackFacts, Watch
 
 log = logging.getLogger("sideroom.recorder")
@@ -75,29 +76,13 @@ class _Asked:
     times: int = 0
 
 
-@dataclass(slots=True)
-class _Past:
-    """What an adopted journal tells about itself."""
-
-    segments: int = 0
-    seq: int = 0
-    layout: str = ""
-    pauses: int = 0
-    paused: bool = False
-    stopped: bool = False
-    start_us: int = 0
-    last_us: int = 0
-    cut_us: int = 0
-    paused_at: int = 0
-
-
 class Capture:
     """The capture of one recording. All times are Unix microseconds. OSError from any method: the disk refuses."""
 
     def __init__(
         self, folder: Path, header: Mapping[str, Any], now_us: int, selection: Selection = EVERYTHING
     ) -> None:
-        past = _past(folder)
+        past = past_of(folder)
         self._journal = JournalWriter(folder)
         self._selection = selection
         self._segments: dict[int, _Segment] = {}
@@ -476,34 +461,3 @@ def _roster_line(person: Person) -> dict[str, Any]:
         "screen": person.screen,
         "entered": person.entered_us,
     }
-
-
-def _past(folder: Path) -> _Past:
-    try:
-        lines = read_manifest(folder)
-    except FileNotFoundError:
-        return _Past()
-    past = _Past()
-    for line in lines:
-        _learn(past, line)
-    return past
-
-
-def _learn(past: _Past, line: Line) -> None:
-    kind, at = str(line["k"]), int(line["at"])
-    past.last_us = max(past.last_us, at)
-    past.seq = max(past.seq, int(line.get("seq", 0)))
-    if kind == "start":
-        past.start_us = at
-    elif kind == "segment":
-        past.segments = max(past.segments, int(line["n"]))
-    elif kind == "layout":
-        past.layout = str(line["layout"])
-    elif kind == "pause":
-        past.pauses, past.paused, past.paused_at = past.pauses + 1, True, at
-    elif kind == "resume" and past.paused:
-        past.paused, past.cut_us = False, past.cut_us + at - past.paused_at
-    elif kind == "stop":
-        past.stopped = True
-        if past.paused:
-            past.paused, past.cut_us = False, past.cut_us + at - past.paused_at
