@@ -167,12 +167,20 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
         if code not in codes[CODES[code][0]]:
             codes[CODES[code][0]].append(code)
     responses: dict[str, Any] = {str(route.status): _success(route, schemas)}
+    if route.links:
+        responses[str(route.status)]["links"] = {name: _link(name) for name in route.links}
     for status in (401, 429):  # the same for every call
         codes.pop(status)
         responses[str(status)] = {"$ref": f"#/components/responses/Refused{status}"}
     for status, of_status in sorted(codes.items()):
         responses[str(status)] = _refused(of_status)
     return dict(sorted(responses.items()))
+
+
+def _link(name: str) -> dict[str, Any]:
+    """The operation ``name`` takes the answer's id as what it is about."""
+    parameter = "webhook_id" if "webhook" in name or "deliver" in name else "recording_id"
+    return {"operationId": name, "parameters": {parameter: "$response.body#/data/id"}}
 
 
 def _refused(codes: Iterable[str]) -> dict[str, Any]:

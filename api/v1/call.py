@@ -112,6 +112,8 @@ class Route:
     status: int = 200
     is_list: bool = False
     is_paged: bool = False
+    links: tuple[str, ...] = ()
+    """Operations that go on with the answer's ``id``."""
     is_command: bool = False
     """Commands a session, so it takes an Idempotency-Key."""
     is_recording: bool = False

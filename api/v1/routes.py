@@ -42,6 +42,7 @@ ROUTES: Final = (
         "recordings:write", recordings.start, Recording | Group, body=StartBody, codes=STARTING,
         status=201, is_recording=True,
         is_command=True,
+        links=("get_recording", "act_on_recording", "set_recording_layout", "compose_again"),
     ),
     Route(
         "POST", "/recordings/track", "start_track_recording", "recordings",
@@ -49,6 +50,7 @@ ROUTES: Final = (
         "recordings:write", recordings.track, Recording | Group, body=TrackBody, codes=STARTING,
         status=201, is_recording=True,
         is_command=True,
+        links=("get_recording", "act_on_recording"),
     ),
     Route(
         "GET", "/recordings", "list_recordings", "recordings", "Recordings, by the time of their start call",
@@ -134,6 +136,7 @@ ROUTES: Final = (
         "POST", "/webhooks", "create_webhook", "webhooks", "A new webhook; its secret is shown only in this answer",
         "webhooks", webhooks.create, webhooks.WebhookWithSecret, body=webhooks.WebhookBody,
         codes=("other_course", "course_unknown", "too_many"), status=201,
+        links=("get_webhook", "change_webhook", "test_webhook", "list_deliveries", "delete_webhook"),
     ),
     Route(
         "GET", "/webhooks/{webhook_id}", "get_webhook", "webhooks", "One webhook",

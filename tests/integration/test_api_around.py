@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,16 +11,26 @@ from typing import Any
 import pytest
 
 from api.v1.limits import Limits
+from api.v1.messages import StatusUpdate, UploadedRecording
+from api.v1.usage import usage_rows
+from api.v1.view import View
 from library import intake
-from models.store import keys, media_files, recordings_jobs
+from models.store import keys, media_files, people, recordings_jobs
+from models.store.database import Database
 from models.store.keys import check_key, create_key
 from models.store.media_files import MediaFile
+from models.store.meetings_list import MeetingFilter, find_meetings
+from models.store.migrate import upgrade
+from models.store.recordings_list import Filter, find_recordings
 from models.store.webhook_outbox import NewMessage, put
-from models.values import EntryId, RecordingId, Role
+from models.values import MAIN_ROOM, SYSTEM, EntryId, RecordingId, Role
 from rooms import commands as c
+from rooms.service import RoomsService
 from tests.apikit import ALL, BASE_URL, Api, bearer, running_api
 from tests.librarykit import composed
 from tests.people import ask
+from tests.postgres import temporary_postgres
+from webhooks.follow import Follower
 
 pytestmark = pytest.mark.integration
 HOOK = {"name": "Calendar", "url": "https://hooks.example.edu/x", "events": ["recording.statusUpdate"]}
@@ -200,6 +211,29 @@ def test_all_files_of_a_recording_are_told(api: Api, tmp_path: Path) -> None:
     assert file.status_code == 200 and len(file.data) > 0
 
 
+def test_webhooks_tell_the_files_of_an_uploaded_recording(api: Api, tmp_path: Path) -> None:
+    hook = api.good("POST", "/webhooks", json=HOOK)
+    done = uploaded(api, tmp_path, tracks={"audio": True})
+    follower = Follower(api.world.db, View(api.world.db, "k", BASE_URL).uploaded)
+    while follower.work():
+        pass
+    told = [
+        api.good("GET", f"/webhooks/{hook['id']}/deliveries/{d['id']}")["body"] for d in deliveries(api, hook)
+    ]
+    assert [body["recording"]["status"] for body in told] == ["INVOKED", "RECORDING", "UPLOADING", "UPLOADED"]
+    for body in told:
+        StatusUpdate.model_validate_json(json.dumps(body))
+    last = UploadedRecording.model_validate_json(json.dumps(told[-1]["recording"])).model_dump(mode="json")
+    same = ("download_url", "audio_download_url", "files", "output_file_name", "file_size", "start_reason")
+    assert {name: last[name] for name in same} == {name: done[name] for name in same}
+
+
+def deliveries(api: Api, hook: dict[str, Any]) -> list[Any]:
+    """Oldest first."""
+    found: list[Any] = api.good("GET", f"/webhooks/{hook['id']}/deliveries")
+    return found[::-1]
+
+
 def test_usage_counts_by_course_and_month(api: Api, tmp_path: Path) -> None:
     uploaded(api, tmp_path)
     api.start(allow_multiple_recordings=True)
@@ -214,6 +248,33 @@ def test_usage_counts_by_course_and_month(api: Api, tmp_path: Path) -> None:
     assert api.ask("GET", "/usage?from_month=0001-01&to_month=9999-11")[0] == 200
     assert api.code("GET", "/usage?to_month=9999-12") == (422, "bad_value")
     assert api.code("GET", "/usage?to_month=0000-01") == (422, "bad_value")
+
+
+def test_lists_are_the_same_on_postgresql(tmp_path: Path) -> None:
+    with temporary_postgres(tmp_path) as url:
+        upgrade(url)
+        db = Database(url)
+        course = people.upsert_course(db, "https://lms.test", "bio101", "Biology 101")
+        rooms = RoomsService(db)
+        session_id = rooms.open_session(course, "Biology 101", "Lecture")
+        rooms.submit(ask(SYSTEM, c.StartRecording(MAIN_ROOM), session_id))
+        (recording_id,) = rooms.state(session_id).recordings
+        info = recordings_jobs.recording_info(db, recording_id)
+        assert info is not None
+        entry_id = intake.take(db, tmp_path / "library", info, tmp_path / "r", composed(tmp_path / "r"))
+        media_files.save_files(
+            db, entry_id, [MediaFile("a.m4a", "audio", "audio/mp4", 5, quality={"seconds": 2.5})]
+        )
+        wanted = Filter(course, session_id, search="lect", expired=False)
+        (row,), total = find_recordings(db, wanted, 0, 10)
+        assert total == 1 and View(db, "k", BASE_URL).recordings([row])[0].id == recording_id
+        now = datetime.now(UTC)
+        (used,) = usage_rows(db, course, None, None, now)
+        assert (used.month, used.recordings, used.composer_seconds) == (f"{now:%Y-%m}", 1, 2)
+        (meeting,), _ = find_meetings(db, MeetingFilter(course, True, "biology"), 0, 10)
+        assert meeting.session_id == session_id
+        rooms.close()
+        db.close()
 
 
 def test_storages_are_listed_without_credentials(api: Api) -> None:

@@ -82,6 +82,26 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         thread.join(10)
 
 
+def test_what_was_made_can_be_gone_on_with(running: Running) -> None:
+    """Follows the document's links: what a call has made is looked at, changed and deleted by the next ones."""
+
+    class Walk(SCHEMA.as_state_machine()):  # type: ignore[misc]
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            return {"base_url": running.url, "headers": running.headers}
+
+        def before_call(self, case: Case) -> None:
+            if isinstance(case.body, dict) and "meeting_id" in case.body:
+                case.body = {"meeting_id": running.ids["meeting_id"], "allow_multiple_recordings": True}
+
+        def validate_response(self, response: Any, case: Case, **_more: Any) -> None:
+            followed.add((case.operation.label, response.status_code))
+            case.validate_response(response, checks=CHECKS, headers=running.headers)
+
+    followed = set[tuple[str, int]]()
+    Walk.run(settings=settings(BOUNDED, max_examples=12, stateful_step_count=6))
+    assert any("{" in label and status < 300 for label, status in followed), followed
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_answers_are_what_the_document_tells(running: Running, label: str, mode: GenerationMode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from models.values import MAIN_ROOM, SYSTEM, Role, SessionId
 from rooms import commands as c
 from rooms.errors import DomainError
 from rooms.service import RoomsService
+from server.settings import Settings
 from server.webhooks_job import WebhooksJob
 from tests.hookkit import Receiver, Reply, receiver
 from tests.librarykit import World, make_world
@@ -414,6 +416,44 @@ def test_the_job_worker_delivers(site: Site) -> None:
     finally:
         job.stop()
     assert [g.verified(secret)["seq"] for g in site.receiver.got if g.data["event"] == STATUS_UPDATE]
+
+
+def test_the_job_worker_may_be_killed_at_any_moment(site: Site, tmp_path: Path) -> None:
+    environ = {
+        **os.environ,
+        "SIDEROOM_DATA_DIR": str(tmp_path / "data"),
+        "SIDEROOM_DATABASE_URL": site.db.url,
+        "SIDEROOM_SECRET": "s" * 40,
+        "SIDEROOM_WEBHOOK_PRIVATE": "1",
+    }
+    seal = Seal(Settings(secret="s" * 40).key("webhooks"))
+    hook, secret = Setup(site.db, seal, private=True).create("Test", site.receiver.url, [STATUS_UPDATE], None)
+    # Slow enough that each worker dies with messages under way.
+    site.receiver.answer = lambda _got: time.sleep(0.02) or Reply()  # type: ignore[func-returns-value]
+    wanted = []
+    for round_no in range(2):
+        wanted += [site.record(site.session(f"room-{round_no}-{n}")) for n in range(3)]
+        got = len(site.receiver.got)
+        worker = subprocess.Popen([sys.executable, "-m", "server.jobs"], cwd=ROOT, env=environ)
+        try:
+            until(lambda got=got: len(site.receiver.got) > got + 4, "messages arrive", 60)  # type: ignore[misc]
+        finally:
+            worker.kill()
+            worker.wait(30)
+    with site.db.write() as session:  # the killed workers' leases would run out in a minute
+        session.execute(text("UPDATE webhook_delivery SET lease_until = NULL"))
+    follower = Follower(site.db, lambda _id: {})
+    while follower.work():
+        pass
+    last = Deliverer(site.db, seal, private=True, look_s=0.05)
+    last.start()
+    site.running.append(last)
+    until(lambda: len(site.deliveries(hook.webhook_id, "delivered")) == 6 * 6, "all are delivered")
+    ids = [got.headers["webhook-id"] for got in site.receiver.got]
+    first = [got.verified(secret) for n, got in enumerate(site.receiver.got) if ids[n] not in ids[:n]]
+    told = [(data["recording"]["id"], data["recording"]["status"]) for data in first]
+    for recording_id in wanted:
+        assert [status for key, status in told if key == recording_id] == ["INVOKED", *STATUSES]
 
 
 def test_tls_receivers_must_prove_who_they_are(site: Site) -> None:

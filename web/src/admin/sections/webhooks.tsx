@@ -1,6 +1,6 @@
 /** Webhooks: what there is, a new one (its secret is shown once), test, log with every try, send again. */
 import { useState } from "preact/hooks";
-import { Button, Dialog, Empty, Menu } from "../../ui/kit";
+import { Button, Dialog, Empty } from "../../ui/kit";
 import { catalogue, day } from "../../ui/text";
 import { Show, Table, useAct, useLoad } from "../load";
 import type { Section, SectionProps } from "../sections";
@@ -23,13 +23,16 @@ const t = catalogue({
   state: "State",
   on: "On",
   off: "Off",
-  more: "More for “{name}”",
   log: "Log",
   logName: "Log of “{name}”",
-  test: "Send a test",
+  test: "Test",
+  testName: "Send a test to “{name}”",
   switchOff: "Switch off",
+  switchOffName: "Switch “{name}” off",
   switchOn: "Switch on",
+  switchOnName: "Switch “{name}” on",
   rotate: "New secret",
+  rotateName: "New secret for “{name}”",
   remove: "Delete",
   removeTitle: "Delete “{name}”?",
   removeText: "Nothing is sent there any more, and its log is deleted.",
@@ -150,19 +153,12 @@ function List({ webhooks, onChoose, onTest, onSwitch, onRotate }: ListProps) {
           <td>
             <span class="row">
               <Button small testId="webhook-log" aria-label={t("logName", { name: hook.name })} onClick={() => onChoose(hook, "log")}>{t("log")}</Button>
-              <Menu
-                small
-                label={t("more", { name: hook.name })}
-                testId="webhook-more"
-                items={[
-                  ...(hook.enabled ? [{ label: t("test"), onSelect: () => onTest(hook) }] : []),
-                  { label: hook.enabled ? t("switchOff") : t("switchOn"), onSelect: () => onSwitch(hook) },
-                  { label: t("rotate"), onSelect: () => onRotate(hook) },
-                  { label: t("remove"), onSelect: () => onChoose(hook, "remove"), danger: true },
-                ]}
-              >
-                …
-              </Menu>
+              {hook.enabled && <Button small aria-label={t("testName", { name: hook.name })} onClick={() => onTest(hook)}>{t("test")}</Button>}
+              <Button small aria-label={t(hook.enabled ? "switchOffName" : "switchOnName", { name: hook.name })} onClick={() => onSwitch(hook)}>
+                {hook.enabled ? t("switchOff") : t("switchOn")}
+              </Button>
+              <Button small aria-label={t("rotateName", { name: hook.name })} onClick={() => onRotate(hook)}>{t("rotate")}</Button>
+              <Button small aria-label={t("removeConfirm", { name: hook.name })} onClick={() => onChoose(hook, "remove")}>{t("remove")}</Button>
             </span>
           </td>
         </tr>
