@@ -69,9 +69,9 @@ def serving(app: Flask, port: int) -> Iterator[None]:
 
 
 @contextmanager
-def practice_lms(folder: Path) -> Iterator[Lms]:
+def practice_lms(folder: Path, url: str = "") -> Iterator[Lms]:
     """A fresh database, the practice LMS registered in it, and its course bio101 launched by a moderator."""
-    url = f"sqlite:///{folder / 'services.db'}"
+    url = url or f"sqlite:///{folder / 'services.db'}"
     upgrade(url)
     db = Database(url)
     port, tool_port = free_port(), free_port()

@@ -98,8 +98,8 @@ def _send(db: Database, connector: Connector, service: CourseService, score: Sco
         column = _column(db, connector, service, score)
         body = {
             "userId": score.sub,
-            "scoreGiven": min(score.points, column.maximum),
-            "scoreMaximum": column.maximum,
+            "scoreGiven": _number(min(score.points, column.maximum)),
+            "scoreMaximum": _number(column.maximum),
             "activityProgress": "Completed",
             "gradingProgress": "FullyGraded",
             "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -134,7 +134,7 @@ def _column(db: Database, connector: Connector, service: CourseService, score: S
     ours = next((i for i in items if (i.get("tag"), i.get("resourceId")) == (TAG, resource)), None)
     wanted: dict[str, Any] = {
         "label": _label(column.title, items),
-        "scoreMaximum": column.maximum,
+        "scoreMaximum": _number(column.maximum),
         "tag": TAG,
         "resourceId": resource,
     }
@@ -176,6 +176,11 @@ def _line_items(connector: Connector, service: CourseService) -> list[dict[str, 
         found += [item for item in answer.body or () if isinstance(item, dict) and "id" in item]
         url = answer.next_url
     return found
+
+
+def _number(value: float) -> float:
+    """Whole numbers without a fraction: some platforms (Open edX) take nothing else as a maximum."""
+    return int(value) if value == int(value) else value
 
 
 def _label(title: str, items: list[dict[str, Any]]) -> str:

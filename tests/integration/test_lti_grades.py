@@ -13,7 +13,7 @@ import pytest
 from lti.services.grades import TAG, send_scores
 from lti.services.offered import SCORE_SCOPE
 from lti.services.sync import sync_course
-from models.store import grades, people, services
+from models.store import admin, admin_pages, grades, people, roster, services
 from models.store.grades import Meeting
 from models.store.sessions import add_session
 from models.values import SYSTEM, Actor, ActorKind, CommandId, PersonId, Role, SessionId
@@ -23,6 +23,7 @@ from rooms.service import RoomsService
 from server.lti_jobs import ServiceWorker
 from tests.fakes import FakeClock
 from tests.lmskit import Lms, practice_lms
+from tests.postgres import temporary_postgres
 
 pytestmark = pytest.mark.integration
 
@@ -199,3 +200,19 @@ def test_the_worker_counts_a_meeting_once_when_it_has_ended(lms: Lms) -> None:
     rooms.close()
     assert book(lms)["Attendance: Lecture", "bob"] == (50, 50, "Attended 1 of 1")
     assert len(lms.services.grades.items) == 1, "the other course has not asked for it"
+
+
+def test_rosters_groups_and_scores_on_postgresql(tmp_path: Path) -> None:
+    with temporary_postgres(tmp_path) as url, practice_lms(tmp_path, url) as lms:
+        people.set_course_setting(lms.db, lms.course, "attendance", {"enabled": True})
+        assert roster.take_due(lms.db, datetime.now(UTC)) == [lms.course]
+        assert sync_course(lms.db, lms.course) == sync_course(lms.db, lms.course) == ""
+        assert [len(g.members) for g in roster.list_groups(lms.db, lms.course)] == [2, 2, 0]
+        meet(lms, "bob")
+        send_scores(lms.db, lms.course)
+        assert grades.count_scores(lms.db, lms.course).sent == 4
+        assert admin_pages.find_courses(lms.db, "bio", 0, 10)[1] == 1
+        assert admin_pages.find_people(lms.db, "keller", 0, 10)[0][0].courses == (("BIO101", "participant"),)
+        admin.set_password(lms.db, "root", "correct horse battery", new=True)
+        token = admin.sign_in(lms.db, "root", "correct horse battery", "10.0.0.1")
+        assert admin.check_session(lms.db, token) == admin.Admin("root", "root", None)
