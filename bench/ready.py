@@ -2,7 +2,7 @@
 
 ``python -m bench.ready [--minutes 120] [--tiles 6]``: one JSON line. One real part (64 s, 720p30) stands for all that was composed in
 the hours before; the end is real: the composer follows, Stop comes, and everything from then on is timed: the last seconds, closing
-the file, its checksum, the quality check.
+the file, its checksum, the quality check. ``cpu_s`` is what that costs: on a free core it takes so long.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,12 @@ def journal(folder: Path, tiles: int, seconds: int, before_s: int) -> JournalWri
     return writer
 
 
+def _cpu_s(pid: int) -> float:
+    """CPU that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=int, default=120)
@@ -83,9 +90,12 @@ def main() -> None:
             time.sleep(0.1)
         writer.note("stop", START + TAIL_S * 1_000_000)
         writer.close()
-        stopped = time.monotonic()
+        stopped, before = time.monotonic(), _cpu_s(process.pid)
+        at_start = resource.getrusage(resource.RUSAGE_CHILDREN)
         process.wait()
         ready = time.monotonic() - stopped
+        at_end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = at_end.ru_utime + at_end.ru_stime - at_start.ru_utime - at_start.ru_stime - before
         result = read_result(out)
     assert result is not None
     line = {
@@ -93,6 +103,7 @@ def main() -> None:
         "minutes": args.minutes,
         "tiles": args.tiles,
         "ready_s": round(ready, 1),
+        "cpu_s": round(cpu, 1),
         "target_s": 15,
         "size_mb": round(result.size_bytes / 1e6),
         "warnings": result.warnings,

@@ -42,6 +42,8 @@ NICE: Final = 15
 TELL_S: Final = 0.5
 NOT_YET: Final = 3
 """Exit code: the recording still runs, and for now there is nothing more to compose."""
+BUSY: Final = 4
+"""Exit code: another process works in the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ class Composition:
         return True
 
     def _tell(self, rec: int) -> None:
+        self._follower.check_parent()
         live = not self._follower.final
         self._pacer.rest(live, self._follower.waited_s)
         now = time.monotonic()
@@ -293,7 +296,7 @@ def read_progress(out: Path) -> Progress:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Nobody else works in ``out``. Raises OSError when somebody does."""
+    """Nobody else works in ``out``. Raises BlockingIOError when somebody does."""
     lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -303,7 +306,7 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: ``result.json`` is there; 3: not yet; 1: it could not be made, the reason is the last line of standard
+    """Exit code 0: ``result.json`` is there; 3: not yet; 4: another process makes it; 1: it could not be made, the reason is the last line of standard
     error."""
     parser = argparse.ArgumentParser(prog="python -m recorder.compose", description=__doc__)
     parser.add_argument("journal", type=Path, help="folder of the journal")
@@ -333,6 +336,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 cpu_share=args.cpu_share,
             )
             return 0 if composition.run() is not None else NOT_YET
+    except BlockingIOError:
+        return BUSY
     except (BadManifest, OSError, FFmpegError, ValueError, TypeError) as error:
         print(f"composition failed: {error}", file=sys.stderr)
         return 1

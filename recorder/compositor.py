@@ -72,8 +72,10 @@ class Compositor:
         if o.watermark is not None and self._options.watermark_file:
             try:
                 stamp = watermark(Path(self._options.watermark_file), o.watermark, o.width, o.height)
-            except (OSError, ValueError) as error:
-                self.warnings.append(f"the watermark could not be used: {error}")
+            except FileNotFoundError:
+                self.warnings.append("the watermark is missing: its picture could not be fetched")
+            except (OSError, ValueError):
+                self.warnings.append("the watermark is missing: its picture is no usable PNG or JPEG")
         return Overlays(o.width, o.height, stamp, o.clock)
 
     # -- a part ------------------------------------------------------------------------------------------------

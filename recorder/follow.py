@@ -55,10 +55,14 @@ class Follower:
             if not self._grow():
                 if not self._wait:
                     raise CaughtUp
-                if os.getppid() != self._parent:
-                    raise Orphaned
+                self.check_parent()
                 time.sleep(LOOK_S)
                 self.waited_s += LOOK_S
+
+    def check_parent(self) -> None:
+        """Raises Orphaned when whoever started this process has died."""
+        if os.getppid() != self._parent:
+            raise Orphaned
 
     def _grow(self) -> bool:
         grown = False

@@ -109,6 +109,7 @@ class Scene:
         self._fitters: dict[tuple[int, Rect], _Fitter] = {}
         self._versions: dict[tuple[int, Rect], int] = {}
         self._people: list[Presence] = []
+        self._seen_cameras: set[str] = set()
         self._layout: str = options.recording.layout
         self._until = 0
         self.has_picture = False
@@ -174,6 +175,7 @@ class Scene:
                 known = cameras.get(person.person_id)
                 if known is None or track.segment.number > known.segment.number:
                     cameras[person.person_id] = track
+        self._seen_cameras |= cameras.keys()
         share = max(shares, key=lambda s: s[1].segment.number, default=None)
         featured = voices.featured if voices.featured in here else next(iter(cameras), None)
         placement = arrange(
@@ -203,16 +205,14 @@ class Scene:
     ) -> Tile:
         who = person.person_id
         muted = self._options.muted_mark and (person.mic_off or who not in voices.sending)
-        return Tile(
-            rect,
-            "camera",
-            who,
-            person.name,
-            muted,
-            camera.segment.number if camera is not None else None,
-            speaking=crowd and voices.active == who,
-            dim=camera is not None and (_is_broken(camera, wall) or wall - camera.frame_wall > STALE_US),
-        )
+        if camera is not None:
+            dim = _is_broken(camera, wall) or wall - camera.frame_wall > STALE_US
+        else:
+            # The camera is on, but for a while nothing has come of it: they are being connected again.
+            dim = person.camera_on and who in self._seen_cameras
+        number = camera.segment.number if camera is not None else None
+        speaking = crowd and voices.active == who
+        return Tile(rect, "camera", who, person.name, muted, number, speaking=speaking, dim=dim)
 
     # -- painting ----------------------------------------------------------------------------------------------
 
@@ -237,7 +237,7 @@ class Scene:
                 self._canvas.paste(cards.more_card(tile.count, rect.width, rect.height), rect.x, rect.y)
             elif tile.segment is None:
                 card = cards.initials_card(tile.name, tile.person_id, rect.width, rect.height)
-                self._canvas.paste(card, rect.x, rect.y)
+                self._canvas.paste(cards.dimmed(card) if tile.dim else card, rect.x, rect.y)
                 self._tag(tile)
             else:
                 background = cards.plain(rect.width, rect.height, cards.CARD)

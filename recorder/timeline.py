@@ -93,6 +93,8 @@ class Presence:
     mic_off: bool
     camera_off: bool
     screen_off: bool
+    camera_on: bool = False
+    """Their client says that the camera is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +374,7 @@ class TimelineBuilder:
             mic_off="mic" in had and not line.get("mic"),
             camera_off="camera" in had and not line.get("camera"),
             screen_off="screen" in had and not line.get("screen"),
+            camera_on=bool(line.get("camera")),
         )
 
     def _on_segment(self, line: Line, _at: int) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from recorder.byproducts import ByProducts, read_files
-from recorder.compose import NOT_YET, CompositionResult, Progress, read_progress, read_result
+from recorder.compose import BUSY, NOT_YET, CompositionResult, Progress, read_progress, read_result
 from recorder.options import CompositeOptions, to_json
 
 log = logging.getLogger("sideroom.jobs")
@@ -81,6 +81,9 @@ def compose(
         reader.join(STOP_S)
     if process.returncode == NOT_YET:
         return None
+    if process.returncode == BUSY:
+        # A killed worker's process; it sees that it is alone and ends.
+        raise Interrupted("an earlier composition has not ended yet")
     result = read_result(task.out) if process.returncode == 0 else None
     if result is None:
         raise CompositionFailed(last_line[-1] if last_line else f"exit code {process.returncode}")

@@ -210,6 +210,7 @@ class CompositionQueue:
             result = self._film(info, halted)
             self._complete(info, result, halted)
         except Interrupted as reason:
+            not_before = datetime.now(UTC) + RETRY
             log.info("composition.interrupted recording_id=%s reason=%s", recording_id, reason)
         except (CompositionFailed, OSError) as error:
             log.warning(

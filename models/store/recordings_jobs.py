@@ -169,7 +169,7 @@ def release(db: Database, recording_id: RecordingId, owner: str, not_before: dat
         session.execute(
             update(RecordingRow)
             .where(col(RecordingRow.id) == recording_id, col(RecordingRow.lease_owner) == owner)
-            .values(lease_owner="", lease_until=not_before)
+            .values(lease_owner="", lease_until=not_before, eta_at=None)
             .execution_options(synchronize_session=False)
         )
 

@@ -37,12 +37,12 @@ from server.pictures import PictureRefused, fetch
 from tests.media.composekit import HandJournal, colour_at, is_near, yuv
 from tests.people import ALICE, COURSE, ask
 
-pytestmark = pytest.mark.media
+pytestmark = [pytest.mark.media, pytest.mark.timeout(600)]
 SMALL = {"width": 160, "height": 90, "fps": 24}
 RED = (80, 90, 200)
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 200.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -82,7 +82,7 @@ class World:
             )
             return found.mappings().one()
 
-    def look_until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    def look_until(self, condition: Callable[[], bool], seconds: float = 200.0) -> None:
         def step() -> bool:
             self.queue.look()
             return condition()
@@ -140,7 +140,7 @@ def test_who_has_ended_goes_before_who_is_composed_in_advance(world: World) -> N
     session_id, ended = world.record("b")
     world.journal(ended()).close(3)
     world.report(session_id, ended().recording_id, "UPLOADING")
-    world.look_until(lambda: ended().status is RecordingStatus.UPLOADED, 30)
+    world.look_until(lambda: ended().status is RecordingStatus.UPLOADED)
     assert running().status is RecordingStatus.RECORDING
     world.look_until(lambda: world.db_row(running().recording_id)["lease_owner"] != "")
 
