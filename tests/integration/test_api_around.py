@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from api.v1.limits import Limits
 from api.v1.messages import StatusUpdate, UploadedRecording
+from api.v1.routes import ROUTES
 from api.v1.usage import usage_rows
 from api.v1.view import View
 from library import intake
@@ -57,6 +59,26 @@ def test_a_key_ends_and_says_when_it_was_used(api: Api) -> None:
     listed = {key.key_id: key for key in keys.list_keys(db)}
     used = listed[key_id].last_used_at
     assert used is not None and used >= now and listed[key_id].expires_at == now + timedelta(days=1)
+
+
+def test_every_call_needs_a_good_key_with_its_scope(api: Api) -> None:
+    db, course = api.world.db, api.world.course
+    weak = {
+        scope: bearer(create_key(db, f"No {scope}", set(ALL) - {scope}, course)[1])
+        for scope in {route.scope for route in ROUTES}
+    }
+    revoked_id, revoked = create_key(db, "Revoked", ALL, course)
+    keys.revoke_key(db, revoked_id)
+    expired = create_key(db, "Expired", ALL, course, datetime.now(UTC) - timedelta(seconds=1))[1]
+    alice = api.world.token("alice")
+    for number, route in enumerate(ROUTES):
+        path = re.sub(r"{\w+}", "x", route.path)
+        bad: dict[str, str] = (({}, bearer(revoked), bearer(expired), alice))[number % 4]
+        # A body that cannot be read must not be looked at before the key.
+        status, error = api.refusal(route.method, path, bad, data=b"{")
+        assert status in (401, 429), (route.name, error)
+        status, error = api.refusal(route.method, path, weak[route.scope], data=b"{")
+        assert (status, error["code"], error["facts"]) == (403, "not_allowed", {"scope": route.scope})
 
 
 def test_limits_are_told_and_kept(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,6 +44,19 @@ def test_signatures_are_those_of_the_standard() -> None:
             Webhook(new).verify(bad, signed)
     with pytest.raises(WebhookVerificationError):
         Webhook(other).verify(body, signed)
+
+
+def test_the_example_in_the_document_checks_our_signatures() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    there: dict[str, Any] = {}
+    exec(example, there)
+    verified, old, new, body = there["verified"], new_secret(), new_secret(), b'{"event": "webhook.test"}'
+    signed = headers([new, old], "msg_1", datetime.now(UTC), body)
+    assert verified(new, signed, body) and verified(old, signed, body)
+    assert not verified(new_secret(), signed, body) and not verified(new, signed, body + b" ")
+    late = headers([new], "msg_1", datetime.now(UTC) - timedelta(minutes=10), body)
+    assert not verified(new, late, body)
 
 
 def test_secrets_are_sealed() -> None:
