@@ -13,7 +13,7 @@ from typing import Any, Final
 from recorder.adopt import past_of
 from recorder.frames import Depacketiser, Frame, vp8_size
 from recorder.journal import AFTER_LOSS, KEY, JournalWriter
-from recorder.watch import Person, TrackFacts, Watch
+from recorder.watch import Alarm, Person, TrackFacts, Watch
 
 log = logging.getLogger("sideroom.recorder")
 MARK_US: Final = 2_000_000
@@ -299,6 +299,11 @@ class Capture:
                 self._end_segment(track, "stuck", now_us)
         written = {(s.facts.person_id, s.facts.source) for s in self._segments.values() if s.frames}
         self._watch.look(written, now_us)
+
+    def take_alarms(self) -> list[Alarm]:
+        """What the watch has found since the last call."""
+        taken, self._watch.alarms = self._watch.alarms, []
+        return taken
 
     def sync(self) -> None:
         """Wait for the disk; may run on another thread."""

@@ -20,15 +20,15 @@ from typing import Any, Final
 from models.recording import RecordingOptions, options_to_json
 from models.store.database import Database
 from models.store.recordings_jobs import live_sessions
-from models.values import SYSTEM, CommandId, RecordingId, RecordingStatus, RoomId, SessionId
+from models.values import SYSTEM, CommandId, PersonId, RecordingId, RecordingStatus, RoomId, SessionId
 from recorder.capture import Capture, Selection
 from recorder.clock import SteadyClock
 from recorder.frames import ASSEMBLERS
 from recorder.happenings import happening
 from recorder.settings import RecorderSettings
 from recorder.tap import Message, Rtp, SenderReport, TapClient, TapFrame
-from recorder.watch import Person, TrackFacts
-from rooms.commands import Envelope, ReportRecording
+from recorder.watch import Alarm, Person, TrackFacts
+from rooms.commands import Envelope, ReportRecording, WarnOfRecording
 from rooms.errors import DomainError
 from rooms.events import Recorded
 from rooms.ports import Committed, Rooms
@@ -210,6 +210,8 @@ class RecorderService:
                 self._trouble(recording_id, error)
                 continue
             self._failing.pop(recording_id, None)
+            for alarm in capture.take_alarms():
+                self._warn(recording_id, alarm)
             for track in asks:
                 self._tap.keyframe(track)
 
@@ -350,6 +352,9 @@ class RecorderService:
                 self._route(facts, capture)
         if capture.adopted:
             self._reports.put(_History(state.session_id, capture.seq))
+            for code, person_id in recording.warnings:
+                # The last recorder's; what is still missed is found again.
+                self._warn(recording_id, Alarm(code, person_id, active=False, at_us=now_us))
         log.info("recording.%s recording_id=%s", "adopted" if capture.adopted else "started", recording_id)
         return capture
 
@@ -372,6 +377,8 @@ class RecorderService:
     def _close(self, recording_id: RecordingId, reason: str = "") -> None:
         capture = self._captures[recording_id]
         capture.close(self._clock.now_us(), reason)
+        for alarm in capture.take_alarms():
+            self._warn(recording_id, alarm)
         self._forget(recording_id)
         self._closed[recording_id] = (capture.duration_s, capture.pauses)
         while len(self._closed) > KEPT_CLOSED:
@@ -411,6 +418,13 @@ class RecorderService:
                 0,
                 error=f"The recording could not be written: {reason}. Check the recorder's disk.",
             )
+
+    def _warn(self, recording_id: RecordingId, alarm: Alarm) -> None:
+        """Tell the moderators what is missed, or that it is there again."""
+        command = WarnOfRecording(recording_id, alarm.code, PersonId(alarm.person_id), alarm.active)
+        command_id = CommandId(f"recorder:{recording_id}:{alarm.code}:{alarm.person_id}:{alarm.at_us}")
+        session_id = SessionId(self._places[recording_id][0])
+        self._reports.put(Envelope(command_id, session_id, SYSTEM, command))
 
     def _report(
         self,

@@ -25,6 +25,18 @@ SMALL_OPUS: Final = 28
 """A packet without a level that is not longer than this, header and all, carries digital silence."""
 
 Note = Callable[..., None]
+_CODES: Final = {"mic": "microphone_missing", "camera": "camera_missing", "screen": "screen_missing"}
+SILENT: Final = "microphone_silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something is missed of a person (``active``), or is there again."""
+
+    code: str
+    person_id: str
+    active: bool
+    at_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +101,18 @@ class Watch:
         self._ears: dict[str, _Ear] = {}
         self._unmuted: dict[str, int] = {}
         self._restarts: dict[int, int] = {}
+        self.alarms: list[Alarm] = []
+        """New ones; who tells them on takes them out."""
 
     def rest(self, now_us: int) -> None:
         """A pause begins or ends, or all is over: what was missing till now is told, and everything counts anew."""
         for (person_id, source), expected in self._expected.items():
             if expected.told:
-                self._note("found", now_us, person_id=person_id, source=source, since=expected.since_us)
+                self._found(person_id, source, expected.since_us, now_us)
             expected.since_us, expected.told = now_us, False
         for person_id, ear in self._ears.items():
             if ear.told:
-                self._note("heard", now_us, person_id=person_id, since=ear.loud_us)
+                self._heard(person_id, ear.loud_us, now_us)
             ear.loud_us, ear.told = now_us, False
         self._unmuted = dict.fromkeys(self._unmuted, now_us)
 
@@ -110,7 +124,7 @@ class Watch:
         for key in self._expected.keys() - wanted:
             gone = self._expected.pop(key)
             if gone.told:
-                self._note("found", now_us, person_id=key[0], source=key[1], since=gone.since_us)
+                self._found(*key, gone.since_us, now_us)
         unmuted = {person_id for person_id, source in wanted if source == "mic"}
         self._unmuted = {person_id: self._unmuted.get(person_id, now_us) for person_id in unmuted}
         for person_id in self._ears.keys() - unmuted:
@@ -136,7 +150,15 @@ class Watch:
         ear = self._ears[person_id]
         if ear.told:
             ear.told = False
-            self._note("heard", at_us, person_id=person_id, since=ear.loud_us)
+            self._heard(person_id, ear.loud_us, at_us)
+
+    def _found(self, person_id: str, source: str, since_us: int, now_us: int) -> None:
+        self._note("found", now_us, person_id=person_id, source=source, since=since_us)
+        self.alarms.append(Alarm(_CODES[source], person_id, active=False, at_us=now_us))
+
+    def _heard(self, person_id: str, since_us: int, now_us: int) -> None:
+        self._note("heard", now_us, person_id=person_id, since=since_us)
+        self.alarms.append(Alarm(SILENT, person_id, active=False, at_us=now_us))
 
     def track_gone(self, facts: TrackFacts) -> None:
         self._restarts.pop(facts.track, None)
@@ -159,12 +181,13 @@ class Watch:
             person_id, source = key
             if key in written:
                 if expected.told:
-                    self._note("found", now_us, person_id=person_id, source=source, since=expected.since_us)
+                    self._found(person_id, source, expected.since_us, now_us)
                 expected.since_us, expected.told = now_us, False
             elif not expected.told and now_us - expected.since_us >= MISSING_US:
                 expected.told = True
                 log.warning("track.missing source=%s", source)
                 self._note("missing", now_us, person_id=person_id, source=source, since=expected.since_us)
+                self.alarms.append(Alarm(_CODES[source], person_id, active=True, at_us=now_us))
         for person_id, unmuted_us in self._unmuted.items():
             ear = self._ears.setdefault(person_id, _Ear(unmuted_us))
             since = max(ear.loud_us, unmuted_us)
@@ -173,3 +196,4 @@ class Watch:
                 ear.loud_us = since
                 log.warning("microphone.silent seconds=%d", (now_us - since) // 1_000_000)
                 self._note("silent", now_us, person_id=person_id, since=since)
+                self.alarms.append(Alarm(SILENT, person_id, active=True, at_us=now_us))

@@ -338,6 +338,19 @@ class ReportRecording(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class WarnOfRecording(Command):
+    """System only: the recorder misses something of a person while it records (``active``), or has it again.
+
+    ``code``: microphone_missing, camera_missing, screen_missing (switched on, but nothing arrives) or microphone_silent.
+    """
+
+    recording_id: RecordingId
+    code: str
+    person_id: PersonId
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """One command on its way: unique id, the session, who asks."""
 

@@ -60,8 +60,9 @@ DECIDERS: dict[type[Command], _Decider] = {
     c.SetRecordingLayout: recording.set_layout,
     c.SetRecordingConsent: recording.set_consent,
     c.ReportRecording: recording.report_recording,
+    c.WarnOfRecording: recording.warn_of_recording,
 }
-AFTER_THE_END = (c.OpenSession, c.ReportRecording)
+AFTER_THE_END = (c.OpenSession, c.ReportRecording, c.WarnOfRecording)
 """What may still be asked of a session that has ended (recordings are composed after it)."""
 
 

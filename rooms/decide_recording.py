@@ -204,6 +204,21 @@ def follow_ups(ctx: Context, events: Events, after: Callable[[], SessionState]) 
 _ARRIVALS = (e.ParticipantEntered, e.ParticipantsMoved)
 
 
+MAX_WARNINGS = 50
+
+
+def warn_of_recording(ctx: Context, x: c.WarnOfRecording) -> Events:
+    recording = ctx.state.recordings.get(x.recording_id)
+    if recording is None:
+        raise DomainError("recording_unknown")
+    known = (x.code, x.person_id) in recording.warnings
+    if known == x.active or (x.active and len(recording.warnings) >= MAX_WARNINGS):
+        return ()
+    if x.active and not recording.status.is_live:
+        raise DomainError("stale_report", was=recording.status.value, reported=x.code)
+    return (e.RecordingWarned(x.recording_id, x.code, x.person_id, x.active),)
+
+
 def report_recording(ctx: Context, x: c.ReportRecording) -> Events:
     recording = ctx.state.recordings.get(x.recording_id)
     if recording is None:

@@ -284,6 +284,16 @@ class RecordingStatusChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingWarned(Event):
+    """The recorder misses something of a person (``active``), or has it again; moderators are told while it lasts."""
+
+    recording_id: RecordingId
+    code: str
+    person_id: PersonId
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """An event as committed: its place in the session's log, when, and who asked."""
 

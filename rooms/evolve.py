@@ -347,6 +347,15 @@ def _consent(state: SessionState, _r: Recorded, x: e.ConsentChanged) -> SessionS
     return _person(state, x.person_id, declines_recording=x.declined)
 
 
+def _warned(state: SessionState, _r: Recorded, x: e.RecordingWarned) -> SessionState:
+    recording = state.recordings[x.recording_id]
+    others = tuple(w for w in recording.warnings if w != (x.code, x.person_id))
+    warnings = (*others, (x.code, x.person_id)) if x.active else others
+    return replace(
+        state, recordings=_with(state.recordings, x.recording_id, replace(recording, warnings=warnings))
+    )
+
+
 def _recording(state: SessionState, r: Recorded, x: e.RecordingStatusChanged) -> SessionState:
     old = state.recordings[x.recording_id]
     recorded_s = old.recorded_s
@@ -398,4 +407,5 @@ EVOLVERS: dict[type[Event], _Evolver] = {
     e.RecordingLayoutChanged: _layout,
     e.ConsentChanged: _consent,
     e.RecordingStatusChanged: _recording,
+    e.RecordingWarned: _warned,
 }

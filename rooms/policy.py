@@ -107,4 +107,5 @@ RULES: dict[type[Command], _Rule] = {
     c.SetRecordingLayout: _moderator,
     c.SetRecordingConsent: _present,
     c.ReportRecording: _system,
+    c.WarnOfRecording: _system,
 }

@@ -127,6 +127,8 @@ class Recording:
     stopper: Actor | None = None
     empty_since: datetime | None = None
     """Since when nobody has been in its room; None while somebody is there."""
+    warnings: tuple[tuple[str, PersonId], ...] = ()
+    """What the recorder misses now: (code, person)."""
 
 
 @dataclass(frozen=True, slots=True)

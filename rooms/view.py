@@ -120,6 +120,7 @@ def _recording(r: Recording) -> View:
         "started_by": r.started_by,
         "layout": r.layout,
         "stop_reason": r.stop_reason,
+        "warnings": [{"code": code, "person_id": who} for code, who in r.warnings],
         "error": r.error,
         "entry_id": r.entry_id,
     }

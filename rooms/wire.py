@@ -48,6 +48,7 @@ _NOT_FOR_CLIENTS = {
     "time_is_up",
     "report_recording",
     "expire_recording",
+    "warn_of_recording",
 }
 CLIENT_COMMANDS: frozenset[str] = frozenset(COMMANDS) - _NOT_FOR_CLIENTS
 """What browsers and integrators may ask for (docs/protocol.md §2)."""

@@ -11,11 +11,12 @@ import pytest
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from models.values import MAIN_ROOM, SYSTEM, RecordingStatus
+from models.values import MAIN_ROOM, SYSTEM, RecordingStatus, Role
 from recorder.journal import read_manifest, read_records
 from recorder.service import RecorderService
 from recorder.settings import RecorderSettings
 from rooms import commands as c
+from rooms import view
 from rooms.service import RoomsService
 from rooms.state import Recording
 from tests.media.beepflash import SECRET, Source, TapServer
@@ -128,6 +129,24 @@ def test_a_recording_of_chosen_tracks_captures_nothing_else(classroom: Classroom
     assert begun == {("alice", "mic")}
     [start] = lines(journal, "start")
     assert start["options"] == {"type": "TRACK", "audio_tracks": True, "people": ["alice"]}
+
+
+def test_moderators_are_told_of_a_microphone_that_does_not_arrive_and_when_it_does(
+    classroom: Classroom,
+) -> None:
+    classroom.tell(BOB, c.SetMedia(mic=True))
+    classroom.start()
+    until(lambda: classroom.recording().warnings == (("microphone_missing", BOB.person_id),), "it is missed")
+    state = classroom.rooms.state(classroom.session_id)
+    shown = view.view(state, ALICE.person_id, Role.MODERATOR)["recordings"]  # type: ignore[arg-type]
+    assert [r["warnings"] for r in shown.values()] == [
+        [{"code": "microphone_missing", "person_id": BOB.person_id}]
+    ]
+    students = view.view(state, BOB.person_id, Role.PARTICIPANT)["recordings"]  # type: ignore[arg-type]
+    assert all("warnings" not in r for r in students.values())
+    classroom.play()
+    until(lambda: classroom.recording().warnings == (), "it has come")
+    classroom.stop()
 
 
 def test_a_changed_layout_stands_in_the_journal(classroom: Classroom) -> None:

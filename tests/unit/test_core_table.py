@@ -150,6 +150,10 @@ OURS: dict[str, tuple[Command, tuple[str, str, str, str, str]]] = {
     "complete_transition": (c.CompleteTransition("long-gone"), ("stale_alarm",) * 5),
     "time_is_up": (c.TimeIsUp("2020-01-01T00:00:00+00:00"), ("stale_alarm",) * 5),
     "report_recording": (c.ReportRecording(RecordingId("none"), "RECORDING"), ("recording_unknown",) * 5),
+    "warn_of_recording": (
+        c.WarnOfRecording(RecordingId("none"), "microphone_silent", PersonId("bea"), True),
+        ("recording_unknown",) * 5,
+    ),
     "expire_recording": (c.ExpireRecording(RecordingId("none"), "empty"), ("recording_unknown",) * 5),
 }
 

@@ -73,6 +73,8 @@ export interface CallView {
 export type RecordingLayout = "grid" | "speaker" | "stage";
 
 /** Participants get only the first four members; the others are absent for them. */
+export type RecordingWarning = "microphone_missing" | "camera_missing" | "screen_missing" | "microphone_silent";
+
 export interface RecordingView {
   recording_id: string;
   room_id: string;
@@ -87,6 +89,8 @@ export interface RecordingView {
   entry_id?: string | null;
   layout?: RecordingLayout;
   stop_reason?: string | null;
+  /** Moderators only: what the recorder misses now. */
+  warnings?: { code: RecordingWarning; person_id: string }[];
 }
 
 /** The state as one person may see it (docs/protocol.md §4). */

@@ -1,6 +1,6 @@
 /** Recording of one's own room: the mark at the lower left, starting and stopping, the notice everybody confirms. */
 import { useSignal } from "@preact/signals";
-import { Circle, Square } from "lucide-preact";
+import { Circle, Square, TriangleAlert } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { RecordingLayout, RecordingOptions, RecordingView } from "../protocol/types";
@@ -60,10 +60,23 @@ export function RecordingIndicator(): JSX.Element | null {
     <span class="rec live" data-testid="rec-indicator" data-recording={recording.status}>
       {recording.status === "INVOKED" ? <><Mark />{t("rec.starting")}</> : <><Mark /><Counter recording={recording} /></>}
       {recording.status === "PAUSED" && <span>{t("rec.paused")}</span>}
+      <Warnings recording={recording} />
       <button type="button" class="stop" data-testid="stop-recording" aria-label={t("menu.stop")} title={t("menu.stop")}
         onClick={() => void stopRecording(page)}>
         <Square size={14} fill="currentColor" aria-hidden="true" />
       </button>
+    </span>
+  );
+}
+
+/** What the recorder misses just now: said in words to screen readers and on pointing at the mark. */
+function Warnings({ recording }: { recording: RecordingView }): JSX.Element | null {
+  const state = usePage().store.state.value;
+  if (!recording.warnings?.length || state === null) return null;
+  const said = recording.warnings.map(({ code, person_id }) => t(`rec.warn.${code}`, { name: state.people[person_id]?.name ?? "" })).join("\n");
+  return (
+    <span role="status" data-testid="rec-warning" title={said}>
+      <TriangleAlert size={14} aria-label={said} />
     </span>
   );
 }
