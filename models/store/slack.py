@@ -117,11 +117,6 @@ def unlink_user(db: Database, team_id: str, user_id: str) -> None:
         session.execute(delete(SlackLinkRow).where(*where))
 
 
-def unlink_person(db: Database, person_id: str) -> None:
-    with db.write() as session:
-        session.execute(delete(SlackLinkRow).where(col(SlackLinkRow.person_id) == person_id))
-
-
 # -- channels --------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bot import identity_links
 from models.store import slack, slack_people
 from models.store.slack_install import State, new_state, take_state
 from sandbox.slack.setup import TEAM_ID
@@ -61,7 +62,7 @@ def slack_page(door: Pages, who: str) -> str:
 
 def test_a_sign_in_begun_in_the_course_page_links_both(door: Pages) -> None:
     bot = door.bot
-    slack.unlink_person(bot.db, str(bot.actors[BOB].person_id))
+    identity_links.disconnect(bot.db, str(bot.actors[BOB].person_id), "page")
     url = slack_page(door, BOB)
     assert "scope=openid+profile" in url and f"team={TEAM_ID}" in url
     shown = door.get(door.at_slack(url, STRANGER))
