@@ -261,7 +261,16 @@ def test_in_a_shared_channel_nobody_runs_the_room(running: Bot) -> None:
         "/help-calls join 1",
     ):
         assert "suspended" in running.say(ALICE, line)
+    for button in ("end", "add_time", "shuffle", "gather", "rec_all"):
+        assert "suspended" in running.press(ALICE, button, running.session_id)
     assert running.events() == before
+
+
+def test_in_an_unlinked_channel_nothing_is_guessed(running: Bot) -> None:
+    before = running.events()
+    assert "belongs to no course" in running.say(ALICE, "/breakout end now", "C0ELSEWHERE")
+    assert running.events() == before
+    assert "End the breakout" in running.say(ALICE, "/breakout end", "D0ALICE")
 
 
 def test_a_channel_gets_its_new_id(bot: Bot) -> None:

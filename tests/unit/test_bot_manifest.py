@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from slack_sdk.signature import SignatureVerifier
 
 from bot import manifest
+from bot.ask import FIXES, KNOWN_REFUSALS
 from bot.registry import ALIASES, DEFAULT_VERB, DESCRIPTIONS, ROOT, USAGE, VERBS, commands_table
 from sandbox.slack.client import signature
 from tests.slack_manifest_rules import SCHEMA
@@ -118,3 +120,11 @@ def test_every_command_is_described_and_has_a_default() -> None:
 def test_the_signature_of_slacks_own_example() -> None:
     assert signature(SECRET, TIMESTAMP, BODY) == SIGNATURE
     assert SignatureVerifier(SECRET).generate_signature(timestamp=TIMESTAMP, body=BODY) == SIGNATURE
+
+
+def test_every_refusal_is_explained() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    table = page[page.index("## What is refused") : page.index("## What we store")]
+    explained = set(re.findall(r"`([a-z_]+)`", table))
+    assert set(KNOWN_REFUSALS) <= explained
+    assert set(FIXES) <= explained
