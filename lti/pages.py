@@ -17,7 +17,7 @@ from flask import Response
 from lti import shell
 from lti.launch import Begun
 
-STORAGE_WAIT_MS = 1000
+STORAGE_WAIT_MS = 2500
 """A platform that does not answer within this has no storage for us (a window of its own, a frame too deep)."""
 
 # Asks the platform's storage one thing; ``done`` gets the answer, or null when none comes in time.

@@ -1,7 +1,8 @@
 """Photograph every page of a practice installation: ``python scripts/screenshots.py [folder]`` (default var/screenshots).
 
 Starts its own demo on free ports with fresh data, walks a lesson as three people in Chromium, and ends everything again.
-``docs/room.png`` is the picture ``08-room-breakout.png`` of the light scheme.
+``docs/room.png`` is the picture ``08-room-breakout.png`` of the light scheme; ``docs/lobby.png``, ``selector.png`` and ``confirm.png``
+are ``20-lobby``, ``21-selector`` and ``23-confirm``. With ``--lti`` only the pages around launching and inserting are taken.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import av
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -21,6 +23,7 @@ from server.supervisor import Supervisor
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --use-fake-device-for-media-stream --use-fake-ui-for-media-stream --autoplay-policy=no-user-gesture-required"
+    " --disable-site-isolation-trials --disable-features=IsolateOrigins,site-per-process"
 ).split()
 NARROW = {"width": 390, "height": 844}
 WIDE = {"width": 1280, "height": 800}
@@ -217,7 +220,45 @@ def walk(browsers: dict[str, Browser], demo: Demo, camera: Camera) -> None:
     camera.shoot(slack, "17-slack")
 
 
-def main(folder: Path) -> int:
+def lti_pages(browser: Browser, demo: Demo, camera: Camera, films: dict[str, Path]) -> None:
+    """Inserting into Lessons, a launch without cookies and storage, and a registration."""
+    context = browser.new_context(viewport=WIDE)
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    page.goto(f"{demo.lms_url}/site/bio101/tool/room?as=alice")
+    frame = page.frame_locator("#sakai-tool")
+    frame.get_by_test_id("show-roles").click()
+    frame.get_by_test_id("role-learner").wait_for()
+    camera.shoot(page, "20-lobby")
+    page.goto(f"{demo.lms_url}/site/bio101/insert/editor?as=alice")
+    for title, film in films.items():
+        frame.get_by_test_id("upload-file").set_input_files(film)
+        frame.locator(f"[data-testid='choice'][data-title='{title}']").wait_for()
+    for title in list(films)[:2]:
+        frame.locator(f"[data-testid='choice'][data-title='{title}']").get_by_test_id("pick").click()
+    camera.shoot(page, "21-selector")
+    frame.get_by_test_id("tab-room").click()
+    camera.shoot(page, "22-selector-room")
+    page.goto(f"{demo.lms_url}/site/bio101/tool/room?as=alice&storage=off")
+    frame.get_by_role("button", name="Continue as Alice Moreau").wait_for()
+    camera.shoot(page, "23-confirm")
+    context.close()
+
+
+def encoded(portrait_file: Path, path: Path) -> Path:
+    """A drawn sitter as an MP4, as a teacher may upload it."""
+    with av.open(str(portrait_file)) as source, av.open(str(path), "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=15)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for frame in source.decode(video=0):
+            out.mux(
+                stream.encode(av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24"))
+            )
+        out.mux(stream.encode(None))
+    return path
+
+
+def main(folder: Path, only_lti: bool) -> int:
     with tempfile.TemporaryDirectory() as data:
         demo = free_demo(Path(data))
         prepare_database(demo)
@@ -229,14 +270,18 @@ def main(folder: Path) -> int:
                 print(f"{late} did not answer.", file=sys.stderr)
                 return 1
             with sync_playwright() as playwright:
-                browsers = {}
-                for sitter in SITTERS:
+                browsers, films = {}, {}
+                names = ("Cell division", "Photosynthesis", "Questions of week 4")
+                for sitter, title in zip(SITTERS, names, strict=True):
                     film = portrait(Path(data) / f"{sitter}.y4m", sitter)
+                    films[title] = encoded(film, Path(data) / f"{title}.mp4")
                     args = [*FLAGS, f"--use-file-for-fake-video-capture={film}"]
                     browsers[sitter] = playwright.chromium.launch(
                         executable_path="/usr/bin/chromium", args=args
                     )
-                walk(browsers, demo, Camera(folder))
+                lti_pages(browsers["alice"], demo, Camera(folder), films)
+                if not only_lti:
+                    walk(browsers, demo, Camera(folder))
                 for browser in browsers.values():
                     browser.close()
         finally:
@@ -245,4 +290,5 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "var/screenshots")))
+    words = [word for word in sys.argv[1:] if word != "--lti"]
+    sys.exit(main(Path(words[0] if words else "var/screenshots"), "--lti" in sys.argv[1:]))

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
-from flask import Flask, send_from_directory
+from flask import Flask, Response, send_from_directory
 from werkzeug.serving import make_server
 
 from api import uploads
@@ -125,6 +125,13 @@ def _empty_client(folder: Path) -> Path:
     return dist
 
 
+def _as_the_server(answer: Response) -> Response:
+    """The web process adds these to every answer (``server.web``)."""
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
 @contextmanager
 def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
     """Start both, with the practice LMS's tools registered; stop them at the end. ``dist``: the real built client."""
@@ -142,6 +149,7 @@ def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
     app.register_blueprint(create_blueprint(deps))
     app.register_blueprint(media_blueprint(ApiDeps(db, library, "media-links")))
     app.register_blueprint(uploads.create_blueprint(Uploads(db, library, 100 * 1024 * 1024)))
+    app.after_request(_as_the_server)
     app.add_url_rule(
         "/assets/<path:name>",
         "assets",

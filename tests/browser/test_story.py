@@ -34,6 +34,9 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--test-third-party-cookie-phaseout",
+    # A launch leads the frame from site to site and back; kept in one process, the driver never loses sight of it.
+    "--disable-site-isolation-trials",
+    "--disable-features=IsolateOrigins,site-per-process",
 ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
@@ -113,6 +113,60 @@ def test_unusual_but_valid_launches_are_accepted(world: World, changes: dict[str
     changes = {k: v(int(time.time())) if callable(v) else v for k, v in changes.items()}
     answer = world.post(world.sign(world.claims(begun["nonce"], **changes)), begun["state"])
     assert answer.status_code == 200, answer.text
+
+
+MEMBERSHIP = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
+PLAIN: dict[str, Any] = {"given_name": "Zoe", "family_name": "Lang", "email": "zoe@example.edu"}
+NO_NAMES = {"name": None, "given_name": None, "family_name": None}
+CERTIFIED: dict[str, Callable[[str], dict[str, Any]]] = {
+    "plain": lambda role: {"roles": [MEMBERSHIP + role], **PLAIN},
+    "several roles": lambda role: {
+        "roles": [MEMBERSHIP + role, "http://purl.imsglobal.org/vocab/lis/v2/institution/person#Other"],
+        **PLAIN,
+    },
+    "short role name": lambda role: {"roles": [role], **PLAIN},
+    "unknown role": lambda role: {
+        "roles": [MEMBERSHIP + role, "http://unknown.example/role#Helper"],
+        **PLAIN,
+    },
+    "no role": lambda role: {"roles": [], **PLAIN},
+    "email only": lambda role: {"roles": [MEMBERSHIP + role], **NO_NAMES, "email": "zoe@example.edu"},
+    "names only": lambda role: {"roles": [MEMBERSHIP + role], **PLAIN, "email": None},
+    "no personal data": lambda role: {"roles": [MEMBERSHIP + role], **NO_NAMES, "email": None},
+    "email without context": lambda role: {
+        "roles": [MEMBERSHIP + role],
+        **NO_NAMES,
+        "email": "zoe@example.edu",
+        "context": None,
+    },
+    "new resource link": lambda role: {"roles": [MEMBERSHIP + role], "resource_link": {"id": "content:4711"}},
+}
+
+
+@pytest.mark.parametrize(("role", "ours"), [("Instructor", "moderator"), ("Learner", "participant")])
+@pytest.mark.parametrize("name", list(CERTIFIED))
+def test_the_certifications_valid_launches(world: World, name: str, role: str, ours: str) -> None:
+    answer = world.launched(**CERTIFIED[name](role))
+    assert answer.status_code == 200, answer.text
+    found = re.search(r'id="boot"[^>]*>(.*?)</script>', answer.text, re.S)
+    assert found is not None
+    boot = json.loads(found[1])
+    assert boot["role"] == ("participant" if name == "no role" else ours), "without a role: least rights"
+    assert boot["page"] == "lobby" and boot["person"]["name"]
+
+
+def test_a_launch_of_moodles_shape(world: World) -> None:
+    """Login by POST with a message hint, a token of 60 s, small numbers as ids, a short context type."""
+    form = {"iss": world.lms, "login_hint": "2", "client_id": CLIENT, "lti_message_hint": '{"cmid":7}'}
+    form["target_link_uri"] = f"{world.url}/lti/launch"
+    login = world.browser.post(f"{world.url}/lti/login", data=form, allow_redirects=False, timeout=10)
+    query = parse_qs(urlsplit(login.headers["Location"]).query)
+    assert login.status_code == 302 and query["lti_message_hint"] == ['{"cmid":7}']
+    claims = world.claims(
+        query["nonce"][0], sub="2", context={"id": "3", "title": "C", "type": ["CourseSection"]}
+    )
+    claims["exp"] = claims["iat"] + 60
+    assert world.post(world.sign(claims), query["state"][0]).status_code == 200
 
 
 # -- refused ---------------------------------------------------------------------------------------------------

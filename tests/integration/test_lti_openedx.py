@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -21,6 +22,7 @@ from models.store import lti as store
 from models.store.database import Database
 from models.store.migrate import upgrade
 from rooms.service import RoomsService
+from sandbox.lms.client import read_form
 
 pytestmark = [
     pytest.mark.integration,
@@ -72,7 +74,7 @@ def consumer() -> Any:
 @pytest.fixture
 def door(tmp_path: Path, consumer: Any) -> Iterator[FlaskClient]:
     (tmp_path / ".vite").mkdir()
-    entry = {"src/entries/lobby.tsx": {"file": "assets/lobby.js"}}
+    entry = {f"src/entries/{e}.tsx": {"file": f"assets/{e}.js"} for e in ("lobby", "selector")}
     (tmp_path / ".vite" / "manifest.json").write_text(json.dumps(entry))
     url = f"sqlite:///{tmp_path / 'edx.db'}"
     upgrade(url)
@@ -124,3 +126,55 @@ def test_a_launch_of_open_edx_opens_the_lobby(
     found = re.search(r'id="boot"[^>]*>(.*?)</script>', page.text, re.S)
     assert found is not None
     assert json.loads(found[1])["role"] == expected
+
+
+# -- deep linking ----------------------------------------------------------------------------------------------
+
+
+def _open(door: FlaskClient, consumer: Any, data: Any, role: str) -> Any:
+    """Login and launch as the consumer makes them; returns our page's boot data."""
+    login = urlsplit(consumer.prepare_preflight_url(data))
+    answer = door.get(f"{login.path}?{login.query}")
+    query = {key: values[0] for key, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
+    consumer.set_user_data(user_id="7", role=role, full_name="Robin Example")
+    consumer.set_context_claim(
+        "course-v1:edX+BIO", ["http://purl.imsglobal.org/vocab/lis/v2/course#CourseOffering"], "BIO", "BIO"
+    )
+    page = door.post("/lti/launch", data=consumer.generate_launch_request(query))
+    assert page.status_code == 200, page.text
+    found = re.search(r'id="boot"[^>]*>(.*?)</script>', page.text, re.S)
+    assert found is not None
+    return json.loads(found[1])
+
+
+@pytest.mark.parametrize("role", ["instructor", "student"])
+def test_open_edx_reads_what_the_selector_answers(door: FlaskClient, consumer: Any, role: str) -> None:
+    """The consumer asks for content, checks our signature with our key, and finds its link in the answer."""
+    from lti_consumer.data import Lti1p3LaunchData
+    from lti_consumer.lti_1p3.key_handlers import ToolKeyHandler
+
+    consumer.enable_deep_linking(f"{TOOL}/lti/launch", f"{ISSUER}/deep-link-return")
+    data = Lti1p3LaunchData(
+        user_id="7",
+        user_role=role,
+        config_id="c1",
+        resource_link_id="block-1",
+        message_type="LtiDeepLinkingRequest",
+        deep_linking_content_item_id="1",
+    )
+    try:
+        boot = _open(door, consumer, data, role)
+        assert boot["page"] == "selector" and boot["deep_link"]["rooms"] == (role == "instructor")
+        items = [{"kind": "gallery", "title": "Films"}]
+        form = {"token": boot["token"], "deep_link": boot["deep_link"]["id"], "items": json.dumps(items)}
+        action, fields = read_form(door.post("/lti/deeplink", data=form).text)
+        assert action == f"{ISSUER}/deep-link-return"
+        signing = jwt.PyJWK(door.get("/lti/jwks.json").get_json()["keys"][0]).key
+        pem = signing.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ).decode()
+        consumer.tool_jwt = ToolKeyHandler(public_key=pem)
+        [item] = consumer.check_and_decode_deep_linking_token(fields["JWT"])
+        assert (item["type"], item["title"]) == ("ltiResourceLink", "Films")
+    finally:
+        consumer.dl = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -78,6 +79,13 @@ def test_what_we_register_suits_sakais_form(world: World) -> None:
         assert {"name", "email"} <= set(inner["claims"])
     kinds = [m["type"] for m in registration.tool(world.url, "selector")[TOOL]["messages"]]
     assert kinds[0] == "LtiDeepLinkingRequest"
+
+
+@pytest.mark.parametrize("app", store.APPS)
+def test_the_manifests_are_what_is_registered(app: str) -> None:
+    """``python -m scripts.manifests`` writes them."""
+    path = Path(__file__).parents[2] / "manifests" / "lti" / f"{app}.json"
+    assert json.loads(path.read_text("utf-8")) == registration.tool("https://rooms.example.edu", app)
 
 
 def test_strangers_cannot_register(world: World) -> None:

@@ -29,7 +29,8 @@ def test_every_command_in_the_documents_exists() -> None:
     said = set()
     for page in PAGES:
         for words in re.findall(
-            r"(?<![\w/.@-])sideroom ((?:[a-z]+ ?){1,2})(?=[`\s\[-]|$)", page.read_text(encoding="utf-8")
+            r"(?<![\w/.@-])sideroom ((?:[a-z]+(?:-[a-z]+)* ?){1,2})(?=[`\s\[-]|$)",
+            page.read_text(encoding="utf-8"),
         ):
             parts = tuple(words.split())
             if (parts[0],) in known:
