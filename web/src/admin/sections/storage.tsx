@@ -150,14 +150,16 @@ function List({ storages, busy, onCheck, onRetry, onRemove }: ListProps) {
         <tr key={storage.id} data-testid="storage">
           <td data-head={t("name")}>{storage.name}</td>
           <td data-head={t("place")}>
-            {t(storage.type)}
-            <br />
-            <span class="note">{[storage.bucket, storage.path].filter(Boolean).join("/")}</span>
+            <div>
+              {t(storage.type)}
+              <div class="note">{[storage.bucket, storage.path].filter(Boolean).join("/")}</div>
+            </div>
           </td>
           <td data-head={t("scope")}>
-            {storage.course_id ? storage.course_title || storage.course_id : t("site")}
-            <br />
-            <span class="note">{storage.keep_local ? t("kept") : t("notKept")}</span>
+            <div>
+              {storage.course_id ? storage.course_title || storage.course_id : t("site")}
+              <div class="note">{storage.keep_local ? t("kept") : t("notKept")}</div>
+            </div>
           </td>
           <td data-head={t("state")}>
             {storage.problem ? (
@@ -185,11 +187,11 @@ function List({ storages, busy, onCheck, onRetry, onRemove }: ListProps) {
 function Copies({ storage }: { storage: Storage }) {
   const { waiting, copying, done, failed } = storage.copies;
   return (
-    <>
+    <div>
       {t("done", { count: done })}
-      {waiting + copying > 0 && <><br />{t("open", { count: waiting + copying })}</>}
-      {failed > 0 && <><br /><span class="bad">{t("failed", { count: failed })}. {storage.reason}</span></>}
-    </>
+      {waiting + copying > 0 && <div>{t("open", { count: waiting + copying })}</div>}
+      {failed > 0 && <div class="bad">{t("failed", { count: failed })}. {storage.reason}</div>}
+    </div>
   );
 }
 
