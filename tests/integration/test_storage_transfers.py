@@ -25,13 +25,15 @@ from models.store import library as entries
 from models.store import storage as storage_store
 from models.store import transfers as store
 from models.store.media_files import MediaFile, save_files
+from models.store.recordings_jobs import recording_info
 from models.values import MAIN_ROOM, EntryId, Role
 from rooms import commands as c
 from rooms.errors import DomainError
+from rooms.events import RecordingInvoked
 from rooms.service import RoomsService
 from server.transfers import TransferSettings, TransferWorker
 from tests import storagekit as kit
-from tests.librarykit import World, make_world
+from tests.librarykit import World, composed, make_world
 from tests.people import ALICE, ask
 from tests.storagekit import DENIED, Fault, Proxy, uploads_part
 
@@ -280,23 +282,34 @@ def test_a_film_missing_here_is_told(place: Place) -> None:
 # -- which storages ----------------------------------------------------------------------------------------------
 
 
-def test_site_course_and_call_add_up_and_other_courses_are_left_out(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_site_course_and_call_add_up_and_other_courses_are_left_out(place: Place) -> None:
     world = place.world
     site, course = place.share("a"), place.s3(f"course:{world.course}")
     place.s3(f"course:{world.other}")
     call, foreign = place.s3(f"call:{world.course}"), place.s3(f"call:{world.other}")
     idle = place.s3(f"call:{world.course}")
-    assert set(place.states(place.entry(number=1))) == {site, course}
+    rooms = RoomsService(world.db)
+    session_id = rooms.open_session(world.course, "Biology 101", "Room", "room")
+    alice = replace(ALICE, person_id=world.ids["alice"], course_id=world.course)
+    rooms.submit(ask(alice, c.EnterSession("Alice", Role.MODERATOR), session_id))
 
-    def options(given: dict[str, Any]) -> None:
-        monkeypatch.setattr(store, "recording_options", lambda *_: given)
+    def copied_to(number: int, options: dict[str, Any]) -> set[str]:
+        command = c.StartRecording(MAIN_ROOM, False, options, allow_multiple=True)
+        (invoked,) = (
+            recorded.event
+            for recorded in rooms.submit(ask(alice, command, session_id)).events
+            if isinstance(recorded.event, RecordingInvoked)
+        )
+        info = recording_info(world.db, invoked.recording_id)
+        assert info is not None
+        result = place.folder / f"result{number}"
+        entry_id = intake.take(world.db, world.root, info, result, composed(result))
+        return set(place.states(entry_id))
 
-    options({"storages": [call, foreign, "gone"]})
-    assert set(place.states(place.entry(number=2))) == {site, course, call}
-    options({"storages": [call], "storage_override": True})
-    assert set(place.states(place.entry(number=3))) == {call}
+    assert copied_to(1, {}) == {site, course}
+    assert copied_to(2, {"storages": [call, foreign, "gone"]}) == {site, course, call}
+    assert copied_to(3, {"storages": [call], "storage_override": True}) == {call}
+    rooms.close()
     later = datetime.now(UTC) + timedelta(days=40)
     assert set(storage_store.idle_call_storages(world.db, later)) == {foreign, idle}
 

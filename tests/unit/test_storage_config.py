@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from library.retention import ClockGuard
 from library.storage_config import TYPES, read_config
 from library.storage_vault import Vault
-from library.transfer import EndpointRefused, check_endpoint, endpoint_of
+from library.transfer import EndpointRefused, TransferFailed, check_endpoint, endpoint_of, make_target
 from library.transfer.base import part_bytes
 from library.transfer.reasons import azure_reason, s3_reason
 from rooms.errors import DomainError
@@ -129,6 +129,23 @@ def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch: pytest.M
     check_endpoint("https://films.example.org", allow_private=False)
     resolve("127.0.0.1")
     check_endpoint("http://films.example.org:9000", allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://blob.example.org/x", "https://10.0.0.7/x", "https://127.0.0.1:10000/x"]
+)
+def test_a_connection_string_cannot_lead_into_our_network(endpoint: str) -> None:
+    given = f"DefaultEndpointsProtocol=https;AccountName=x;AccountKey=c2VzYW1l;BlobEndpoint={endpoint};"
+    with pytest.raises(TransferFailed, match=r"https://|private network") as refused:
+        make_target(read_config({**AZURE, "access_key": given}))
+    assert "c2VzYW1l" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["sesame", "AccountKey=sesame", "AccountName=x;AccountKey=sesame;sesame"])
+def test_what_is_no_connection_string_is_told_without_repeating_it(given: str) -> None:
+    with pytest.raises(TransferFailed, match="connection string") as refused:
+        make_target(read_config({**AZURE, "access_key": given}))
+    assert "sesame" not in str(refused.value)
 
 
 KEY, OTHER = "11" * 32, "22" * 32
