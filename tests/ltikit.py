@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask, Response, send_from_directory
 from werkzeug.serving import make_server
 
-from api import uploads
+from api import files, uploads
 from api.app import ApiDeps
 from api.app import create_blueprint as media_blueprint
+from library.storage import Storages
+from library.storage_vault import Vault
 from library.uploads import Uploads
 from lti.app import create_blueprint
 from lti.deps import LtiDeps
@@ -148,6 +150,7 @@ def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
     deps = LtiDeps(db, rooms, base, dist, link_key=LINK_KEY, library_root=library)
     app.register_blueprint(create_blueprint(deps))
     app.register_blueprint(media_blueprint(ApiDeps(db, library, "media-links")))
+    app.register_blueprint(files.create_blueprint(db, library, "media-links", Storages(db, Vault("ab" * 32))))
     app.register_blueprint(uploads.create_blueprint(Uploads(db, library, 100 * 1024 * 1024)))
     app.after_request(_as_the_server)
     app.add_url_rule(
