@@ -11,12 +11,13 @@ from bot.blocks import recordings
 from bot.blocks.parts import actions, button, context, escape, section
 from bot.grammar import Typed
 from bot.scene import Scene, Stage
-from bot.watch import Links
+from bot.watch import TRACKS, Links
 from library.media import Library
 from library.values import Entry
 from models.store import library as library_store
 from models.store import people, recordings_list
 from models.store.access import Access
+from models.store.media_files import files_of
 from models.store.recordings_jobs import ready_times
 from models.values import PersonId, RecordingId, Role
 from rooms import commands as c
@@ -192,8 +193,11 @@ class RecordVerbs:
         person_id, access, entry = self._entry(asker, recording_id)
         if not self._library.may_edit(access, entry):
             raise DomainError("not_allowed")
+        files = files_of(self._stage.db, [entry.entry_id]).get(entry.entry_id, [])
+        if not any(each.kind in TRACKS for each in files):
+            return Reply(f"*{escape(entry.title)}* has no separate tracks.")
         url = self._links.watch(person_id, access.course_id, entry.entry_id)
-        text = "The audio tracks stand below the player; the link is yours alone."
+        text = "The separate tracks stand below the player; the link is yours alone."
         return Reply(text, [section(text), actions("play:tracks", button("Open", "open_dashboard", url=url))])
 
     def publish(self, asker: Asker, recording_id: str, *, published: bool) -> Reply:

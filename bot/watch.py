@@ -11,23 +11,28 @@ import html
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, request
 
 from library import links as media_links
 from library.media import Library
-from models.store import people, slack
+from library.values import Entry
+from models.store import people, slack_people
 from models.store.access import Access
 from models.store.database import Database
+from models.store.media_files import files_of
 from models.values import CourseId, PersonId, Role
 from rooms.errors import DomainError
 
 log = logging.getLogger("sideroom.bot")
 LIFE_S = 600
+TRACKS = ("audio", "track_audio", "track_video")
+FileLink = Callable[[str, bool], str]
+"""A file's name and whether it is downloaded → its signed address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def create_blueprint(db: Database, links: Links, library_root: Path, media_key: 
         access = Access("page", person_id, course_id, role, "")
         try:
             # Whoever was unlinked, or left the course, has no use of an old link.
-            if slack.link_of(db, person_id) is None:
+            if all(link.suspended for link in slack_people.links_of(db, person_id)):
                 raise DomainError("unauthenticated")
             entry = library.get(access, entry_id)
             if entry.status != "ready":
@@ -86,10 +91,13 @@ def create_blueprint(db: Database, links: Links, library_root: Path, media_key: 
             log.info("slack.watch_refused entry_id=%s", entry_id)
             return _page("This recording is not here", _said("It is gone, or not yours to see."), 404)
 
-        def file(name: str, *, download: bool = False) -> str:
+        def file(name: str, download: bool) -> str:
             return media_links.link(media_key, entry_id, name, int(time.time()), download=download)
 
-        return _page(entry.title, _player(entry, file), 200)
+        body = _player(entry, file)
+        if library.may_edit(access, entry):
+            body += _tracks(db, entry, file)
+        return _page(entry.title, body, 200)
 
     return blueprint
 
@@ -98,10 +106,20 @@ def _said(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
-def _player(entry: Any, file: Any) -> str:
-    source = html.escape(file(entry.file_name))
+def _tracks(db: Database, entry: Entry, file: FileLink) -> str:
+    """The entry's other files (one a participant, or sound alone), for those who may edit it."""
+    found = [each for each in files_of(db, [entry.entry_id]).get(entry.entry_id, []) if each.kind in TRACKS]
+    items = "".join(
+        f'<li><a href="{html.escape(file(each.name, True))}">{html.escape(each.title or each.name)}</a></li>'
+        for each in found
+    )
+    return f"<h2>Tracks</h2><ul>{items}</ul>" if items else ""
+
+
+def _player(entry: Entry, file: FileLink) -> str:
+    source = html.escape(file(entry.file_name, False))
     tag = "audio" if entry.mime.startswith("audio/") else "video"
-    download = html.escape(file(entry.file_name, download=True))
+    download = html.escape(file(entry.file_name, True))
     return (
         f'<{tag} controls preload="metadata" src="{source}"></{tag}>'
         f"<p>{html.escape(entry.course_title)} · {html.escape(entry.room_name)} · "
@@ -114,7 +132,7 @@ def _page(title: str, body: str, status: int) -> Response:
     nonce = secrets.token_urlsafe(16)
     style = (
         ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:24px;max-width:60rem}"
-        "h1{font-size:20px}video,audio{width:100%;max-height:75vh;background:#000}"
+        "h1{font-size:20px}h2{font-size:16px}video,audio{width:100%;max-height:75vh;background:#000}"
     )
     document = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -15,8 +15,9 @@ from sqlalchemy import update
 from bot.outbox import Clock
 from models.store import library as library_store
 from models.store import people, slack, slack_home, slack_outbox
+from models.store.media_files import MediaFile, save_files
 from models.tables import SlackOutboxRow
-from models.values import SYSTEM, CommandId, Role
+from models.values import SYSTEM, CommandId, EntryId, Role
 from rooms import commands as c
 from rooms.commands import Envelope, ReportRecording
 from sandbox.slack import client as slack_client
@@ -501,3 +502,79 @@ def test_a_channel_with_a_new_id_stays_linked(bot: Bot) -> None:
     assert slack.channel_link(bot.db, TEAM_ID, MODS) is None
     assert slack.channel_link(bot.db, TEAM_ID, "C0NEW") is not None
     assert slack.message_ts(bot.db, TEAM_ID, "C0NEW", "card:x") == "1.5"
+
+
+def test_separate_tracks_are_for_who_may_edit(bot: Bot, tmp_path: Path) -> None:
+    recording_id = record(bot, tmp_path)
+    menu = f"tracks:{recording_id}"
+
+    def choose(user: str) -> str:
+        action = {"action_id": "rec_menu", "type": "overflow", "selected_option": {"value": menu}}
+        assert bot.post(slack_client.interaction_body(bot.action(user, action))).status_code == 200
+        return bot.answered(user)
+
+    assert "no separate tracks" in choose(ALICE)
+    save_files(
+        bot.db, EntryId("e1"), [MediaFile("bob.webm", "track_audio", "audio/webm", title="Bob <Keller>")]
+    )
+    assert "separate tracks stand below" in choose(ALICE)
+    page = bot.client.get(watch_url(press_watch(bot, ALICE, recording_id)).removeprefix("https://room.test"))
+    assert "Bob &lt;Keller&gt;" in page.text
+    bot.press(ALICE, "rec_publish", recording_id)
+    page = bot.client.get(watch_url(press_watch(bot, BOB, recording_id)).removeprefix("https://room.test"))
+    assert page.status_code == 200
+    assert "Tracks" not in page.text
+    assert "not allowed" in choose(BOB)
+
+
+# -- the card and its menus ------------------------------------------------------------------------------------
+
+
+def test_which_room_shall_be_recorded_is_asked(bot: Bot) -> None:
+    bot.run_breakout(2)
+    alice = bot.actors[ALICE].person_id
+    assert alice is not None
+    bot.do(ALICE, c.LeaveSession(alice))
+    body = slack_client.command_body(ALICE, MODS, "/record", "start")
+    blocks = (bot.post(body).json or {})["blocks"]
+    values = [option["value"] for option in blocks[0]["accessory"]["options"]]
+    assert values == [f"{bot.session_id}:{which}" for which in ("all", 0, 1, 2)]
+    action = {"action_id": "rec_choose", "type": "static_select", "selected_option": {"value": values[2]}}
+    for user, words in ((BOB, "Only moderators"), (ALICE, "Record *Room 1*?")):
+        assert bot.post(slack_client.interaction_body(bot.action(user, action))).status_code == 200
+        assert words in bot.answered(user)
+    assert "momentarily" in bot.press(ALICE, "rec_go", values[2])
+    (recording,) = bot.state.recordings.values()
+    assert recording.room_name == "Room 1"
+
+
+def test_a_room_is_emptied_from_the_card(bot: Bot) -> None:
+    bot.run_breakout(2)
+    bob = bot.actors[BOB].person_id
+    assert bob is not None
+    room = next(r for r in bot.state.breakout_rooms if r.room_id == bot.state.people[bob].room_id)
+    said = bot.press(ALICE, "room_menu", f"close:{bot.session_id}:{room.number}")
+    assert "comes back to the main room" in said
+    assert bot.state.people[bob].room_id == "main"
+    assert "Nobody is in" in bot.press(ALICE, "room_menu", f"close:{bot.session_id}:{room.number}")
+
+
+def test_the_card_is_posted_anew_where_one_asks(bot: Bot) -> None:
+    bot.run_breakout(2)
+    with bot.posting():
+        until(lambda: bot.bot_messages(), "the card")
+        (first,) = bot.bot_messages()
+        answer = bot.post(slack_client.command_body(ALICE, MODS, "/room", "")).json or {}
+        assert answer["blocks"][-1]["elements"][0]["action_id"] == "card_here"
+        bot.click(ALICE, "card_here", bot.session_id)
+        until(lambda: len(bot.bot_messages()) == 2, "the card again")
+        bot.do(ALICE, c.RenameRoom(bot.state.breakout_rooms[0].room_id, "Corner"))
+        until(lambda: "Corner" in json.dumps(bot.bot_messages()[-1]), "the new card is rewritten")
+    assert "Corner" not in json.dumps(bot.bot_messages()[0])
+    assert bot.bot_messages()[0]["ts"] == first["ts"]
+    permalink = slack.permalink(bot.db, TEAM_ID, MODS, f"card:{bot.session_id}")
+    assert permalink.startswith("https://practice.slack.com/archives/")
+    body = slack_client.command_body(ALICE, MODS, "/breakout", "start 2")
+    blocks = (bot.post(body).json or {})["blocks"]
+    assert blocks[0]["block_id"] == "refused:already_running"
+    assert blocks[1]["elements"][0]["url"] == permalink

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,3 +134,35 @@ def test_an_unknown_verb_is_answered_with_the_nearest(command: str, typo: str, n
 def test_what_is_not_understood(text: str) -> None:
     with pytest.raises(BadUsage):
         parse("/breakout", text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 100),
+    st.sampled_from([(900, "15m"), (90, "90s"), (3600, "1h"), (600, "10m")]),
+    st.sampled_from(["auto", "manual", "self", "keep"]),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+    st.sampled_from([str.lower, str.upper, str.title]),
+)
+def test_start_understands_its_arguments_in_any_order(
+    count: int, limit: tuple[int, str], assign: str, record: bool, random: Random, case: Callable[[str], str]
+) -> None:
+    parts = [[str(count)], ["for", limit[1]], [assign], *([["record"]] if record else [])]
+    random.shuffle(parts)
+    typed = parse("/breakout", case("start " + " ".join(word for part in parts for word in part)))
+    assert (typed.number, typed.seconds) == (count, limit[0])
+    assert typed.words == {assign, *(["record"] if record else [])}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text("ABCdef äé-'", min_size=1, max_size=30).filter(lambda name: name.strip("\"'@ -") != ""),
+    st.integers(0, 100),
+    st.sampled_from(["", '"', "“"]),
+)
+def test_people_are_named_with_and_without_quotes(name: str, number: int, quote: str) -> None:
+    close = {"“": "”"}.get(quote, quote)
+    typed = parse("/breakout", f"move {quote}{name}{close} to room {number}")
+    assert typed.number == number
+    assert typed.text == " ".join(name.replace("’", "'").split()).strip("\"'@ ")
