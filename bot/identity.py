@@ -24,7 +24,7 @@ log = logging.getLogger("sideroom.bot")
 FRESH = timedelta(minutes=5)
 USABLE = timedelta(hours=24)
 """Older than FRESH it is used and asked anew in the background; older than this it is asked before anything is done."""
-NOT_CONNECTED = "Connect your course account first: open the Room in your course, press *Connect Slack*, then type `/room connect CODE`."
+NOT_CONNECTED = "Connect your course account first: open the Room in your course; in its card *Slack* sign in, or press *Show code* and type `/room connect CODE`."
 _SAID = {
     Standing.STRANGER: (
         "external_refused",

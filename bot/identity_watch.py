@@ -26,8 +26,12 @@ SWEEP_AGE = timedelta(hours=20)
 RENEW_BEFORE = timedelta(minutes=121)
 """Bolt and Slack's own tools renew at 120 minutes."""
 RENEW_EVERY_S = 60.0
+INTRODUCE_EVERY_S = 60.0
+"""Until Slack has answered once."""
 REST_S = 30.0
 """After a refusal: Slack asked for less, or cannot be reached."""
+HOPELESS = ("invalid_auth", "not_authed", "token_revoked", "account_inactive", "token_expired")
+"""Said once; another token needs another start."""
 TIMEOUT_S = 10
 
 
@@ -39,6 +43,7 @@ class Watch:
         self._db = db
         self._workspaces = Workspaces(settings, db)
         self._identity = Identity(settings, db, self._workspaces)
+        self._is_introduced = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bot.watch", daemon=True)
 
@@ -52,7 +57,7 @@ class Watch:
     def _run(self) -> None:
         due = {"introduce": 0.0, "sweep": 0.0, "renew": 0.0, "look": 0.0}
         steps = {
-            "introduce": (self.introduce, float("inf")),
+            "introduce": (self.introduce, INTRODUCE_EVERY_S),
             "sweep": (self.sweep, SWEEP_EVERY_S),
             "renew": (self.renew, RENEW_EVERY_S),
             "look": (self.look, LOOK_EVERY_S),
@@ -70,17 +75,19 @@ class Watch:
 
     def introduce(self) -> None:
         """With a fixed token: ask once who we are there, for the workspace's name and to tell a wrong token early."""
-        if self._settings.by_oauth:
+        if self._settings.by_oauth or self._is_introduced:
             return
         client = WebClient(token=self._settings.bot_token, base_url=self._settings.api_url, timeout=TIMEOUT_S)
         try:
             who = client.auth_test()
         except SlackApiError as error:
             log.error("slack.token_refused code=%s (sideroom slack check says more)", _code(error))
+            self._is_introduced = _code(error) in HOPELESS
             return
         except (SlackClientError, OSError) as error:
             log.warning("slack.unreachable method=auth.test error=%s", type(error).__name__)
             return
+        self._is_introduced = True
         team_id = str(who.get("team_id") or "")
         if not self._workspaces.is_allowed(team_id):
             log.error("slack.token_of_other_team team_id=%s", team_id)

@@ -105,7 +105,7 @@ class _Door:
         return page(
             "Installed",
             f"The app is in the workspace “{installation.team_name or installation.team_id}”.{more} Next: open the Room in your course, "
-            "press Connect Slack, then type /invite and /room link in a channel.",
+            "connect yourself in its card Slack, then type /invite and /room link in a channel.",
         )
 
     def _installation(self, code: str) -> Installation:

@@ -19,7 +19,7 @@ from models.store.people import Course
 from models.values import PersonId
 from rooms.errors import DomainError
 
-NO_CODE = "Open the Room in your course, press *Connect Slack*, then type `/room connect CODE`."
+NO_CODE = "Open the Room in your course; in its card *Slack* sign in, or press *Show code* and type `/room connect CODE`."
 
 
 class LinkVerbs:

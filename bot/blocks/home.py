@@ -62,7 +62,7 @@ def _header(text: str) -> Block:
 def unlinked_view() -> Block:
     """For somebody whose course account is not connected (or may not act)."""
     how = (
-        "Open the Room in your course and press *Connect Slack*: the page shows a code. Then come back here."
+        "Open the Room in your course; in its card *Slack* sign in, or press *Show code* and come back here."
     )
     return _view(
         [

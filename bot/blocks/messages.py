@@ -106,7 +106,7 @@ def broadcast_modal(meta: str, text: str = "", sessions: Sequence[tuple[str, str
 def connect_modal(meta: str) -> Block:
     """The form of /room connect."""
     element: Block = {"type": "plain_text_input", "action_id": "v", "min_length": 8, "max_length": 12}
-    how = "Open the Room in your course and press *Connect Slack*: the page shows a code."
+    how = "Open the Room in your course; in its card *Slack* press *Show code*."
     return _modal(
         "connect", meta, "Connect your account", "Connect", [section(how), _input("code", "Code", element)]
     )

@@ -216,6 +216,21 @@ def test_with_a_fixed_token_a_removed_app_comes_back_with_a_working_token(bot: B
     assert slack.person_of(bot.db, TEAM_ID, ALICE) is not None
 
 
+def test_who_we_are_is_asked_until_slack_answers_once(bot: Bot, caplog: pytest.LogCaptureFixture) -> None:
+    watch = Watch(bot.settings, bot.db)
+    bot.slack.store.faults["auth.test"].append({"error": "internal_error"})
+    watch.introduce()
+    assert Workspaces(bot.settings, bot.db).name_of(TEAM_ID) == TEAM_ID
+    for _ in range(3):
+        watch.introduce()
+    assert Workspaces(bot.settings, bot.db).name_of(TEAM_ID) == "Practice"
+    wrong = Watch(replace(bot.settings, bot_token="xoxb-wrong"), bot.db)
+    for _ in range(3):
+        wrong.introduce()
+    assert caplog.text.count("slack.token_refused code=invalid_auth") == 1
+    assert [call["method"] for call in bot.slack.store.calls].count("auth.test") == 3
+
+
 # -- many workspaces -------------------------------------------------------------------------------------------
 
 
