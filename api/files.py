@@ -19,7 +19,8 @@ from models.store import library as store
 from models.store.database import Database
 
 log = logging.getLogger("sideroom.api")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+"""Names of separate tracks hold a prefix, a person, a connection and a time."""
 COPY_LINK_S: Final = 3600
 OPEN_RANGE_BYTES: Final = 8 * 1024 * 1024
 """A player asks for “the rest” and then reads it slowly: from a copy it gets this much at once and asks again."""

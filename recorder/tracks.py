@@ -37,6 +37,8 @@ _SILENCE: Final = (
     (240, bytes([29 << 3]) + b"\xff\xfe"),
     (120, bytes([28 << 3]) + b"\xff\xfe"),
 )
+MAX_ID: Final = 40
+"""Of a person's or a connection's id in a file name."""
 _US: Final = Fraction(1, 1_000_000)
 _STREAM_KIND: Final = {
     "mic": "peer",
@@ -107,7 +109,8 @@ def _name(prefix: str, segment: Segment, record: Record) -> str:
     media, ending = ("audio", "webm") if segment.is_audio else ("video", "webm")
     if segment.codec == "h264":
         ending = "mp4"
-    person, peer = (re.sub(r"[^A-Za-z0-9-]+", "-", text) for text in (segment.person_id, segment.peer_id))
+    ids = (segment.person_id, segment.peer_id)
+    person, peer = (re.sub(r"[^A-Za-z0-9-]+", "-", text)[:MAX_ID] for text in ids)
     kind = _STREAM_KIND.get(segment.source, "peer")
     return f"{prefix or 'default'}_{person}_{peer}_{kind}_{media}_{record.arrival_us // 1000}.{ending}"
 
