@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from models.store.lti import Platform
 from models.store.migrate import upgrade
 from models.values import CourseId, PersonId, Role
 from sandbox.lms.app import create_app as create_lms
+from sandbox.lms.keys import load_or_make
 from sandbox.lms.services import Services, service_claims
 from sandbox.lms.setup import register_practice_platform
 from sandbox.lms.world import TOOLS
@@ -58,7 +61,7 @@ class Lms:
 def serving(app: Flask, port: int) -> Iterator[None]:
     """A Flask application on a loopback port while the block runs."""
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield
@@ -68,11 +71,31 @@ def serving(app: Flask, port: int) -> Iterator[None]:
         thread.join(5)
 
 
+@functools.cache
+def _template() -> tuple[bytes, bytes]:
+    """A migrated database with our keys in it, and the practice LMS's key: made once, they take a second."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = f"sqlite:///{folder / 'empty.db'}"
+        upgrade(url)
+        db = Database(url)
+        store.tool_keys(db)
+        db.close()
+        load_or_make(folder)
+        return (folder / "empty.db").read_bytes(), (folder / "platform-key.pem").read_bytes()
+
+
 @contextmanager
 def practice_lms(folder: Path, url: str = "") -> Iterator[Lms]:
     """A fresh database, the practice LMS registered in it, and its course bio101 launched by a moderator."""
-    url = url or f"sqlite:///{folder / 'services.db'}"
-    upgrade(url)
+    database, pem = _template()
+    (folder / "lms").mkdir()
+    (folder / "lms" / "platform-key.pem").write_bytes(pem)
+    if url:
+        upgrade(url)
+    else:
+        (folder / "services.db").write_bytes(database)
+        url = f"sqlite:///{folder / 'services.db'}"
     db = Database(url)
     port, tool_port = free_port(), free_port()
     lms_url, tool_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{tool_port}"
