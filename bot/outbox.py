@@ -38,6 +38,8 @@ CHANNEL = {
     "restricted_action",
 }
 DISABLED = {"account_inactive", "token_revoked", "invalid_auth", "token_expired", "not_authed"}
+REVOKED = {"account_inactive", "token_revoked"}
+"""The app was taken out of the workspace; with one fixed token an administrator may mend it, so we go on trying."""
 BUGS = {
     "invalid_blocks",
     "invalid_blocks_format",
@@ -52,6 +54,8 @@ LATEST_RESPONSE_S: Final = 60.0
 """An answer to a button is not worth more trouble."""
 LATEST_CALL_S: Final = 300.0
 """A help call that could not be posted for so long is not news any more."""
+LATEST_S: Final = 86_400.0
+"""Whatever Slack refused for a day it will refuse for ever."""
 DISABLED_S: Final = 60.0
 LANES: Final = ("urgent", "calm")
 
@@ -249,7 +253,7 @@ class Outbox:
             slack.save_message(self._db, team_id, channel_id, item.coalesce_key or "", "")
         elif code in NO_THREAD and item.payload.get("thread_key"):
             slack.save_message(self._db, team_id, channel_id, str(item.payload["thread_key"]), "")
-        elif item.method == "ephemeral":
+        elif item.method == "ephemeral" or (item.method == "home" and status == 200 and code not in DISABLED):
             slack_outbox.drop(self._db, item)
         elif code in CHANNEL:
             slack_outbox.drop(self._db, item)
@@ -257,6 +261,8 @@ class Outbox:
         elif code in BUGS:
             log.error("slack.message_refused method=%s code=%s", method, code)
             slack_outbox.drop(self._db, item)
+        elif code in REVOKED and self._settings.by_oauth:
+            self._workspaces.suspend(team_id, code)
         elif code in DISABLED:
             self._park(team_id, "*", DISABLED_S)
             self._again(item, DISABLED_S)
@@ -275,7 +281,7 @@ class Outbox:
         if is_call and age > LATEST_CALL_S:
             slack_outbox.drop(self._db, item)
             self._count_missed(item)
-        elif item.method in ("respond", "ephemeral") and age > LATEST_RESPONSE_S:
+        elif age > (LATEST_RESPONSE_S if item.method in ("respond", "ephemeral") else LATEST_S):
             slack_outbox.drop(self._db, item)
         else:
             wait = min(60.0, 0.5 * 2.0 ** min(item.attempts, 7)) if seconds is None else seconds

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from flask import Flask, Response, abort, jsonify, request, send_from_directory
 
@@ -18,6 +19,8 @@ from sandbox.slack.socket import SocketHub
 from sandbox.slack.store import SlackStore
 from sandbox.slack.way import Answer, Way
 
+HOME = "home"
+"""What the page calls App Home instead of a channel."""
 STATIC = Path(__file__).with_name("static")
 MANIFEST = Path(__file__).parents[2] / "manifests" / "slack.http.json"
 
@@ -83,13 +86,20 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
         deadline = time.monotonic() + 10
         while store.version == since and time.monotonic() < deadline:
             time.sleep(0.1)
+        home = {"ts": "home", "bot": True, "text": "", "blocks": store.homes.get(user, {}).get("blocks", [])}
         return jsonify(
             {
                 "version": store.version,
-                "messages": store.seen_by(channel, user),
+                "messages": [home] if channel == HOME else store.seen_by(channel, user),
                 "views": store.views_of(user),
             }
         )
+
+    @app.post("/home")
+    def home() -> Response:
+        """Somebody opens App Home: the bot hears of it and publishes."""
+        event = {"type": "app_home_opened", "user": str(_json()["user"]), "tab": "home", "channel": "D0HOME"}
+        return jsonify({"ok": way.event(client.event_body(event, uuid4().hex)).ok})
 
     @app.post("/type")
     def type_text() -> Response:
@@ -112,6 +122,10 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
         """A button or menu of a message is used."""
         body = _json()
         user, channel = str(body["user"]), str(body["channel"])
+        if channel == HOME:
+            view, trigger = store.homes.get(user, {}), store.new_trigger(user)
+            pressed = way.interaction(client.home_payload(user, view, dict(body["action"]), trigger))
+            return jsonify({"ok": pressed.ok})
         message = store.find(channel, str(body["ts"]))
         if message is None:
             abort(404)
@@ -274,7 +288,7 @@ def _publish_view(store: SlackStore, body: dict[str, Any]) -> dict[str, Any]:
     view = dict(body.get("view") or {})
     if view.get("type") != "home" or not view_is_good(view):
         return {"ok": False, "error": "invalid_arguments"}
-    store.homes[str(body.get("user_id", ""))] = view
+    store.publish_home(str(body.get("user_id", "")), view)
     return {"ok": True, "view": {**view, "id": "VHOME"}}
 
 

@@ -114,6 +114,15 @@ def action_payload(
     }
 
 
+def home_payload(user: str, view: dict[str, Any], action: dict[str, Any], trigger_id: str) -> dict[str, Any]:
+    """``block_actions`` of App Home: no channel, message or response_url."""
+    payload = action_payload(user, "", {}, action, "", trigger_id)
+    for name in ("channel", "message", "response_url"):
+        payload.pop(name)
+    shown = {"id": "VHOME", "hash": "home", "private_metadata": "", "callback_id": "", **view}
+    return {**payload, "container": {"type": "view", "view_id": "VHOME"}, "view": shown}
+
+
 def click(
     bot_url: str,
     secret: str,

@@ -92,6 +92,11 @@ class SlackStore:
             self.version += 1
             return made
 
+    def publish_home(self, user: str, view: dict[str, Any]) -> None:
+        with self._lock:
+            self.homes[user] = view
+            self.version += 1
+
     def views_of(self, user: str) -> list[dict[str, Any]]:
         with self._lock:
             return [dict(v) for v in self._views[user]]

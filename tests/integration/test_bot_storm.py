@@ -15,13 +15,27 @@ from sqlalchemy.exc import OperationalError
 from bot.notify import Notifier
 from bot.outbox import Clock, Outbox
 from models.store import people, slack, slack_outbox
+from models.store.slack_install import Installation, Installations
 from models.values import Actor, ActorKind, CommandId, Role, SessionId
 from rooms import commands as c
 from rooms.commands import Command, Envelope
 from rooms.ports import Committed
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import CHANNELS, TEAM_ID
-from tests.botkit import ALICE, BOB, ISSUER, MODS, Bot, Practice, make_bot, practice_slack, template_db, until
+from tests.botkit import (
+    ALICE,
+    BOB,
+    ISSUER,
+    MODS,
+    TOKEN,
+    Bot,
+    Practice,
+    make_bot,
+    practice_slack,
+    template_db,
+    until,
+)
+from tests.slackkit import oauth_settings
 
 pytestmark = pytest.mark.integration
 SESSIONS = 10
@@ -268,6 +282,20 @@ def test_a_revoked_token_stops_the_workspace_for_a_while(bot: Bot) -> None:
         outbox.work()
         clock.forward(1)
     assert [m["text"] for m in bot.bot_messages()] == ["first"]
+
+
+def test_a_workspace_that_took_the_token_back_is_suspended(bot: Bot) -> None:
+    settings = oauth_settings(bot)
+    installs = Installations(bot.db, settings.token_key)
+    installs.save(Installation(TEAM_ID, TOKEN))
+    bot.slack.store.faults["chat.postMessage"].append({"error": "token_revoked"})
+    put(bot, "anybody?")
+    Outbox(settings, bot.db).work()
+    assert installs.find(TEAM_ID) is None
+    assert slack_outbox.depth(bot.db)[0] == 0
+    link = slack.channel_link(bot.db, TEAM_ID, MODS)
+    assert link is not None
+    assert link.suspended, "kept for the day the app is installed again"
 
 
 # -- twice -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ import requests
 from flask import Flask
 
 from bot.registry import DESCRIPTIONS
+from models.store import slack_home
+from sandbox.slack.setup import TEAM_ID
 from tests.botkit import ALICE, BOB, MODS, TOKEN, Bot, make_bot, practice_slack, served, template_db, until
 
 pytestmark = pytest.mark.integration
@@ -105,6 +107,19 @@ def test_a_class_is_run_from_the_page(page: Page) -> None:
         assert done["ok"] is True
         until(lambda: "Everyone is coming back to the main room." in page.texts(ALICE), "the answer")
     assert "Everyone is coming back to the main room." not in page.texts(BOB)
+
+
+def test_home_is_opened_and_used_from_the_page(page: Page) -> None:
+    assert page.ask("/home", {"user": ALICE})["ok"] is True
+    page.bot.outbox().work()
+    (shown,) = page.ask(f"/channel/home?user={ALICE}&since=0")["messages"]
+    assert "Live now" in json.dumps(shown["blocks"])
+    assert page.ask(f"/channel/home?user={BOB}&since=0")["messages"][0]["blocks"] == []
+    action = {"action_id": "dm_calls", "type": "button", "value": "on"}
+    done = page.ask("/click", {"user": ALICE, "channel": "home", "ts": "home", "action": action})
+    assert done["ok"] is True
+    page.bot.settle()
+    assert slack_home.wants_calls(page.bot.db, TEAM_ID, ALICE)
 
 
 def test_a_form_is_opened_corrected_and_submitted(page: Page) -> None:

@@ -167,7 +167,11 @@ function frame() {
     button.ariaCurrent = String(c.id === me.channel);
     return button;
   }));
-  $('#title').textContent = `# ${world.channels.find((c) => c.id === me.channel).name}`;
+  const home = make('button', {textContent: 'Home of the app', onclick: async () => { me.channel = 'home'; again(); await post('/home', me); }});
+  home.ariaCurrent = String(me.channel === 'home');
+  $('#channels').append(home);
+  $('#composer').hidden = me.channel === 'home';
+  $('#title').textContent = me.channel === 'home' ? 'Home of the app' : `# ${world.channels.find((c) => c.id === me.channel).name}`;
   localStorage.user = me.user;
 }
 $('#user').onchange = (event) => { me.user = event.target.value; again(); };
