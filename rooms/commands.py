@@ -296,6 +296,8 @@ class ResumeRecording(Command):
 
 @dataclass(frozen=True, slots=True)
 class StopRecording(Command):
+    """None: all of the session. A parent's id: its recordings, and rooms that are entered later are not recorded."""
+
     recording_id: RecordingId | None = None
 
 

@@ -138,11 +138,17 @@ def _request(
 
 
 def stop_recording(ctx: Context, x: c.StopRecording) -> Events:
-    if x.recording_id is not None:
+    everything = ctx.state.record_all
+    is_group = everything is not None and x.recording_id == everything.parent_id
+    if x.recording_id is not None and not is_group:
         return (e.RecordingRequested(_one(ctx, x.recording_id).recording_id, "stopped", _reason(ctx)),)
-    events = stop_all(ctx.state, _reason(ctx))
-    if ctx.state.record_all is not None:
-        events = (*events, e.AllRoomsReleased(ctx.state.record_all.parent_id))
+    events: Events = tuple(
+        e.RecordingRequested(r.recording_id, "stopped", _reason(ctx))
+        for r in live(ctx.state)
+        if not is_group or r.parent_id == x.recording_id
+    )
+    if everything is not None:
+        events = (*events, e.AllRoomsReleased(everything.parent_id))
     if not events:
         raise DomainError("nothing_recording")
     return events

@@ -135,8 +135,17 @@ def listing(call: Call) -> Page:
 
 
 def act(call: Call) -> Recording | Group:
-    command = ACTIONS[call.body_as(ActBody).action]
-    return _each(call, command)
+    action, group_id = call.body_as(ActBody).action, call.path["recording_id"]
+    rows = _rows(call, group_id)
+    if action == "stop" and rows[0].parent_id == group_id:
+        try:
+            # As a whole, so that rooms which are entered later do not begin again.
+            call.submit(rows[0].session_id, StopRecording(RecordingId(group_id)), group_id)
+            return _found(call, group_id)
+        except DomainError as error:
+            if error.code != "recording_unknown":
+                raise
+    return _each(call, ACTIONS[action])
 
 
 def set_layout(call: Call) -> Recording | Group:

@@ -70,8 +70,10 @@ def list_webhooks(db: Database, course_id: CourseId | None) -> list[Webhook]:
 
 
 def count_webhooks(db: Database, course_id: CourseId | None) -> int:
+    """How many belong to this course; None: how many hear of all courses."""
+    of = col(WebhookRow.course_id) == course_id if course_id else col(WebhookRow.course_id).is_(None)
     with db.read() as session:
-        return int(session.exec(select(func.count()).select_from(WebhookRow).where(*_of(course_id))).one())
+        return int(session.exec(select(func.count()).select_from(WebhookRow).where(of)).one())
 
 
 def listening(db: Database) -> list[Webhook]:

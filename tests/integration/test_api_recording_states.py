@@ -306,6 +306,10 @@ def test_one_call_records_rooms_that_are_opened_later(api: Api) -> None:
     stopped = api.good("PUT", f"/recordings/{group['id']}", json={"action": "stop"})
     assert {r["stop_reason"]["reason"] for r in stopped["recordings"]} == {"API_CALL"}
     assert MAIN_ROOM not in {r["room_id"] for r in found["recordings"]}
+    other = api.rooms.state(api.session_id).breakout_rooms[0]
+    api.rooms.submit(ask(alice, c.JoinRoom(other.room_id), api.session_id))
+    after = api.rooms.state(api.session_id)
+    assert after.record_all is None and len(after.recordings) == 3, "rooms entered later stay unrecorded"
 
 
 def test_another_film_is_asked_for(api: Api) -> None:
