@@ -128,7 +128,7 @@ def test_parts_are_joined_without_a_seam(tmp_path: Path, codec: str) -> None:
     journal.play(tone(), 0, SECONDS)
     journal.stop(SECONDS)
     options = CompositeOptions(
-        options_from_json({"width": 160, "height": 90, "fps": 24, "video_codec": codec}), preset="ultrafast"
+        options_from_json({"width": 64, "height": 64, "fps": 24, "video_codec": codec}), preset="ultrafast"
     )
     result = compose(journal.folder, tmp_path / "out", options)
     path = tmp_path / "out" / result.path
