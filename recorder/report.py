@@ -5,15 +5,15 @@ Together with ``recorder.quality`` (which opens the finished file) it is the qua
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Final
 
 from recorder.timeline import Line, Segment, Timeline, ntp_to_us
 
-NEAR_US: Final = 15_000_000
-"""Reports of sound and picture that are further apart say nothing about each other."""
+WINDOW_US: Final = 30_000_000
+LEAST_REPORTS: Final = 3
 GOOD_OFFSET_MS: Final = 90.0
 BAD_PPM: Final = 500.0
 LONG_FREEZE_S: Final = 5.0
@@ -176,32 +176,28 @@ def _share(timeline: Timeline, segments: Sequence[Segment]) -> float:
 
 
 def _av_offsets(seen: _Seen, timeline: Timeline) -> list[float]:
-    """Milliseconds by which sound would be late against picture, at each report of a camera whose microphone reports too.
+    """Milliseconds by which sound would be late against picture, in each half minute of a sender whose tracks both report.
 
-    A sender's reports tie both tracks to its one clock. Where the time line puts them tells how far apart they are placed.
+    A sender's reports tie both tracks to its one clock. Where the time line puts them tells how far apart they are placed. Single
+    reports are as inexact as their sender is busy; of several the middle one is taken.
     """
-    by_sender: dict[str, dict[str, list[tuple[int, int]]]] = {}
+    by_sender: dict[str, dict[str, dict[int, list[int]]]] = {}
     for number, points in seen.reports.items():
         segment = timeline.segments[number]
         if segment.source not in ("mic", "camera"):
             continue
-        placed = [(ntp, segment.wall(rtp) - ntp) for rtp, ntp in points]
-        sender = segment.peer_id or segment.person_id
-        by_sender.setdefault(sender, {}).setdefault(segment.source, []).extend(placed)
+        windows = by_sender.setdefault(segment.peer_id or segment.person_id, {}).setdefault(
+            segment.source, {}
+        )
+        for rtp, ntp in points:
+            windows.setdefault(ntp // WINDOW_US, []).append(segment.wall(rtp) - ntp)
     offsets = []
     for tracks in by_sender.values():
-        mic = sorted(tracks.get("mic", ()))
-        for ntp, camera_delay in tracks.get("camera", ()):
-            near = _nearest(mic, ntp)
-            if near is not None:
-                offsets.append((near - camera_delay) / 1000)
+        mic, camera = tracks.get("mic", {}), tracks.get("camera", {})
+        for window in mic.keys() & camera.keys():
+            if min(len(mic[window]), len(camera[window])) >= LEAST_REPORTS:
+                offsets.append((median(mic[window]) - median(camera[window])) / 1000)
     return offsets
-
-
-def _nearest(points: Sequence[tuple[int, int]], at: int) -> int | None:
-    where = bisect_left(points, (at, 0))
-    close = [point for point in points[max(0, where - 1) : where + 1] if abs(point[0] - at) <= NEAR_US]
-    return min(close, key=lambda point: abs(point[0] - at))[1] if close else None
 
 
 def _offset_facts(offsets: Sequence[float]) -> dict[str, Any]:
