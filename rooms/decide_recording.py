@@ -201,10 +201,18 @@ def follow_ups(ctx: Context, events: Events, after: Callable[[], SessionState]) 
         rooms = [
             room
             for room in state.breakout_rooms
-            if room.room_id in occupied and not is_recorded(state, room.room_id)
+            if room.room_id in occupied
+            and not is_recorded(state, room.room_id)
+            and not _was_stopped(state, room.room_id, everything.parent_id)
         ]
         started += invoke(ctx, rooms, everything.parent_id, everything.options, "breakout")
     return tuple(started)
+
+
+def _was_stopped(state: SessionState, room_id: RoomId, parent_id: str) -> bool:
+    """Somebody stopped this room's recording on purpose: it does not begin again by itself."""
+    of_room = [r for r in state.recordings.values() if r.room_id == room_id and r.parent_id == parent_id]
+    return bool(of_room) and of_room[-1].stop_reason in ("moderator", "api")
 
 
 _ARRIVALS = (e.ParticipantEntered, e.ParticipantsMoved)

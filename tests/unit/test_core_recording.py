@@ -235,6 +235,17 @@ def test_a_room_that_fell_empty_is_recorded_again_when_somebody_comes() -> None:
     assert again[0].parent_id == again[1].parent_id
 
 
+def test_a_room_that_somebody_stopped_stays_stopped() -> None:
+    history = running(2)
+    history.do(ALICE, c.StartRecording(all_rooms=True))
+    bobs = recordings(history)[1]
+    assert history.do(ALICE, c.StopRecording(bobs.recording_id)) == "ok"
+    history.do(SYSTEM, c.LeaveSession(PersonId("bob")))
+    history.do(BOB, c.EnterSession("Bob", Role.PARTICIPANT))
+    assert len(recordings(history)) == 2
+    assert history.do(ALICE, c.StartRecording(bobs.room_id)) == "ok", "but may be started by hand"
+
+
 @pytest.mark.parametrize("end", ["stop", "breakout"])
 def test_after_the_stop_nobody_is_recorded_by_coming(end: str) -> None:
     history = running(2)
