@@ -24,6 +24,8 @@ KEY, AFTER_LOSS = 1, 2
 MAX_PENDING: Final = 8 << 20
 """Bytes kept in memory while the disk refuses; beyond it frames are dropped and the gap is marked."""
 MAX_FILE: Final = 256 << 20
+LAST_BYTES: Final = 64 << 10
+"""More than any line of a manifest is long."""
 
 Line = dict[str, Any]
 
@@ -140,6 +142,19 @@ def media_files(folder: Path) -> list[Path]:
 def read_manifest(folder: Path) -> list[Line]:
     """The manifest's lines. Torn lines (a kill, a power cut) are left out. Raises FileNotFoundError."""
     return parse_manifest((folder / MANIFEST).read_bytes())
+
+
+def is_closed(folder: Path) -> bool:
+    """True when the manifest's last line says that the recording has stopped."""
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - LAST_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return False
+    last = _line(lines[-1]) if lines else None
+    return last is not None and last["k"] == "stop"
 
 
 def stream_manifest(folder: Path, without: tuple[str, ...] = ()) -> Iterator[Line]:

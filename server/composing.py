@@ -16,6 +16,7 @@ from typing import Final
 
 from recorder.byproducts import ByProducts, read_files
 from recorder.compose import BUSY, NOT_YET, CompositionResult, Progress, read_progress, read_result
+from recorder.journal import is_closed
 from recorder.options import CompositeOptions, to_json
 
 log = logging.getLogger("sideroom.jobs")
@@ -106,7 +107,8 @@ def _watch(
             progress = read_progress(task.out)
             if not renew(progress):
                 raise Interrupted("another worker has taken over")
-            if task.follow and progress.live and is_over():
+            # The composer may be far behind on a busy machine: the journal itself says whether it is closed.
+            if task.follow and progress.live and is_over() and not is_closed(task.journal):
                 over_since = over_since or now
                 if now - over_since > UNCLOSED_S:
                     raise Unclosed

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from recorder.journal import RECORD, JournalWriter, ManifestReader, Position, RecordReader, read_records
+from recorder.journal import (
+    RECORD,
+    JournalWriter,
+    ManifestReader,
+    Position,
+    RecordReader,
+    is_closed,
+    read_records,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -55,3 +63,18 @@ def test_a_line_that_is_being_written_is_left_for_later(tmp_path: Path) -> None:
     assert [line["k"] for line in reader.new_lines()] == ["beat"]
     assert [line["k"] for line in reader.rest()] == ["stop"]
     reader.close()
+
+
+def test_a_journal_is_closed_when_its_last_line_says_so(tmp_path: Path) -> None:
+    assert not is_closed(tmp_path)
+    writer = JournalWriter(tmp_path)
+    for number in range(3000):
+        writer.note("level", number, loud="x" * 40)
+    writer.flush()
+    assert not is_closed(tmp_path)
+    writer.note("stop", 3000, reason="moderator")
+    writer.close()
+    assert is_closed(tmp_path)
+    with (tmp_path / "manifest.jsonl").open("ab") as file:
+        file.write(b'{"k":"stop","at":30')
+    assert not is_closed(tmp_path), "a torn line says nothing"
