@@ -13,14 +13,16 @@ from typing import Final
 CHECK_S: Final = 1.0
 FRESH_S: Final = 3.5
 """Older reports say nothing."""
-LOSS: Final = 0.06
+LOSS: Final = 0.08
 """Congested: a larger share of the packets is lost …"""
-LOST_CHECKS: Final = 2
-"""… in so many checks on end: a single bad second is what retransmission is for."""
+LOST_CHECKS: Final = 3
+"""… in so many checks on end: a bad second or two is what retransmission is for."""
 QUEUED: Final = 0.6
 """Congested, too: the browser could receive less than this share of what is sent, and ever less …"""
 QUEUED_CHECKS: Final = 5
 """… in so many checks on end."""
+LAST_PICTURE_LOSS: Final = 0.2
+"""The last picture goes only when so much is lost: a face that stutters is better than none."""
 SETTLE_S: Final = 4.0
 """After a change the reports describe the time before it for so long."""
 FIRST_HOLD_S: Final = 10.0
@@ -79,11 +81,12 @@ class Downlink:
         self._remb_before = self._remb
 
     def _lower(self, share: float, pictures: int, now: float) -> bool:
-        if pictures == 0:
+        if pictures == 0 or (pictures == 1 and share > 1.0 - LAST_PICTURE_LOSS):
+            self._lost = self._queued = 0
             return False
         if now - self._raised_at < 2 * FIRST_HOLD_S:
             self._hold_s = min(MOST_HOLD_S, self._hold_s * 2)
-        self.limit = min(pictures - 1, int(pictures * share))
+        self.limit = 0 if pictures == 1 else max(1, min(pictures - 1, int(pictures * share)))
         self._changed_at = now
         self._lost = self._queued = 0
         return True
