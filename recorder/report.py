@@ -5,6 +5,7 @@ Together with ``recorder.quality`` (which opens the finished file) it is the qua
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -95,39 +96,46 @@ def report(lines: Iterable[Line], timeline: Timeline) -> JournalReport:
 def _read(lines: Iterable[Line], timeline: Timeline) -> _Seen:
     seen = _Seen()
     for line in lines:
-        kind, at = str(line["k"]), int(line["at"])
-        if kind == "sr" and int(line["n"]) in timeline.segments:
-            point = (int(line["rtp"]), ntp_to_us(int(line["ntp"])))
-            seen.reports.setdefault(int(line["n"]), []).append(point)
-        elif kind == "end":
-            seen.ends[int(line["n"])] = line
-            seen.dropped += int(line.get("dropped", 0))
-        elif kind == "dropped":
-            seen.dropped += int(line.get("packets", 0))
-        elif kind in ("broken", "stalled"):
-            seen.spans.setdefault(kind, []).append((int(line["since"]), at, line))
-        elif kind in ("missing", "silent"):
-            seen.open[kind, str(line["person_id"]), str(line.get("source", "mic"))] = line
-        elif kind in ("found", "heard"):
-            key = (
-                "missing" if kind == "found" else "silent",
-                str(line["person_id"]),
-                str(line.get("source", "mic")),
-            )
-            begun = seen.open.pop(key, None)
-            if begun is not None:
-                seen.spans.setdefault(key[0], []).append((int(begun["since"]), at, begun))
-        elif kind == "stuck":
-            seen.stuck += 1
-        elif kind == "refused":
-            seen.refused.append(line)
-        elif kind == "person" and line.get("name"):
-            seen.names[str(line["person_id"])] = str(line["name"])
-        elif kind == "stop":
-            seen.stop_reason = str(line.get("reason", ""))
+        # A line that lacks something says nothing; it must not cost the film.
+        with contextlib.suppress(KeyError, ValueError, TypeError):
+            _take(seen, line, timeline)
     for (kind, _, _), line in seen.open.items():
-        seen.spans.setdefault(kind, []).append((int(line["since"]), timeline.stop, line))
+        with contextlib.suppress(KeyError, ValueError, TypeError):
+            seen.spans.setdefault(kind, []).append((int(line["since"]), timeline.stop, line))
     return seen
+
+
+def _take(seen: _Seen, line: Line, timeline: Timeline) -> None:
+    kind, at = str(line["k"]), int(line["at"])
+    if kind == "sr" and int(line["n"]) in timeline.segments:
+        point = (int(line["rtp"]), ntp_to_us(int(line["ntp"])))
+        seen.reports.setdefault(int(line["n"]), []).append(point)
+    elif kind == "end":
+        seen.ends[int(line["n"])] = line
+        seen.dropped += int(line.get("dropped", 0))
+    elif kind == "dropped":
+        seen.dropped += int(line.get("packets", 0))
+    elif kind in ("broken", "stalled"):
+        seen.spans.setdefault(kind, []).append((int(line["since"]), at, line))
+    elif kind in ("missing", "silent"):
+        seen.open[kind, str(line["person_id"]), str(line.get("source", "mic"))] = line
+    elif kind in ("found", "heard"):
+        key = (
+            "missing" if kind == "found" else "silent",
+            str(line["person_id"]),
+            str(line.get("source", "mic")),
+        )
+        begun = seen.open.pop(key, None)
+        if begun is not None:
+            seen.spans.setdefault(key[0], []).append((int(begun["since"]), at, begun))
+    elif kind == "stuck":
+        seen.stuck += 1
+    elif kind == "refused":
+        seen.refused.append(line)
+    elif kind == "person" and line.get("name"):
+        seen.names[str(line["person_id"])] = str(line["name"])
+    elif kind == "stop":
+        seen.stop_reason = str(line.get("reason", ""))
 
 
 def _s(us: float) -> float:
@@ -152,7 +160,7 @@ def _freezes(seen: _Seen, timeline: Timeline) -> list[tuple[int, int, Line]]:
     """Spans in which a picture stood still, with whose it was."""
     found: list[tuple[int, int, Line]] = []
     for start, end, line in [*seen.spans.get("broken", []), *seen.spans.get("stalled", [])]:
-        segment = timeline.segments.get(int(line["n"]))
+        segment = timeline.segments.get(int(line.get("n", 0)))
         if segment is not None and not segment.is_audio:
             found.append((start, end, {"person_id": segment.person_id, "source": segment.source}))
     return found
