@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from models.collector import calm_collector
 from models.store.access import Access, issue_token
 from models.store.database import Database
 from models.store.migrate import upgrade
@@ -44,7 +45,7 @@ from signalling.settings import SignallingSettings
 
 COURSE = CourseId("bench")
 ALICE = Actor(ActorKind.PERSON, PersonId("alice"), "Alice", Role.MODERATOR, COURSE)
-PEOPLE, ROOMS, BROWSERS, ROUNDS = 300, 50, 120, 25
+PEOPLE, ROOMS, BROWSERS, ROUNDS = 300, 50, 300, 200
 
 
 class NoMedia:
@@ -154,6 +155,7 @@ async def fan_out(db: Database) -> None:
         browser = Participant(url, issue_token(db, access), media=False)
         await browser.connect()
         browsers.append(browser)
+    calm_collector()  # as the web process does
     alice = browsers[0]
     await alice.command("create_rooms", count=ROOMS, countdown_s=0)
     await alice.command("start_breakout")

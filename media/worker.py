@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from media.icelite import IceSocket
 from media.sfu import Sfu
 from media.tap import TapServer
 from media.wire import parse_address
+from models.collector import calm_collector
 
 log = logging.getLogger("sideroom.media.worker")
 
@@ -125,8 +125,7 @@ async def serve(settings: WorkerSettings) -> None:
         loop.add_signal_handler(number, stopped.set)
     print(json.dumps(worker.addresses()), flush=True)
     log.info("worker.started udp_port=%d tap_port=%d", worker.udp_port, worker.tap_port)
-    # What is there now lives as long as the process: the collector need not look at it again.
-    gc.freeze()
+    calm_collector()
     await stopped.wait()
     await worker.stop()
     log.info("worker.stopped")

@@ -7,6 +7,7 @@ import os
 import signal
 from types import FrameType
 
+from models.collector import calm_collector
 from models.store.database import Database
 from recorder.service import RecorderService
 from recorder.settings import RecorderSettings, from_environment
@@ -25,6 +26,7 @@ def run(settings: RecorderSettings) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     rooms.start()
+    calm_collector()
     try:
         service.run()
     finally:

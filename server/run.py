@@ -6,6 +6,7 @@ import sys
 
 import uvicorn
 
+from models.collector import calm_collector
 from server import logs
 from server.settings import Settings, SettingsError, load, prepare
 from server.web import build
@@ -29,6 +30,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=STOP_S,
         server_header=False,
     )
+    calm_collector()
     uvicorn.Server(config).run()
 
 
