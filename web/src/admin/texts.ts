@@ -18,5 +18,8 @@ export const t = catalogue({
   nothing: "Nothing was found. Try other words.",
   earlier: "Previous page",
   later: "Next page",
+  copy: "Copy",
+  copied: "Copied",
+  done: "Done",
   pages: "Page {page} of {count}",
 });

@@ -4,6 +4,7 @@ import { Button, Dialog, Empty } from "../../ui/kit";
 import { catalogue, day } from "../../ui/text";
 import { Show, Table, useAct, useLoad } from "../load";
 import type { Section, SectionProps } from "../sections";
+import { SecretDialog } from "../secret";
 
 const t = catalogue({
   title: "API keys",
@@ -26,9 +27,6 @@ const t = catalogue({
   cancel: "Cancel",
   secretTitle: "Key “{name}”",
   secretText: "Copy the secret now. It is not shown again.",
-  copy: "Copy",
-  copied: "Copied",
-  done: "Done",
   none: "No keys yet",
   noneText: "Make a key for each program, so that each can be revoked alone.",
   scopeRead: "See recordings",
@@ -114,7 +112,7 @@ function Keys({ ask }: SectionProps) {
               {error && <p role="alert" class="error">{error}</p>}
             </Dialog>
           )}
-          {made && <Secret {...made} onClose={() => setMade(null)} />}
+          {made && <SecretDialog title={t("secretTitle", { name: made.name })} text={t("secretText")} secret={made.secret} onClose={() => setMade(null)} />}
         </>
       )}
     </Show>
@@ -199,26 +197,6 @@ function Create({ scopes, busy, error, onCreate, onClose }: CreateProps) {
           <Button onClick={onClose}>{t("cancel")}</Button>
         </div>
       </form>
-    </Dialog>
-  );
-}
-
-function Secret({ name, secret, onClose }: { name: string; secret: string; onClose: () => void }) {
-  const [copied, setCopied] = useState(false);
-  const copy = () => void navigator.clipboard.writeText(secret).then(() => setCopied(true), () => undefined);
-  return (
-    <Dialog
-      title={t("secretTitle", { name })}
-      onClose={onClose}
-      foot={
-        <>
-          <Button onClick={copy}>{copied ? t("copied") : t("copy")}</Button>
-          <Button look="primary" testId="secret-done" onClick={onClose}>{t("done")}</Button>
-        </>
-      }
-    >
-      <p>{t("secretText")}</p>
-      <p class="secret" data-testid="secret">{secret}</p>
     </Dialog>
   );
 }

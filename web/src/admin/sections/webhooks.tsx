@@ -5,6 +5,7 @@ import { catalogue, day } from "../../ui/text";
 import { Show, Table, useAct, useLoad } from "../load";
 import type { Section, SectionProps } from "../sections";
 import { Log } from "./webhook_log";
+import { SecretDialog } from "../secret";
 
 const t = catalogue({
   title: "Webhooks",
@@ -40,9 +41,6 @@ const t = catalogue({
   cancel: "Cancel",
   secretTitle: "Secret of “{name}”",
   secretText: "Copy the signing secret now. It is not shown again. A secret it had before signs too for a day.",
-  copy: "Copy",
-  copied: "Copied",
-  done: "Done",
 });
 
 export interface Webhook {
@@ -124,7 +122,7 @@ function WebhooksPage({ ask }: SectionProps) {
               {error && <p role="alert" class="error">{error}</p>}
             </Dialog>
           )}
-          {made && <Secret name={made.webhook.name} secret={made.secret} onClose={() => setMade(null)} />}
+          {made && <SecretDialog title={t("secretTitle", { name: made.webhook.name })} text={t("secretText")} secret={made.secret} onClose={() => setMade(null)} />}
         </>
       )}
     </Show>
@@ -219,26 +217,6 @@ function Create({ events, busy, error, onCreate, onClose }: CreateProps) {
           <Button onClick={onClose}>{t("cancel")}</Button>
         </div>
       </form>
-    </Dialog>
-  );
-}
-
-function Secret({ name, secret, onClose }: { name: string; secret: string; onClose: () => void }) {
-  const [copied, setCopied] = useState(false);
-  const copy = () => void navigator.clipboard.writeText(secret).then(() => setCopied(true), () => undefined);
-  return (
-    <Dialog
-      title={t("secretTitle", { name })}
-      onClose={onClose}
-      foot={
-        <>
-          <Button onClick={copy}>{copied ? t("copied") : t("copy")}</Button>
-          <Button look="primary" testId="secret-done" onClick={onClose}>{t("done")}</Button>
-        </>
-      }
-    >
-      <p>{t("secretText")}</p>
-      <p class="secret" data-testid="secret">{secret}</p>
     </Dialog>
   );
 }
