@@ -16,16 +16,10 @@ from sandbox.lms.client import launch
 from server.demo import Demo, free_demo, practice_programs, prepare_database, wait_ready
 from server.processes import programs
 from server.supervisor import Supervisor
+from tests.browser.test_story import FLAGS, tool
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 WAIT_MS = 30_000
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--test-third-party-cookie-phaseout",
-]
 PASSWORD = "correct horse battery"
 
 
@@ -75,8 +69,7 @@ def sign_in(page: Page, demo: Demo) -> None:
 def test_a_system_administrator_of_the_lms_goes_from_the_course_page(demo: Demo, chromium: Browser) -> None:
     context = chromium.new_context()
     course = context.new_page()
-    course.goto(f"{demo.lms_url}/site/bio101/tool/room?as=adam")
-    lobby = course.frame_locator("iframe")
+    lobby = tool(course, demo.lms_url, "adam", "room")
     with context.expect_page(timeout=WAIT_MS) as opened:
         lobby.get_by_test_id("open-admin").click(timeout=WAIT_MS)
     page = opened.value
