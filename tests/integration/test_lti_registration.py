@@ -188,7 +188,9 @@ def test_the_command_line_invites_adds_approves_and_rotates(
         assert main(["lti", *words]) == 0
         return capsys.readouterr().out
 
-    links = re.findall(r"https://rooms\.example/lti/register\?app=(\w+)&invite=[\w-]{32}(?!\S)", run("invite"))
+    links = re.findall(
+        r"https://rooms\.example/lti/register\?app=(\w+)&invite=[\w-]{32}(?!\S)", run("invite")
+    )
     assert links == list(store.APPS)
     named = {"issuer": "https://s.example", "client-id": "c1", "auth-url": "https://s.example/a"}
     named |= {"token-url": "https://s.example/t", "jwks-url": "https://s.example/k"}
