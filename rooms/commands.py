@@ -28,6 +28,7 @@ from models.values import (
 MAX_ROOMS = 100
 MAX_MESSAGE_CHARS = 1000
 MAX_ROOM_NAME_CHARS = 60
+MAX_NAME_CHARS = 200
 MAX_TIME_LIMIT_S = 24 * 3600
 MIN_TIME_LIMIT_S = 30
 MAX_COUNTDOWN_S = 120
@@ -194,7 +195,7 @@ class AddTime(Command):
 @dataclass(frozen=True, slots=True)
 class JoinRoom(Command):
     """The actor goes to a room at once. Moderators: any room. Participants: their assigned room, any room in SELF
-    mode, the main room if ``may_return``."""
+    mode, the main room if ``may_return`` or no moderator is there."""
 
     room_id: RoomId
 

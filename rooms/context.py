@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models.values import Actor, BreakoutStatus, PersonId, RoomId
-from rooms.commands import MAX_COUNTDOWN_S, Envelope
+from rooms.commands import MAX_COUNTDOWN_S, MAX_NAME_CHARS, Envelope
 from rooms.errors import DomainError
 from rooms.state import Participant, Room, SessionState
+
+CLOCK_SLACK_S = 2
+"""Clocks of our processes may differ by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class Context:
             raise DomainError("room_unknown")
         return room
 
+    def is_over(self, countdown_ends_at: datetime) -> bool:
+        """A countdown has run out; also one that lies further ahead than it was long: the clock was set back."""
+        left_s = (countdown_ends_at - self.now).total_seconds()
+        return left_s <= 0 or left_s > self.state.breakout.countdown_s + CLOCK_SLACK_S
+
     def after(self, seconds: float) -> datetime:
         return self.now + timedelta(seconds=seconds)
 
@@ -73,6 +81,15 @@ def clean_text(text: str, most: int, what: str) -> str:
     if any(unicodedata.category(ch) in ("Cc", "Cs") and ch not in "\n\t" for ch in text):
         raise DomainError("bad_value", f"{what} has characters that cannot be shown.", field=what)
     return text
+
+
+def display_name(name: str) -> str:
+    """A person's name as it can be shown: without control characters, on one line, cut at ``MAX_NAME_CHARS``.
+
+    Names come from the LMS; an odd one must never keep its owner out.
+    """
+    shown = "".join(" " if unicodedata.category(ch) in ("Cc", "Cs", "Zl", "Zp") else ch for ch in name)
+    return " ".join(shown.split())[:MAX_NAME_CHARS].rstrip() or "Guest"
 
 
 def check_range(value: int, least: int, most: int, what: str) -> int:

@@ -150,6 +150,8 @@ def add_rooms(ctx: Context, x: c.AddRooms) -> Events:
         raise DomainError("closing")
     _require_rooms(ctx)
     last = max(room.number for room in ctx.state.rooms.values())
+    if last == MAX_ROOMS:
+        raise DomainError("bad_value", f"There are {MAX_ROOMS} rooms already.", field="count", most=MAX_ROOMS)
     check_range(x.count, 1, MAX_ROOMS - last, "The number of rooms to add")
     numbers = range(last + 1, last + 1 + x.count)
     return (e.RoomsAdded(tuple(Room(RoomId(ctx.new_id("r", n)), f"Room {n}", n) for n in numbers)),)
@@ -299,7 +301,7 @@ def time_is_up(ctx: Context, x: c.TimeIsUp) -> Events:
 
 def complete_transition(ctx: Context, x: c.CompleteTransition) -> Events:
     transition = ctx.state.transitions.get(x.transition_id)
-    if transition is None or ctx.now < transition.effective_at:
+    if transition is None or not ctx.is_over(transition.effective_at):
         raise DomainError("stale_alarm")
     if transition.kind == "start":
         return _begin(ctx, _known(ctx, transition), transition.transition_id, ctx.state.breakout.record)
@@ -345,7 +347,9 @@ def join_room(ctx: Context, x: c.JoinRoom) -> Events:
 def _may_join(ctx: Context, me: Participant, room: Room) -> None:
     breakout = ctx.state.breakout
     if room.number == 0:
-        if not breakout.may_return and breakout.status is BreakoutStatus.RUNNING:
+        # Without a moderator nobody could let them out.
+        guarded = any(p.online and p.role is Role.MODERATOR for p in ctx.state.people.values())
+        if not breakout.may_return and breakout.status is BreakoutStatus.RUNNING and guarded:
             raise DomainError("not_allowed", "You cannot return to the main room while the breakout runs.")
     elif breakout.assign is not AssignMode.SELF and me.assigned_room_id != room.room_id:
         raise DomainError("not_allowed", "You are assigned to another room.")

@@ -8,7 +8,7 @@ from models.values import MAIN_ROOM, AssignMode, BreakoutStatus, CallStatus, Per
 from rooms import commands as c
 from rooms import events as e
 from rooms.commands import MAX_MESSAGE_CHARS
-from rooms.context import Context, clean_text
+from rooms.context import Context, clean_text, display_name
 from rooms.decide_recording import stop_all
 from rooms.errors import DomainError
 from rooms.events import Event
@@ -39,7 +39,7 @@ def end_session(ctx: Context, _x: c.EndSession) -> Events:
 def enter_session(ctx: Context, x: c.EnterSession) -> Events:
     person_id = ctx.actor.person_id
     assert person_id is not None  # policy
-    name = clean_text(x.name, 200, "The name") if x.name.strip() else "Guest"
+    name = display_name(x.name)
     known = ctx.state.people.get(person_id)
     if known is not None:
         if known.online and known.name == name and known.role is x.role:

@@ -249,8 +249,14 @@ class RoomsService:
         known = {str(session_id): state.seq for session_id, state in self._states.copy().items()}
         changed, newest = log_store.sessions_changed(self._db, known, self._tail_id)
         for session_id in changed:
-            with self._lock(SessionId(session_id)):
-                self._catch_up(SessionId(session_id))
+            try:
+                with self._lock(SessionId(session_id)):
+                    self._catch_up(SessionId(session_id))
+            except SQLAlchemyError:
+                raise  # looked at again
+            except Exception:
+                # A session that this version cannot read must not hold up the others.
+                log.exception("rooms.session_unreadable session_id=%s", session_id)
         # A row with a lower id may still become visible on PostgreSQL: look a little further back each time.
         self._tail_id = newest if self._db.is_sqlite else max(self._first_id, newest - 200)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from models.values import Actor, ActorKind, CommandId, CourseId, Json, PersonId, Role, SessionId
@@ -71,43 +72,85 @@ def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """How far a JSON value is trusted: what people send is bounded, what stands in our log is taken as it was written."""
+
+    is_ours: bool
+
+    def text(self, field: str, value: Any) -> str:
+        if not isinstance(value, str) or not (self.is_ours or len(value) <= MAX_TEXT):
+            raise _bad(field, f"a text of at most {MAX_TEXT} characters")
+        if not self.is_ours and not is_storable(value):
+            raise _bad(field, "a text without characters that cannot be stored")
+        return value
+
+    def items(self, field: str, value: Any) -> Sequence[Any]:
+        if not isinstance(value, list | tuple) or not (self.is_ours or len(value) <= MAX_ITEMS):
+            raise _bad(field, f"a list of at most {MAX_ITEMS}")
+        return value
+
+    def json(self, field: str, value: Any) -> Any:
+        if self.is_ours:
+            return value
+        if isinstance(value, str):
+            return self.text(field, value)
+        if isinstance(value, float) and not isfinite(value):
+            raise _bad(field, "a number")
+        for inner in (*value, *value.values()) if isinstance(value, dict) else ():
+            self.json(field, inner)
+        for inner in value if isinstance(value, list) else ():
+            self.json(field, inner)
+        return value
+
+
+_PEOPLE = _Source(is_ours=False)
+_LOG = _Source(is_ours=True)
+
+
+def is_storable(text: str) -> bool:
+    """PostgreSQL keeps no NUL, and half of a surrogate pair cannot be sent to anybody."""
+    return "\x00" not in text and not any("\ud800" <= ch <= "\udfff" for ch in text)
+
+
 def _bad(field: str, expected: str) -> DomainError:
     return DomainError("bad_command", f"“{field}” must be {expected}.", field=field)
 
 
-def _read(field: str, kind: Any, value: Any) -> Any:
+def _read(source: _Source, field: str, kind: Any, value: Any) -> Any:
     """A JSON value as the annotated type. Raises DomainError."""
     if kind is Json:
-        return value
+        return source.json(field, value)
     if isinstance(kind, NewType):
-        return _read(field, kind.__supertype__, value)
+        return _read(source, field, kind.__supertype__, value)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _read_union(field, get_args(kind), value)
+        return _read_union(source, field, get_args(kind), value)
     if origin is Literal:
         if value in get_args(kind):
             return value
         raise _bad(field, "one of " + ", ".join(map(str, get_args(kind))))
     if origin is tuple:
-        if not isinstance(value, list | tuple) or len(value) > MAX_ITEMS:
-            raise _bad(field, f"a list of at most {MAX_ITEMS}")
-        return tuple(_read(field, get_args(kind)[0], item) for item in value)
+        inner = get_args(kind)[0]
+        return tuple(_read(source, field, inner, item) for item in source.items(field, value))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise _bad(field, "an object")
         key_kind, item_kind = get_args(kind)
-        return {_read(field, key_kind, k): _read(field, item_kind, v) for k, v in value.items()}
-    return _read_plain(field, kind, value)
+        return {
+            _read(source, field, key_kind, k): _read(source, field, item_kind, v) for k, v in value.items()
+        }
+    return _read_plain(source, field, kind, value)
 
 
-def _read_union(field: str, kinds: tuple[Any, ...], value: Any) -> Any:
+def _read_union(source: _Source, field: str, kinds: tuple[Any, ...], value: Any) -> Any:
     if value is None and type(None) in kinds:
         return None
     (kind,) = (k for k in kinds if k is not type(None))
-    return _read(field, kind, value)
+    return _read(source, field, kind, value)
 
 
-def _read_plain(field: str, kind: Any, value: Any) -> Any:
+def _read_plain(source: _Source, field: str, kind: Any, value: Any) -> Any:
     if kind is bool:
         if isinstance(value, bool):
             return value
@@ -117,7 +160,7 @@ def _read_plain(field: str, kind: Any, value: Any) -> Any:
             return value
         raise _bad(field, "a whole number")
     if kind is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
             return float(value)
         raise _bad(field, "a number")
     if kind is datetime:
@@ -128,11 +171,9 @@ def _read_plain(field: str, kind: Any, value: Any) -> Any:
         except ValueError:
             raise _bad(field, "one of " + ", ".join(kind)) from None
     if kind is str:
-        if isinstance(value, str) and len(value) <= MAX_TEXT:
-            return value
-        raise _bad(field, f"a text of at most {MAX_TEXT} characters")
+        return source.text(field, value)
     if is_dataclass(kind) and isinstance(kind, type):
-        return _read_object(kind, value, field)
+        return _read_object(source, kind, value, field)
     raise TypeError(f"no JSON form for {kind!r}")
 
 
@@ -146,18 +187,18 @@ def _read_time(field: str, value: Any) -> datetime:
     return at.astimezone(UTC)
 
 
-def _read_object(cls: type[T], data: Any, where: str) -> T:
+def _read_object(source: _Source, cls: type[T], data: Any, where: str) -> T:
     if not isinstance(data, Mapping):
         raise _bad(where, "an object")
     hints = _hints(cls)  # type: ignore[arg-type]
     unknown = set(data) - set(hints)
-    if unknown:
+    if unknown and not source.is_ours:
         name = str(min(map(str, unknown)))[:40]
         raise DomainError("bad_command", f"“{name}” is not known here.", field=name)
     values = {}
     for spec in fields(cls):  # type: ignore[arg-type]
         if spec.name in data:
-            values[spec.name] = _read(spec.name, hints[spec.name], data[spec.name])
+            values[spec.name] = _read(source, spec.name, hints[spec.name], data[spec.name])
         elif spec.default is MISSING and spec.default_factory is MISSING:
             raise DomainError("bad_command", f"“{spec.name}” is missing.", field=spec.name)
     return cls(**values)
@@ -183,7 +224,7 @@ def command_from_json(name: str, args: Mapping[str, Any]) -> Command:
     cls = COMMANDS.get(name)
     if cls is None:
         raise DomainError("bad_command", f"There is no command “{name[:40]}”.", field="name")
-    return _read_object(cls, args, "args")
+    return _read_object(_PEOPLE, cls, args, "args")
 
 
 def command_to_json(command: Command) -> tuple[str, dict[str, Any]]:
@@ -195,7 +236,7 @@ def event_to_json(event: Event) -> tuple[str, dict[str, Any]]:
 
 
 def event_from_json(name: str, data: Mapping[str, Any]) -> Event:
-    return _read_object(EVENTS[name], data, name)
+    return _read_object(_LOG, EVENTS[name], data, name)
 
 
 def actor_to_json(actor: Actor) -> dict[str, Any]:

@@ -7,11 +7,14 @@ Ringing twice, or on two servers, has one effect: the command's id is the same a
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.values import SYSTEM, BreakoutStatus, CommandId, RecordingStatus, SessionId
@@ -39,7 +42,9 @@ RESTART = timedelta(seconds=5)
 """After a restart of everything the recorder gets so long to find what waits for it."""
 NO_RECORDER_TEXT = "The recording did not start within 10 seconds. Check that the recorder process runs, then start it again."
 THREADS = 4
-LATE_S = 3600
+LOOK_AT_CLOCK_S = 1.0
+STEP_S = 0.5
+"""Where the wall clock and the steady one part by more than this, the wall clock was set."""
 
 
 class Alarms:
@@ -54,44 +59,94 @@ class Alarms:
         self._scheduler: Any = _Scheduler(
             timezone=UTC,
             executors={"default": _Pool(THREADS)},
-            job_defaults={"misfire_grace_time": LATE_S, "coalesce": True},
+            # However late (a machine that slept for hours): a countdown that never rings would hold people in it.
+            job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
+        self._guard = threading.Lock()
+        self._seqs: dict[SessionId, int] = {}
+        self._jobs: dict[SessionId, set[str]] = {}
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_clock, name="alarms.clock", daemon=True)
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
         self._unsubscribe = self._rooms.subscribe(self._follow)
         self._scheduler.start()
-        for session_id in self._rooms.open_sessions():
-            try:
-                self.set(self._rooms.state(session_id))
-            except DomainError as error:
-                log.warning("alarm.session_skipped session_id=%s code=%s", session_id, error.code)
+        self._watch.start()
+        self._set_all()
 
     def stop(self) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
+        self._stopping.set()
+        self._watch.join(LOOK_AT_CLOCK_S + 10)
         self._scheduler.shutdown(wait=True)
+
+    def _set_all(self) -> None:
+        for session_id in self._rooms.open_sessions():
+            try:
+                self.set(self._rooms.state(session_id))
+            except Exception:
+                # One session that cannot be read must not take the countdowns of all others with it.
+                log.exception("alarm.session_skipped session_id=%s", session_id)
+
+    def _watch_clock(self) -> None:
+        """Alarms wait for wall clock times: when the wall clock is set they are set again."""
+        apart = time.time() - time.monotonic()
+        while not self._stopping.wait(LOOK_AT_CLOCK_S):
+            before, apart = apart, time.time() - time.monotonic()
+            if abs(apart - before) > STEP_S:
+                log.warning("alarm.clock_was_set by_s=%.1f", apart - before)
+                self.clock_was_set()
+
+    def clock_was_set(self) -> None:
+        """Set every alarm again, by the clock as it is now."""
+        try:
+            with self._guard:
+                for jobs in self._jobs.values():
+                    for job_id in jobs:
+                        self._take_away(job_id)
+                self._jobs.clear()
+                self._seqs.clear()
+            self._set_all()
+        except Exception:
+            log.exception("alarm.clock_failed")
 
     def _follow(self, committed: Committed) -> None:
         self.set(committed.after)
 
     def set(self, state: SessionState) -> None:
         """Set the alarms that this state wants, and take away those it does not want any more."""
-        wanted = self._wanted(state)
-        prefix = f"{state.session_id}/"
-        for job in self._scheduler.get_jobs():
-            if job.id.startswith(prefix) and job.id not in wanted and "/again/" not in job.id:
-                job.remove()
-        for job_id, (at, command, command_id) in wanted.items():
-            if self._scheduler.get_job(job_id) is None:
-                self._scheduler.add_job(
-                    self._ring,
-                    "date",
-                    run_date=max(at + GRACE, datetime.now(UTC)),
-                    args=(state.session_id, command, command_id),
-                    id=job_id,
-                    replace_existing=True,
-                )
+        with self._guard:
+            session_id = state.session_id
+            if state.seq <= self._seqs.get(session_id, 0):
+                return  # what is set already follows from a newer state
+            self._seqs[session_id] = state.seq
+            wanted = self._wanted(state)
+            known = self._jobs.pop(session_id, set())
+            for job_id in known - wanted.keys():
+                self._take_away(job_id)
+            for job_id in wanted.keys() - known:
+                at, command, command_id = wanted[job_id]
+                self._add(job_id, max(at + GRACE, datetime.now(UTC)), session_id, command, command_id)
+            if wanted:
+                self._jobs[session_id] = set(wanted)
+            elif not state.is_open:
+                self._seqs.pop(session_id)
+
+    def _add(
+        self, job_id: str, at: datetime, session_id: SessionId, command: Command, command_id: str
+    ) -> None:
+        arguments = (session_id, command, command_id)
+        self._scheduler.add_job(
+            self._ring, "date", run_date=at, args=arguments, id=job_id, replace_existing=True
+        )
+
+    def _take_away(self, job_id: str) -> None:
+        try:
+            self._scheduler.remove_job(job_id)
+        except JobLookupError:
+            pass  # it has rung
 
     def _wanted(self, state: SessionState) -> dict[str, tuple[datetime, Command, str]]:
         """Job id → (when, what, command id). The ids hold the time, so a changed time is another job."""
@@ -101,7 +156,10 @@ class Alarms:
         wanted: dict[str, tuple[datetime, Command, str]] = {}
         for transition in state.transitions.values():
             key = transition.transition_id
-            at = transition.effective_at
+            # A countdown is never longer than the breakout's: one that ends later was begun before the clock was set back.
+            at = min(
+                transition.effective_at, datetime.now(UTC) + timedelta(seconds=state.breakout.countdown_s)
+            )
             wanted[f"{session_id}/t/{key}"] = (at, CompleteTransition(key), f"alarm:{session_id}:{key}")
         ends_at = state.breakout.ends_at
         if state.breakout.status is BreakoutStatus.RUNNING and ends_at is not None:
@@ -150,7 +208,7 @@ class Alarms:
             self._rooms.submit(Envelope(CommandId(command_id), session_id, SYSTEM, command))
         except DomainError as error:
             log.info("alarm.refused command=%s code=%s", type(command).__name__, error.code)
-            if error.code == "conflict":
+            if error.code == "conflict" or self._rang_too_early(session_id, command_id, error):
                 self._again(session_id, command, command_id)
         except Exception:
             # A locked or restarting database must not lose a countdown: people would be stuck in it.
@@ -158,6 +216,13 @@ class Alarms:
             self._again(session_id, command, command_id)
         else:
             log.info("alarm.rang command=%s session_id=%s", type(command).__name__, session_id)
+
+    def _rang_too_early(self, session_id: SessionId, command_id: str, error: DomainError) -> bool:
+        """A little, as after the clock was set back: the state still waits for it."""
+        if error.code != "stale_alarm":
+            return False
+        wanted = self._wanted(self._rooms.state(session_id)).values()
+        return any(known == command_id for _, _, known in wanted)
 
     def _is_out_of_date(self, session_id: SessionId, command: Command) -> bool:
         """Somebody came back, or the recorder began in the last moment."""
@@ -169,11 +234,5 @@ class Alarms:
         return False
 
     def _again(self, session_id: SessionId, command: Command, command_id: str) -> None:
-        self._scheduler.add_job(
-            self._ring,
-            "date",
-            run_date=datetime.now(UTC) + RING_AGAIN,
-            args=(session_id, command, command_id),
-            id=f"{session_id}/again/{command_id}",
-            replace_existing=True,
-        )
+        at = datetime.now(UTC) + RING_AGAIN
+        self._add(f"{session_id}/again/{command_id}", at, session_id, command, command_id)

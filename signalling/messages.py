@@ -9,10 +9,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from models.values import MediaSource
 from rooms.errors import DomainError
+from rooms.wire import is_storable
 
 VERSION = 1
 MAX_SDP_CHARS = 128 * 1024
@@ -70,7 +72,7 @@ Message = Hello | CommandMessage | Publish | Subscribed | Ping | Leave
 def parse(text: str) -> Message:
     """One text message → its value. Raises BadMessage."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadMessage("bad_message", "This message is not JSON.") from error
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
@@ -81,6 +83,10 @@ def parse(text: str) -> Message:
     return parser(data)
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _id(data: Mapping[str, Any]) -> str | None:
     value = data.get("id")
     return value[:64] if isinstance(value, str) else None
@@ -88,7 +94,7 @@ def _id(data: Mapping[str, Any]) -> str | None:
 
 def _text(data: Mapping[str, Any], key: str, most: int, code: str = "bad_message") -> str:
     value = data.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= most:
+    if not isinstance(value, str) or not 0 < len(value) <= most or not is_storable(value):
         raise BadMessage(code, f"“{key}” must be a text of 1 to {most} characters.", _id(data))
     return value
 
@@ -135,7 +141,7 @@ def _subscribed(data: Mapping[str, Any]) -> Subscribed:
 
 def _ping(data: Mapping[str, Any]) -> Ping:
     t = data.get("t", 0)
-    return Ping(t if isinstance(t, int | float) and not isinstance(t, bool) else 0)
+    return Ping(t if isinstance(t, int | float) and not isinstance(t, bool) and isfinite(t) else 0)
 
 
 def _leave(_data: Mapping[str, Any]) -> Leave:

@@ -22,7 +22,8 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         # Threads of one process queue here: SQLite's own waiting sleeps ever longer and lets late ones overtake.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
-        self.engine: Engine = create_engine(url, pool_pre_ping=not self.is_sqlite)
+        # Errors are logged: they must not carry what people wrote.
+        self.engine: Engine = create_engine(url, pool_pre_ping=not self.is_sqlite, hide_parameters=True)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _sqlite_pragmas)
 

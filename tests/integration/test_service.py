@@ -7,12 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from models.store.database import Database
 from models.store.migrate import metadata, upgrade
@@ -269,6 +271,110 @@ def test_an_alarm_that_could_not_be_delivered_rings_again(services: Callable[[],
         assert unlucky.failures == []
     finally:
         alarms.stop()
+
+
+class _SetBack:
+    """A clock that is an hour ahead until it is put right."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(hours=1)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+def test_a_countdown_begun_before_the_clock_was_set_back_still_ends(url: str) -> None:
+    upgrade(url)
+    db, clock = Database(url), _SetBack()
+    service = RoomsService(db, clock)
+    session_id = opened(service, f"clock-{time.time_ns()}")
+    alarms = Alarms(service)
+    try:
+        service.submit(ask(ALICE, c.CreateRooms(1, countdown_s=1, time_limit_s=None), session_id))
+        service.submit(ask(ALICE, c.StartBreakout(), session_id))
+        clock.ahead = timedelta(0)
+        alarms.start()
+        until(lambda: service.state(session_id).breakout.status is BreakoutStatus.RUNNING, "it starts")
+        clock.ahead = timedelta(seconds=1.5)
+        service.submit(ask(ALICE, c.EndBreakout(), session_id))
+        clock.ahead = timedelta(0)
+        alarms.clock_was_set()
+        until(lambda: service.state(session_id).breakout.status is BreakoutStatus.CONFIGURED, "it ends")
+    finally:
+        alarms.stop()
+        db.close()
+
+
+def test_an_alarm_that_rang_meanwhile_or_is_hours_late_holds_up_no_other(
+    services: Callable[[], RoomsService],
+) -> None:
+    service = services()
+    session_id = opened(service, f"gone-{time.time_ns()}")
+    alarms = Alarms(service)
+    alarms.start()
+    try:
+        service.submit(ask(ALICE, c.CreateRooms(1, countdown_s=1, time_limit_s=600), session_id))
+        service.submit(ask(ALICE, c.StartBreakout(), session_id))
+        until(lambda: service.state(session_id).breakout.status is BreakoutStatus.RUNNING, "it starts")
+        # The time limit's alarm leaves the scheduler in the moment in which somebody ends the breakout.
+        for job in alarms._scheduler.get_jobs():
+            job.remove()
+        service.submit(ask(ALICE, c.EndBreakout(), session_id))
+        until(lambda: service.state(session_id).breakout.status is BreakoutStatus.CONFIGURED, "it ends")
+        late = datetime.now(UTC) - timedelta(hours=5)
+        for person in list(service.state(session_id).people):
+            service.submit(ask(SYSTEM, c.LeaveSession(person), session_id))
+        alarms._add("slept", late, session_id, c.EndSession(), f"slept-{session_id}")
+        until(lambda: not service.state(session_id).is_open, "it rings however late")
+    finally:
+        alarms.stop()
+
+
+def test_a_session_that_cannot_be_read_does_not_stop_the_alarms_of_others(
+    services: Callable[[], RoomsService], url: str
+) -> None:
+    service = services()
+    broken = opened(service, f"broken-{time.time_ns()}")
+    session_id = opened(service, f"whole-{time.time_ns()}")
+    service.submit(ask(ALICE, c.CreateRooms(1, countdown_s=1, time_limit_s=None), session_id))
+    service.submit(ask(ALICE, c.StartBreakout(), session_id))
+    db = Database(url)
+    with db.write() as session:
+        session.connection().execute(
+            text("UPDATE event SET type = 'from_the_future' WHERE session_id = :id AND seq = 1"),
+            {"id": broken},
+        )
+    fresh = services()
+    alarms = Alarms(fresh)
+    alarms.start()
+    heard: list[str] = []
+    fresh.subscribe(lambda committed: heard.extend(r.session_id for r in committed.events))
+    try:
+        until(lambda: fresh.state(session_id).breakout.status is BreakoutStatus.RUNNING, "it starts")
+        # Neither is the log followed less: what others commit is heard.
+        service.submit(ask(BOB, c.SendChat("in the broken one"), broken))
+        service.submit(ask(BOB, c.SendChat("in the other"), session_id))
+        heard.clear()
+        service.submit(ask(BOB, c.SetHand(True), session_id))
+        until(lambda: session_id in heard, "commits of others are heard")
+    finally:
+        alarms.stop()
+        with db.write() as session:
+            session.connection().execute(
+                text("UPDATE event SET type = 'session_opened' WHERE session_id = :id AND seq = 1"),
+                {"id": broken},
+            )
+        db.close()
+
+
+def test_errors_of_the_database_tell_no_values(url: str) -> None:
+    upgrade(url)
+    db = Database(url)
+    secret = f"what Bob said {time.time_ns()}"
+    with pytest.raises(DBAPIError) as error, db.write() as session:
+        session.connection().execute(text("INSERT INTO nowhere VALUES (:said)"), {"said": secret})
+    assert secret not in str(error.value)
+    db.close()
 
 
 def test_an_empty_session_ends_by_itself(services: Callable[[], RoomsService]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from models.values import Json
 from rooms import commands as c
+from rooms import events as e
 from rooms import wire
 from rooms.errors import CODES, DomainError
 from signalling.messages import CLIENT_TYPES
@@ -44,7 +45,9 @@ def test_the_protocol_names_what_clients_may_not_ask_and_every_message_type() ->
 
 st.register_type_strategy(datetime, st.datetimes(timezones=st.just(UTC)))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
-st.register_type_strategy(Json, st.booleans() | st.text(max_size=5) | st.integers(-(2**52), 2**52))
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
+st.register_type_strategy(str, TEXT)
+st.register_type_strategy(Json, st.booleans() | TEXT | st.integers(-(2**52), 2**52))
 st.register_type_strategy(int, st.integers(-(2**52), 2**52))
 
 
@@ -96,6 +99,12 @@ def test_a_whole_history_survives_the_log() -> None:
         ("create_rooms", {"count": 4, "names": "Red"}, "names"),
         ("broadcast_message", {"text": "x" * 5000}, "text"),
         ("add_time", {"seconds": 2**60}, "seconds"),
+        ("assign_participant", {"person_id": "\ud800", "room_id": None}, "person_id"),
+        ("assign_participant", {"person_id": "b\x00b", "room_id": None}, "person_id"),
+        ("create_rooms", {"count": 1, "members": [["\udfff"]]}, "members"),
+        ("start_recording", {"options": {"title": {"text": ["\x00"]}}}, "options"),
+        ("start_recording", {"options": {"max_seconds": float("nan")}}, "options"),
+        ("start_recording", {"options": {"\ud800": 1}}, "options"),
     ],
 )
 def test_what_does_not_fit_a_command_is_refused_with_its_field(
@@ -105,6 +114,14 @@ def test_what_does_not_fit_a_command_is_refused_with_its_field(
         wire.command_from_json(name, args)
     assert refused.value.code == "bad_command"
     assert refused.value.facts["field"] == field
+
+
+def test_the_log_is_read_as_it_was_written_whatever_people_may_send_today() -> None:
+    long = "x" * (wire.MAX_TEXT + 1)
+    opened = {"course_id": "c", "course_title": long, "room_title": "\x00", "added_by_a_later_version": 1}
+    assert wire.event_from_json("session_opened", opened) == e.SessionOpened("c", long, "\x00")
+    muted = [f"p{number}" for number in range(wire.MAX_ITEMS + 1)]
+    assert len(wire.event_from_json("participant_muted", {"person_ids": muted}).person_ids) == len(muted)  # type: ignore[attr-defined]
 
 
 def test_our_packages_are_ours() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from models.values import (
@@ -393,3 +395,51 @@ def test_a_claim_from_outside_stays_open_until_the_helper_leaves_the_callers_roo
     assert history.state.calls[call_id].status is CallStatus.CLAIMED
     assert history.do(outside, c.JoinRoom(MAIN_ROOM)) == OK
     assert history.state.calls[call_id].status is CallStatus.DONE
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("  Ada   Lovelace\n", "Ada Lovelace"),
+        ("O\x00d\x1fd\ud800 \u2028name", "O d d name"),
+        ("\x07 ", "Guest"),
+        ("Zoë 🎓 ‮مها", "Zoë 🎓 ‮مها"),
+        ("x" * 5000, "x" * 200),
+    ],
+)
+def test_no_name_keeps_its_owner_out(given: str, shown: str) -> None:
+    history = opened()
+    assert history.do(BEN, c.EnterSession(given, Role.PARTICIPANT)) == OK
+    assert history.state.people[PersonId("ben")].name == shown
+
+
+def test_a_clock_that_is_set_back_does_not_keep_people_in_a_countdown() -> None:
+    history = in_status(RUNNING)
+    assert history.do(ALICE, c.EndBreakout()) == OK
+    (transition_id,) = history.state.transitions
+    complete = c.CompleteTransition(transition_id)
+    history.now += timedelta(seconds=1)
+    assert history.do(SYSTEM, complete) == "stale_alarm"
+    history.now -= timedelta(hours=1)
+    assert history.do(SYSTEM, complete) == OK
+    assert history.state.breakout.status is CONFIGURED
+
+
+def test_without_a_moderator_nobody_is_shut_in_a_breakout_room() -> None:
+    history = opened()
+    history.do(ALICE, c.CreateRooms(2, may_return=False, time_limit_s=None))
+    history.do(ALICE, c.StartBreakout())
+    history.wait(5)
+    assert history.do(BOB, c.JoinRoom(MAIN_ROOM)) == "not_allowed"
+    assert history.do(ALICE, c.LeaveSession(PersonId("alice"))) == OK
+    assert history.do(BOB, c.JoinRoom(MAIN_ROOM)) == "not_allowed"
+    assert history.do(TARA, c.LeaveSession(PersonId("tara"))) == OK
+    assert history.do(BOB, c.JoinRoom(MAIN_ROOM)) == OK
+    # From Slack, or when she comes back, the moderator still ends it.
+    assert history.do(ALICE, c.EndBreakout()) == OK
+
+
+def test_a_hundred_rooms_are_the_most() -> None:
+    history = opened()
+    history.do(ALICE, c.CreateRooms(100))
+    assert history.do(ALICE, c.AddRooms(1)) == "bad_value"

@@ -49,6 +49,9 @@ def test_messages_of_the_protocol_are_understood() -> None:
         ('{"type":"publish","sdp":"","sources":{}}', "bad_sdp"),
         ('{"type":"subscribed","sdp":"v=0","version":-1}', "bad_message"),
         ("[" * 100_000, "bad_message"),
+        ('{"type":"ping","t":NaN}', "bad_message"),
+        ('{"type":"command","id":"a\\u0000","name":"x"}', "bad_message"),
+        ('{"type":"command","id":"\\ud800","name":"x"}', "bad_message"),
     ],
 )
 def test_what_is_not_of_the_protocol_is_refused_with_its_code(text: str, code: str) -> None:

@@ -186,13 +186,15 @@ function Participants({ state, send, choices }: ChoicesProps) {
   const inRoom = state.you.room_id !== MAIN;
   const call = Object.values(state.calls)[0];
   const assigned = state.you.assigned_room_id;
+  // Without a moderator nobody could let them out: then the way back is always open.
+  const guarded = Object.values(state.people).some((person) => person.role === "moderator" && person.online);
   const offered = state.breakout.assign === "self" ? choices.filter((choice) => choice.testId !== `go-${MAIN}`) : [];
   return (
     <>
       {inRoom && !call && <Button small look="primary" testId="call-moderator" onClick={() => void send("call_moderator", {})}>{t("callModerator")}</Button>}
       {call && <span role="status">{callText(state, call)}</span>}
       {call && <Button small onClick={() => void send("cancel_call", {})}>{t("cancelCall")}</Button>}
-      {inRoom && state.breakout.may_return && state.breakout.status === "running" && (
+      {inRoom && (state.breakout.may_return || !guarded) && state.breakout.status === "running" && (
         <Button small testId={`join-room-${MAIN}`} onClick={() => void send("join_room", { room_id: MAIN })}>{t("back")}</Button>
       )}
       {!inRoom && assigned && state.rooms[assigned] && state.breakout.assign !== "self" && (
