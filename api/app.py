@@ -1,4 +1,4 @@
-"""The HTTP doors for pages and integrators: media pages' JSON, the files themselves, and the REST API. Flask."""
+"""The HTTP doors for pages and integrators: media pages' JSON and the REST API. Flask. The files themselves: ``api.files``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request
 
-from api import files, roster, uploads
+from api import roster, uploads
 from api.common import bearer, json_object, refuse
 from api.entry_files import details
 from api.v1 import door
@@ -74,7 +74,6 @@ def create_blueprints(
     integrators = Deps(db, rooms, View(db, link_key, base_url), webhooks, storages, limits)
     return [
         create_blueprint(ApiDeps(db, library_root, link_key)),
-        files.create_blueprint(db, library_root, link_key, storages),
         uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention)),
         roster.create_blueprint(db),
         door.create_blueprint(integrators),

@@ -1,22 +1,36 @@
-"""The files themselves by their signed links: from the library's folder, or from a confirmed copy when they are gone from there."""
+"""The files themselves by their signed links: from the library's folder, or from a confirmed copy when they are gone from there.
+
+An ASGI application of its own, not a Flask view: a player that has enough for a while keeps its connection open and reads
+nothing, and a class that watches a recording would hold every thread that Flask has.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
-from flask import Blueprint, Response, redirect, request, send_file
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from api.ranges import NotThere, Span, wanted_span
 from library import copies, links
 from library.copies import Copy
 from library.storage import Storages
 from library.transfer import TransferFailed
 from models.store import library as store
 from models.store.database import Database
+from models.store.media_files import MediaFile, get_file
 
 log = logging.getLogger("sideroom.api")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
@@ -24,23 +38,66 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 COPY_LINK_S: Final = 3600
 OPEN_RANGE_BYTES: Final = 8 * 1024 * 1024
 """A player asks for “the rest” and then reads it slowly: from a copy it gets this much at once and asks again."""
+PIECE: Final = 256 * 1024
+THREADS: Final = 16
+_MIMES: Final = {
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".m4a": "audio/mp4",
+    ".mp3": "audio/mpeg",
+    ".vtt": "text/vtt",
+    ".jpg": "image/jpeg",
+}
+"""For files of which the database does not say it. Nothing else is ever called something that a browser would run."""
+Pieces = Generator[bytes, None, None]
 
 
-def create_blueprint(db: Database, library_root: Path, link_key: str, storages: Storages) -> Blueprint:
-    """The route of docs/rest.md §2 for files."""
-    blueprint = Blueprint("files", __name__)
-    door = _Files(db, library_root, link_key, storages)
-    blueprint.add_url_rule("/media/<entry_id>/<name>", "file", door.file)
-    return blueprint
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What is sent: ``read(span)`` gives its pieces, on a thread of ``threads``."""
+
+    read: Callable[[Span], Pieces]
+    size: int
+    mime: str
+    etag: str
+    threads: Executor
+    most_bytes: int | None = None
+    """How much one open-ended range may give at most."""
 
 
-class _Files:
-    def __init__(self, db: Database, root: Path, link_key: str, storages: Storages) -> None:
-        self._db, self._root, self._link_key, self._storages = db, root, link_key, storages
+class Files:
+    """``GET /media/<entry_id>/<name>?exp=&sig=`` of docs/rest.md §2, mounted at ``/media``. ``close`` it at the end."""
 
-    def file(self, entry_id: str, name: str) -> Response:
-        """A file by its signed link, with range requests."""
-        given = request.args
+    def __init__(self, db: Database, library_root: Path, link_key: str, storages: Storages) -> None:
+        self._db, self._root, self._link_key, self._storages = db, library_root, link_key, storages
+        self._disk = ThreadPoolExecutor(THREADS, thread_name_prefix="media.disk")
+        # A store that hangs must not hold up what is here.
+        self._stores = ThreadPoolExecutor(THREADS, thread_name_prefix="media.store")
+
+    def close(self) -> None:
+        """Ends the threads when their pieces are read."""
+        self._disk.shutdown(wait=False, cancel_futures=True)
+        self._stores.shutdown(wait=False, cancel_futures=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope)
+        if request.method not in ("GET", "HEAD"):
+            await PlainTextResponse("Method Not Allowed", 405, {"Allow": "GET, HEAD"})(scope, receive, send)
+            return
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._disk, self._local, request)
+        if isinstance(answer, Mapping):
+            answer = await loop.run_in_executor(self._stores, self._copy, answer, request)
+        await answer(scope, receive, send)
+
+    # -- deciding (on threads) -----------------------------------------------------------------------------------
+
+    def _local(self, request: Request) -> Response | Mapping[str, Any]:
+        """The answer, or the entry when its file has to come from a copy."""
+        entry_id, name = _names(request)
+        given = request.query_params
         verdict = links.check(
             self._link_key, entry_id, name, given.get("exp", ""), given.get("sig", ""), int(time.time())
         )
@@ -54,18 +111,26 @@ class _Files:
             return _told("This file is not here any more.", 404)
         if row["status"] == "expired":
             return _told("This recording has expired; its files were deleted.", 404)
-        download = given.get("download") == "1"
         path = self._root / row["path"] / name
-        answer = _local(path, row, name, download) if path.is_file() else self._copy(row, name, download)
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
+        try:
+            found = path.stat()
+        except OSError:
+            return row
+        file = get_file(self._db, row["id"], name) or _main_file(row, name)
+        etag = f'"{file.sha256[:32]}"' if file.sha256 else f'"{found.st_size:x}-{found.st_mtime_ns:x}"'
+        content = _Content(lambda span: _read(path, span), found.st_size, _mime(file), etag, self._disk)
+        try:
+            return _answer(request, content, _download_name(row, name))
+        except OSError:
+            return row  # it went in this moment
 
-    def _copy(self, row: Mapping[str, Any], name: str, download: bool) -> Response:
+    def _copy(self, row: Mapping[str, Any], request: Request) -> Response:
+        _, name = _names(request)
         tried = 0
         for copy in copies.readable(self._db, self._storages, row["id"], name):
             tried += 1
             try:
-                return self._from(copy, row, name, download)
+                return self._from(copy, row, name, request)
             except TransferFailed as error:
                 log.warning("media.copy_unreadable entry_id=%s reason=%s", row["id"], error)
         if tried:
@@ -74,61 +139,44 @@ class _Files:
             )
         return _told("This file is not here any more.", 404)
 
-    def _from(self, copy: Copy, row: Mapping[str, Any], name: str, download: bool) -> Response:
+    def _from(self, copy: Copy, row: Mapping[str, Any], name: str, request: Request) -> Response:
         shown = _download_name(row, name)
-        if download:
+        if _is_download(request):
             link = copy.target.link(copy.name, COPY_LINK_S, shown)
             if link is not None:
                 if copy.target.size(copy.name) is None:
                     raise TransferFailed("the copy is not at the store any more")
-                answer = redirect(link)
-                answer.headers["Cache-Control"] = "private, no-store"
-                return Response(headers=dict(answer.headers), status=302)
-        return _streamed(copy, shown, download)
+                return RedirectResponse(link, 302, {"Cache-Control": "private, no-store"})
+        file = MediaFile(name, "composite", copy.mime, copy.size_bytes, copy.sha256)
+        content = _Content(
+            lambda span: copy.read(span.start, span.length),
+            copy.size_bytes,
+            _mime(file),
+            f'"{copy.sha256[:32]}"',
+            self._stores,
+            OPEN_RANGE_BYTES,
+        )
+        return _answer(request, content, shown)
 
 
-def _local(path: Path, row: Mapping[str, Any], name: str, download: bool) -> Response:
-    answer = send_file(
-        path, conditional=True, as_attachment=download, download_name=_download_name(row, name), max_age=600
-    )
-    answer.headers["Accept-Ranges"] = "bytes"
-    answer.headers["Cache-Control"] = "private, max-age=600"
-    return answer
+def _names(request: Request) -> tuple[str, str]:
+    """Entry and file, the last two parts of the address."""
+    parts = request.scope["path"].split("/")
+    return (parts[-2], parts[-1]) if len(parts) > 2 else ("", "")
 
 
-def _streamed(copy: Copy, shown: str, download: bool) -> Response:
-    """The copy, or the one range that is asked for, passed through piece by piece."""
-    size, wanted = copy.size_bytes, request.range
-    start, stop, status = 0, size, 200
-    if (
-        wanted is not None
-        and wanted.units == "bytes"
-        and len(wanted.ranges) == 1
-        and not request.if_range.etag
-    ):
-        found = wanted.range_for_length(size)
-        if found is None:
-            return Response(status=416, headers={"Content-Range": f"bytes */{size}"})
-        (start, stop), status = found, 206
-        if wanted.ranges[0][1] is None and wanted.ranges[0][0] >= 0:
-            stop = min(stop, start + OPEN_RANGE_BYTES)
-    answer = Response(
-        b"" if request.method == "HEAD" else copy.read(start, stop - start),
-        status,
-        mimetype=copy.mime or "application/octet-stream",
-    )
-    answer.headers["Content-Length"] = str(stop - start)
-    answer.headers["Accept-Ranges"] = "bytes"
-    answer.headers["Cache-Control"] = "private, max-age=600"
-    if status == 206:
-        answer.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    if download:
-        answer.headers.set("Content-Disposition", "attachment", filename=shown)
-    return answer
+def _is_download(request: Request) -> bool:
+    return request.query_params.get("download") == "1"
 
 
-def _told(sentence: str, status: int) -> Response:
-    return Response(sentence, status, mimetype="text/plain")
+def _main_file(row: Mapping[str, Any], name: str) -> MediaFile:
+    """A file of an entry of an earlier version, which has no list of its files."""
+    is_film = name == row["file_name"]
+    return MediaFile(name, "composite", row["mime"] if is_film else "", 0, row["sha256"] if is_film else "")
+
+
+def _mime(file: MediaFile) -> str:
+    return file.mime or _MIMES.get(Path(file.name).suffix, "application/octet-stream")
 
 
 def _download_name(row: Mapping[str, Any], name: str) -> str:
@@ -136,3 +184,87 @@ def _download_name(row: Mapping[str, Any], name: str) -> str:
         return name
     title = re.sub(r"[^\w .()-]+", "_", str(row["title"])).strip()[:120] or "recording"
     return f"{title}{Path(name).suffix}"
+
+
+# -- answering -----------------------------------------------------------------------------------------------------
+
+
+def _told(sentence: str, status: int) -> Response:
+    return PlainTextResponse(sentence, status, {"X-Content-Type-Options": "nosniff"})
+
+
+def _answer(request: Request, content: _Content, shown: str) -> Response:
+    """The whole, the one range that is asked for, or that the browser has it already. The first piece is read here."""
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=600",
+        "ETag": content.etag,
+        "X-Content-Type-Options": "nosniff",
+    }
+    if content.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    asked = request.headers.get("range", "")
+    if request.headers.get("if-range", content.etag) != content.etag:
+        asked = ""
+    try:
+        span = wanted_span(asked, content.size, content.most_bytes)
+    except NotThere:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{content.size}"})
+    status = 200
+    if span is None:
+        span = Span(0, content.size)
+    else:
+        status = 206
+        headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{content.size}"
+    headers["Content-Length"] = str(span.length)
+    if _is_download(request):
+        plain = re.sub(r"[^A-Za-z0-9 .()_-]+", "_", shown)
+        headers["Content-Disposition"] = (
+            f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
+        )
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=content.mime)
+    pieces = content.read(span)
+    first = next(pieces, b"")
+    sent = _sent(first, _Reader(pieces), content.threads)
+    return StreamingResponse(sent, status, headers, media_type=content.mime)
+
+
+def _read(path: Path, span: Span) -> Pieces:
+    with path.open("rb") as file:
+        file.seek(span.start)
+        left = span.length
+        while left > 0 and (piece := file.read(min(PIECE, left))):
+            left -= len(piece)
+            yield piece
+
+
+class _Reader:
+    """Pieces that are read and given up by different threads, one at a time."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces, self._lock = pieces, threading.Lock()
+
+    def next(self) -> bytes:
+        with self._lock:
+            return next(self._pieces, b"")
+
+    def close(self) -> None:
+        with self._lock:
+            self._pieces.close()
+
+
+async def _sent(first: bytes, reader: _Reader, threads: Executor) -> AsyncIterator[bytes]:
+    """The pieces, each read when the one before was taken. A thread is held for no longer than one takes."""
+    loop = asyncio.get_running_loop()
+    try:
+        piece = first
+        while piece:
+            yield piece
+            piece = await loop.run_in_executor(threads, reader.next)
+    except TransferFailed as error:
+        log.warning("media.copy_broke_off reason=%s", error)
+        raise
+    finally:
+        with suppress(RuntimeError):  # the process ends
+            threads.submit(reader.close)

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import mimetypes
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,18 +184,12 @@ class Copy:
     target: Target
     name: str
     size_bytes: int
+    sha256: str
     mime: str
 
-    def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Bytes from the copy, the first piece fetched at once. Raises TransferFailed, also later."""
-        pieces = self.target.read(self.name, start, length)
-        first = next(pieces, b"")
-
-        def joined() -> Iterator[bytes]:
-            yield first
-            yield from pieces
-
-        return joined()
+    def read(self, start: int, length: int) -> Generator[bytes, None, None]:
+        """Bytes from the copy in pieces. Each may raise TransferFailed."""
+        yield from self.target.read(self.name, start, length)
 
 
 def readable(db: Database, storages: Storages, entry_id: str, name: str) -> Iterator[Copy]:
@@ -206,7 +200,7 @@ def readable(db: Database, storages: Storages, entry_id: str, name: str) -> Iter
         except (TransferFailed, DomainError) as error:
             log.warning("transfer.unreadable storage_id=%s reason=%s", storage_id, type(error).__name__)
             continue
-        yield Copy(target, f"{folder}/{file.name}", file.size_bytes, file.mime)
+        yield Copy(target, f"{folder}/{file.name}", file.size_bytes, file.sha256, file.mime)
 
 
 # -- what pages say ----------------------------------------------------------------------------------------------

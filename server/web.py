@@ -85,6 +85,7 @@ def build(web: Web) -> Starlette:
     ]
     if assets.is_dir():
         routes.append(Mount("/assets", _Assets(directory=assets)))
+    routes.append(Mount("/media", web.files))
     # a2wsgi types ASGI and WSGI with its own classes.
     flask = cast(ASGIApp, WSGIMiddleware(cast(Any, web.flask), workers=FLASK_THREADS))
     routes.append(Mount("/", flask))

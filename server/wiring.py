@@ -12,6 +12,7 @@ from flask import Flask, Response
 from api.admin.app import create_blueprints as admin_blueprints
 from api.admin.deps import AdminDeps, LtiTools
 from api.app import create_blueprints as api_blueprints
+from api.files import Files
 from lti.app import create_blueprint as lti_blueprint
 from lti.deps import LtiDeps
 from lti.lobby import set_course_roles
@@ -46,6 +47,7 @@ class Web:
     hub: Hub
     endpoint: Endpoint
     flask: Flask
+    files: Files
     media: EmbeddedPlane
     slack: Slack
 
@@ -60,6 +62,7 @@ class Web:
         for part in self.slack.parts:
             part.stop()
         self.alarms.stop()
+        self.files.close()
         self.rooms.close()
         self.db.close()
 
@@ -104,6 +107,7 @@ def build_web(settings: Settings) -> Web:
         hub=hub,
         endpoint=Endpoint(hub, db, signalling),
         flask=build_flask(settings, db, rooms, slack),
+        files=Files(db, settings.library_dir, settings.key("links"), build_storages(settings, db)),
         media=media,
         slack=slack,
     )

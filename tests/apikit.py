@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.app import create_blueprints
+from api.files import Files
 from api.v1.limits import DEFAULT_LIMITS, Limits
 from library.storage import Storages
 from library.storage_vault import Vault
@@ -20,7 +21,7 @@ from models.store.keys import SCOPES, create_key
 from models.values import SYSTEM, CommandId, RecordingId, SessionId
 from rooms.commands import Envelope, ReportRecording
 from rooms.service import RoomsService
-from tests.librarykit import ReadingClient, World, make_world
+from tests.librarykit import ReadingClient, World, make_world, mount_files
 from webhooks.setup import Setup
 from webhooks.signing import Seal
 
@@ -98,8 +99,11 @@ def running_api(folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Api]:
         limits=limits,
     ):
         flask.register_blueprint(blueprint)
+    files = Files(world.db, world.root, "k", storages)
+    mount_files(flask, files)
     session_id = rooms.open_session(world.course, "Biology 101", "Lecture")
     key = bearer(create_key(world.db, "Campus", ALL, world.course)[1])
     yield Api(world, rooms, storages, flask.test_client(), session_id, key)
+    files.close()
     rooms.close()
     world.db.close()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import tempfile
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
+from a2wsgi import ASGIMiddleware
+from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import TestResponse
 
+from api.files import Files
 from library.values import CompositionFacts, RecordingInfo
 from models.store import people
 from models.store.access import Access, issue_token
@@ -31,6 +37,20 @@ class ReadingClient(FlaskClient):
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         return super().open(*args, **{"buffered": True, **kwargs})
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Where all tests' ASGI applications run."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="tests.asgi", daemon=True).start()
+    return loop
+
+
+def mount_files(app: Flask, files: Files) -> None:
+    """Lay the media files' ASGI application before a Flask one, as the web process does."""
+    media = ASGIMiddleware(cast(Any, files), loop=_loop())
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/media": cast(Any, media)})  # type: ignore[method-assign]
 
 
 def make_video(path: Path, seconds: int = 1) -> None:

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask, Response, send_from_directory
 from werkzeug.serving import make_server
 
-from api import files, uploads
+from api import uploads
 from api.app import ApiDeps
 from api.app import create_blueprint as media_blueprint
+from api.files import Files
 from library.storage import Storages
 from library.storage_vault import Vault
 from library.uploads import Uploads
@@ -36,6 +37,7 @@ from sandbox.lms.setup import register_practice_platform
 from sandbox.lms.state import Platform
 from sandbox.lms.world import TOOLS
 from server.ports_check import free_port
+from tests.librarykit import mount_files
 
 LTI = "https://purl.imsglobal.org/spec/lti/claim/"
 CLIENT = TOOLS["room"].client_id
@@ -150,7 +152,8 @@ def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
     deps = LtiDeps(db, rooms, base, dist, link_key=LINK_KEY, library_root=library)
     app.register_blueprint(create_blueprint(deps))
     app.register_blueprint(media_blueprint(ApiDeps(db, library, "media-links")))
-    app.register_blueprint(files.create_blueprint(db, library, "media-links", Storages(db, Vault("ab" * 32))))
+    files = Files(db, library, "media-links", Storages(db, Vault("ab" * 32)))
+    mount_files(app, files)
     app.register_blueprint(uploads.create_blueprint(Uploads(db, library, 100 * 1024 * 1024)))
     app.after_request(_as_the_server)
     app.add_url_rule(
@@ -174,5 +177,6 @@ def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
         server.server_close()
     for thread in threads:
         thread.join(5)
+    files.close()
     rooms.close()
     db.close()

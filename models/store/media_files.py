@@ -47,19 +47,29 @@ def files_of(db: Database, entry_ids: Iterable[EntryId]) -> dict[EntryId, list[M
     with db.read() as session:
         rows = session.exec(select(MediaFileRow).where(col(MediaFileRow.entry_id).in_(wanted))).all()
     for row in sorted(rows, key=lambda r: (_ORDER.index(r.kind), r.title, r.name)):
-        file = MediaFile(
-            name=row.name,
-            kind=row.kind,  # type: ignore[arg-type]
-            mime=row.mime,
-            size_bytes=row.size_bytes,
-            sha256=row.sha256,
-            duration_s=row.duration_s,
-            person_id=row.person_id,
-            title=row.title,
-            quality=row.quality,
-        )
-        found.setdefault(EntryId(row.entry_id), []).append(file)
+        found.setdefault(EntryId(row.entry_id), []).append(_file(row))
     return found
+
+
+def _file(row: MediaFileRow) -> MediaFile:
+    return MediaFile(
+        name=row.name,
+        kind=row.kind,  # type: ignore[arg-type]
+        mime=row.mime,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        duration_s=row.duration_s,
+        person_id=row.person_id,
+        title=row.title,
+        quality=row.quality,
+    )
+
+
+def get_file(db: Database, entry_id: str, name: str) -> MediaFile | None:
+    """One file of an entry; None when the entry has no such file, or is of a version that did not list them."""
+    with db.read() as session:
+        row = session.get(MediaFileRow, (entry_id, name))
+    return None if row is None else _file(row)
 
 
 def forget_files(db: Database, entry_id: EntryId) -> None:

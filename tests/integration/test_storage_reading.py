@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from api.app import ApiDeps
 from api.app import create_blueprint as media_pages
-from api.files import OPEN_RANGE_BYTES, create_blueprint
+from api.files import OPEN_RANGE_BYTES, Files
 from library import copies, intake
 from library.retention import expire
 from library.storage import Storages
@@ -24,7 +24,7 @@ from library.storage_vault import Vault
 from library.values import CompositionFacts
 from models.store import transfers as store
 from tests import storagekit as kit
-from tests.librarykit import ReadingClient, World, make_world
+from tests.librarykit import ReadingClient, World, make_world, mount_files
 from tests.storagekit import Fault, Proxy
 
 pytestmark = pytest.mark.integration
@@ -54,7 +54,8 @@ class Away:
         app = Flask("test")
         app.test_client_class = ReadingClient
         app.register_blueprint(media_pages(ApiDeps(db, root, "link-key")))
-        app.register_blueprint(create_blueprint(db, root, "link-key", storages))
+        self.files = Files(db, root, "link-key", storages)
+        mount_files(app, self.files)
         self.client: FlaskClient = app.test_client()
 
     def shown(self, name: str = "olga") -> dict[str, Any]:
@@ -74,6 +75,7 @@ def away(moto: str, tmp_path: Path) -> Iterator[Away]:
     with kit.proxy_to(moto) as proxy:
         made = Away(tmp_path, proxy)
         yield made
+        made.files.close()
         made.world.db.close()
 
 
