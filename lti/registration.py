@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import requests
-
 from lti.errors import LaunchRefused
+from lti.outside import NoAnswer, ask
 from models.store import lti as store
 from models.store.database import Database
 from models.store.lti import Platform
@@ -204,19 +203,20 @@ def _check_address(url: str, base_url: str, name: str) -> str:
 def _call(method: str, url: str, problem: str, **kwargs: Any) -> dict[str, Any]:
     """The JSON object that an LMS answers with. No redirects: the address was checked, another one was not."""
     try:
-        with requests.request(
-            method, url, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **kwargs
-        ) as answer:
-            body = b""
-            for piece in answer.iter_content(65536):
-                body += piece
-                if len(body) > MAX_BYTES:
-                    break
-            status = answer.status_code
-            data = json.loads(body) if status in (200, 201) else None
-    except (requests.RequestException, ValueError) as error:
+        status, _, body = ask(
+            method,
+            url,
+            timeout=TIMEOUT_S,
+            deadline_s=2 * TIMEOUT_S,
+            max_bytes=MAX_BYTES,
+            allow_redirects=False,
+            **kwargs,
+        )
+        data = json.loads(body) if status in (200, 201) else None
+    except (NoAnswer, ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, NoAnswer) else "no JSON"
         raise LaunchRefused(
-            "registration", "The LMS cannot be reached from here.", f"{problem} ({type(error).__name__})"
+            "registration", "The LMS cannot be reached from here.", f"{problem} ({reason})"
         ) from error
     if not isinstance(data, dict):
         raise LaunchRefused("registration", "The LMS refused.", f"{problem} (status {status})")

@@ -53,6 +53,8 @@ class PlatformRow(SQLModel, table=True):
     accept_new_deployments: bool = True
     jwks_cache: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     jwks_fetched_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    jwks_asked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When the newest fetch of the keyset began; it is under way until ``jwks_fetched_at`` is not older."""
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -179,6 +181,8 @@ class MembershipRow(SQLModel, table=True):
     source: str = "launch"
     """What proved it last: launch | roster."""
     seen_at: datetime = Field(sa_type=UtcDateTime)
+    roster_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When the person last stood in the course's roster; null: never (delegated access, administrators)."""
 
 
 class HandoffCodeRow(SQLModel, table=True):

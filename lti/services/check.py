@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from lti.errors import LaunchRefused
-from lti.launch import fetch_keyset
+from lti.launch import refresh_keyset
 from lti.services.connector import Connector
 from lti.services.errors import ServiceFailed
 from models.store import lti as store
@@ -19,11 +21,8 @@ def check_platform(db: Database, platform_id: int) -> None:
     platform = store.get_platform(db, platform_id)
     if platform is None:
         return
-    try:
-        store.save_keyset(db, platform_id, fetch_keyset(platform.jwks_url))
-        services.note_health(db, platform_id, "keyset")
-    except LaunchRefused as refused:
-        services.note_health(db, platform_id, "keyset", f"{refused.what} ({refused.hint})")
+    with suppress(LaunchRefused):  # noted
+        refresh_keyset(db, platform)
     offered = services.services_of_platform(db, platform_id)
     if not offered:
         return  # without a course there is no scope that may be asked for

@@ -21,6 +21,7 @@ import requests
 from pylti1p3.registration import Registration
 from pylti1p3.service_connector import ServiceConnector, TServiceConnectorResponse
 
+from lti.outside import Headers, NoAnswer, ask
 from lti.services.errors import ServiceFailed
 from models.store import lti as keys
 from models.store import services as store
@@ -171,27 +172,22 @@ class Connector(ServiceConnector):
 
     def _send(
         self, method: str, url: str, headers: dict[str, str], data: Any, part: str
-    ) -> tuple[int, requests.structures.CaseInsensitiveDict[str], bytes]:
-        deadline = time.monotonic() + DEADLINE_S
+    ) -> tuple[int, Headers, bytes]:
         try:
-            with self._requests_session.request(
+            return ask(
                 method,
                 url,
+                timeout=TIMEOUT_S,
+                deadline_s=DEADLINE_S,
+                max_bytes=MAX_BYTES,
+                session=self._requests_session,
                 headers=headers,
                 data=data,
-                timeout=TIMEOUT_S,
-                stream=True,
                 allow_redirects=False,
-            ) as answer:
-                raw = bytearray()
-                for piece in answer.iter_content(64 * 1024):
-                    raw += piece
-                    if len(raw) > MAX_BYTES or time.monotonic() > deadline:
-                        raise ServiceFailed("The LMS's answer is too large or too slow.", part=part)
-                return answer.status_code, answer.headers, bytes(raw)
-        except (requests.RequestException, ValueError) as error:
+            )
+        except NoAnswer as error:
             host = urlsplit(url).netloc
-            raise ServiceFailed(f"{host} did not answer ({type(error).__name__}).", part=part) from error
+            raise ServiceFailed(f"{host} did not answer ({error}).", part=part) from error
 
 
 def next_page(url: str, link: str) -> str | None:
@@ -213,7 +209,7 @@ def _json(raw: bytes, reason: str, part: str) -> Any:
         raise ServiceFailed(reason, part=part) from error
 
 
-def _detail(headers: requests.structures.CaseInsensitiveDict[str], raw: bytes) -> str:
+def _detail(headers: Headers, raw: bytes) -> str:
     """The platform's own words on a refusal, shortened; empty when it has none."""
     text = headers.get("X-Tsugi-LTI13-Error-Detail", "")
     if not text:

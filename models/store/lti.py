@@ -13,7 +13,7 @@ from uuid import uuid4
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwcrypto.jwk import JWK
-from sqlalchemy import delete, update
+from sqlalchemy import delete, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -29,6 +29,8 @@ RETIRED_LIFE = timedelta(days=1)
 """How long a retired key of ours stays in our JWKS: what it signed lives minutes, copies of the JWKS live hours."""
 KEYSET_FETCH_AGAIN = timedelta(seconds=30)
 """An unknown key id makes us fetch the platform's keyset anew, at most this often."""
+KEYSET_FETCH_LASTS = timedelta(seconds=5)
+"""A fetch that has no result after this was cut off together with its process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,8 @@ class Platform:
     app: str
     accept_new_deployments: bool
     jwks: dict[str, Any] | None
-    jwks_fetched_at: datetime | None
-
-    @property
-    def may_fetch_keys(self) -> bool:
-        return self.jwks_fetched_at is None or datetime.now(UTC) - self.jwks_fetched_at > KEYSET_FETCH_AGAIN
+    fetching_keys: bool
+    """Is somebody fetching its keyset at this moment?"""
 
 
 def _platform(row: PlatformRow) -> Platform:
@@ -65,8 +64,15 @@ def _platform(row: PlatformRow) -> Platform:
         row.app,
         row.accept_new_deployments,
         row.jwks_cache,
-        row.jwks_fetched_at,
+        _is_fetching(row),
     )
+
+
+def _is_fetching(row: PlatformRow) -> bool:
+    asked, fetched = row.jwks_asked_at, row.jwks_fetched_at
+    if asked is None or (fetched is not None and fetched >= asked):
+        return False
+    return asked > datetime.now(UTC) - KEYSET_FETCH_LASTS
 
 
 def add_platform(
@@ -101,7 +107,7 @@ def add_platform(
             )
             session.add(row)
         if row.jwks_url != jwks_url:
-            row.jwks_cache = row.jwks_fetched_at = None
+            row.jwks_cache = row.jwks_fetched_at = row.jwks_asked_at = None
         row.auth_login_url, row.auth_token_url, row.jwks_url = auth_login_url, auth_token_url, jwks_url
         row.app, row.name = app, name or row.name
         row.accept_new_deployments = not deployments if accept_new is None else accept_new
@@ -204,12 +210,31 @@ def platform_addresses(db: Database) -> list[tuple[str, str]]:
         ]
 
 
+def may_fetch_keyset(db: Database, platform_id: int) -> bool:
+    """Take the right to fetch a platform's keyset: exactly one caller gets it in ``KEYSET_FETCH_AGAIN``.
+
+    Whoever got it ends the fetch with ``save_keyset``; the others see ``Platform.fetching_keys`` until then.
+    """
+    now = datetime.now(UTC)
+    asked = col(PlatformRow.jwks_asked_at)
+    with db.write() as session:
+        won = session.execute(
+            update(PlatformRow)
+            .where(
+                col(PlatformRow.id) == platform_id, or_(asked.is_(None), asked <= now - KEYSET_FETCH_AGAIN)
+            )
+            .values(jwks_asked_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        return bool(won.rowcount == 1)  # type: ignore[attr-defined]
+
+
 def save_keyset(db: Database, platform_id: int, keyset: dict[str, Any] | None) -> None:
-    """Keep a platform's keys, and when they were last asked for."""
+    """The end of a fetch: keep the platform's keys. None: there was no good answer, the keys at hand stay."""
     with db.write() as session:
         row = session.get(PlatformRow, platform_id)
         if row is not None:
-            row.jwks_cache, row.jwks_fetched_at = keyset, datetime.now(UTC)
+            row.jwks_cache, row.jwks_fetched_at = keyset or row.jwks_cache, datetime.now(UTC)
 
 
 # -- our keys --------------------------------------------------------------------------------------------------

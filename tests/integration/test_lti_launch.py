@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,17 +18,20 @@ import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
-from flask import Flask
+from flask import Flask, Response
+from sqlalchemy import text
 
+from lti import launch as launches
 from lti.app import create_blueprint
 from lti.deps import LtiDeps
 from models.store import lti as store
-from models.store import people
+from models.store import people, services
 from models.values import Role
 from sandbox.lms import keys
 from sandbox.lms.client import LaunchFailed, launch, launch_form, open_room
 from sandbox.lms.world import TOOLS
 from server.ports_check import free_port
+from tests.lmskit import serving
 from tests.ltikit import CLIENT, World, running
 
 pytestmark = pytest.mark.integration
@@ -376,13 +381,94 @@ def test_a_rotated_platform_key_is_fetched_once_more_and_not_more_often(world: W
     platform = store.find_platform(world.db, world.lms, CLIENT)
     assert platform is not None
     store.save_keyset(world.db, platform.id, {"keys": []})
+    store.may_fetch_keyset(world.db, platform.id)
+    assert not store.may_fetch_keyset(world.db, platform.id), "taken a moment ago"
+    store.save_keyset(world.db, platform.id, None)
     begun = world.login()
     refused = world.post(world.sign(world.claims(begun["nonce"])), begun["state"])
     assert "(key_unknown)" in refused.text, "fetched a moment ago: not again within 30 s"
     with world.db.write() as session:
-        session.connection().exec_driver_sql("UPDATE platform SET jwks_fetched_at = NULL")
+        session.connection().exec_driver_sql("UPDATE platform SET jwks_asked_at = NULL")
     begun = world.login()
     assert world.post(world.sign(world.claims(begun["nonce"])), begun["state"]).status_code == 200
+
+
+def _platform_at(world: World, jwks_url: str) -> None:
+    """Another registration, whose keyset is at this address."""
+    address = "https://slow.example"
+    store.add_platform(
+        world.db,
+        issuer=address,
+        client_id="slow",
+        auth_login_url=f"{address}/auth",
+        auth_token_url=f"{address}/token",
+        jwks_url=jwks_url,
+    )
+
+
+def _launch_slow(world: World, browser: requests.Session) -> str:
+    """The reason of the refusal, or an empty text."""
+    found = replace(world, browser=browser).login(iss="https://slow.example", client_id="slow")
+    claims = world.claims(found["nonce"], iss="https://slow.example", aud="slow")
+    answer = replace(world, browser=browser).post(world.sign(claims), found["state"])
+    refused = re.search(r"\((\w+)\)</p>", answer.text)
+    return refused[1] if refused else ""
+
+
+def test_a_class_that_arrives_with_a_new_key_waits_for_one_fetch(world: World) -> None:
+    app, port, began = Flask("keys"), free_port(), threading.Event()
+    asked: list[int] = []
+
+    def used() -> int:
+        with world.db.read() as session:
+            query = text("SELECT count(*) FROM lti_state WHERE used_at IS NOT NULL")
+            return int(session.connection().execute(query).scalar_one())
+
+    before = used()
+
+    def keyset() -> Any:
+        asked.append(1)
+        began.set()
+        deadline = time.monotonic() + 2
+        while used() < before + 6 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return keys.keyset(world.key)
+
+    app.add_url_rule("/keys", "keys", keyset)
+    _platform_at(world, f"http://127.0.0.1:{port}/keys")
+
+    def one(number: int) -> str:
+        assert number == 0 or began.wait(20)
+        with requests.Session() as browser:
+            return _launch_slow(world, browser)
+
+    with serving(app, port), ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(one, range(6))) == [""] * 6
+    assert len(asked) == 1
+
+
+def test_a_keyset_that_comes_a_byte_at_a_time_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, port, ended = Flask("drip"), free_port(), threading.Event()
+    monkeypatch.setattr(launches, "FETCH_DEADLINE_S", 0.3)
+
+    def drip() -> Iterator[bytes]:
+        while not ended.wait(0.05):
+            yield b" "
+
+    app.add_url_rule("/keys", "keys", lambda: Response(drip(), headers={"Content-Length": "100000"}))
+    app.add_url_rule("/huge", "huge", lambda: Response(" " * 600_000))
+    with serving(app, port):
+        for path, reason in (("keys", "too slow"), ("huge", "too large")):
+            _platform_at(world, f"http://127.0.0.1:{port}/{path}")
+            with requests.Session() as browser:
+                assert _launch_slow(world, browser) == "keyset"
+            platform = store.find_platform(world.db, "https://slow.example", "slow")
+            assert platform is not None and not platform.fetching_keys
+            told = [h.reason for h in services.list_health(world.db) if h.platform_id == platform.id]
+            assert reason in told[0]
+        ended.set()
 
 
 # -- the way into the room -------------------------------------------------------------------------------------
