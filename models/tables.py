@@ -182,7 +182,7 @@ class MembershipRow(SQLModel, table=True):
     """What proved it last: launch | roster."""
     seen_at: datetime = Field(sa_type=UtcDateTime)
     roster_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    """When the person last stood in the course's roster; null: never (delegated access, administrators)."""
+    """Since when the person stands in the course's roster; null: never did (delegated access, administrators)."""
 
 
 class HandoffCodeRow(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -25,13 +25,15 @@ from models.values import CourseId, PersonId, Role
 
 FRESH: Final = timedelta(minutes=5)
 """A roster fetched this short a time ago is not fetched again because of a launch."""
+PART: Final = 250
+"""So many people of a roster are written at a time."""
 LEASE: Final = timedelta(minutes=5)
 AGAIN: Final = timedelta(hours=6)
 IN_USE: Final = timedelta(days=14)
 """A course that nobody has launched for so long is left alone until somebody does."""
 BACKOFF: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
-LAUNCH_HOLDS: Final = timedelta(days=1)
-"""So long somebody counts who was launched but does not stand in the roster (delegated access, administrators)."""
+LAUNCH_HOLDS: Final = timedelta(days=14)
+"""So long a launch counts of somebody who never stood in the roster (delegated access, administrators)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,52 +153,71 @@ def save_roster(
 ) -> None:
     """Keep a complete roster that was asked for at ``fetched_at``.
 
-    A launch after that moment knows better and stays as it is. Who is missing loses the membership, unless a launch of
-    the last day proves it: some people (delegated access, administrators) are launched without standing in the roster.
-    An empty roster tells nothing and changes nothing.
+    A launch after that moment knows better and stays as it is. Who stood in an earlier roster and is missing has left
+    the course. Who never stood in one (delegated access, administrators) belongs to it for ``LAUNCH_HOLDS`` after a
+    launch. An empty roster tells nothing and changes nothing.
     """
     if not members:
         return
+    here: dict[str, str] = {}
+    # In parts: a launch must not wait for the rows of thousands of people.
+    for start in range(0, len(members), PART):
+        part = members[start : start + PART]
+        with db.write() as session:
+            found = _people(session, issuer, part, fetched_at)
+            _memberships(session, course_id, part, found, fetched_at)
+        here |= found
     with db.write() as session:
-        people = _people(session, issuer, members, fetched_at)
-        known = {
-            row.person_id: row
-            for row in session.exec(select(MembershipRow).where(MembershipRow.course_id == course_id)).all()
-        }
-        for member in members:
-            person_id = people[member.sub]
-            row = known.get(person_id)
-            if row is None:
-                row = MembershipRow(course_id=course_id, person_id=person_id, role="", seen_at=fetched_at)
-                session.add(row)
-            elif row.source == "launch" and row.seen_at >= fetched_at:
-                continue
-            row.role, row.lms_roles = member.role.value, list(member.lms_roles)
-            row.source, row.seen_at = "roster", fetched_at
-        here = set(people.values())
-        for person_id, row in known.items():
-            held = row.source == "launch" and row.seen_at > fetched_at - LAUNCH_HOLDS
-            if person_id not in here and not held:
+        present = set(here.values())
+        for row in session.exec(select(MembershipRow).where(MembershipRow.course_id == course_id)).all():
+            since = fetched_at if row.roster_at is not None else fetched_at - LAUNCH_HOLDS
+            held = row.source == "launch" and row.seen_at > since
+            if row.person_id not in present and not held:
                 session.delete(row)
-        _save_groups(session, course_id, members, people)
+        _save_groups(session, course_id, members, here)
+
+
+def _memberships(
+    session: Session,
+    course_id: str,
+    members: Sequence[Member],
+    people: Mapping[str, str],
+    fetched_at: datetime,
+) -> None:
+    """Rows that say already what the roster says stay untouched."""
+    rows = session.exec(
+        select(MembershipRow).where(
+            MembershipRow.course_id == course_id, col(MembershipRow.person_id).in_(list(people.values()))
+        )
+    ).all()
+    known = {row.person_id: row for row in rows}
+    for member in members:
+        person_id, role, roles = people[member.sub], member.role.value, list(member.lms_roles)
+        row = known.get(person_id)
+        if row is None:
+            row = known[person_id] = MembershipRow(
+                course_id=course_id, person_id=person_id, role="", source="", seen_at=fetched_at
+            )
+            session.add(row)
+        row.roster_at = row.roster_at or fetched_at
+        if row.source == "launch" and row.seen_at >= fetched_at:
+            continue
+        if (row.role, row.lms_roles, row.source) != (role, roles, "roster"):
+            row.role, row.lms_roles, row.source, row.seen_at = role, roles, "roster", fetched_at
 
 
 def _people(session: Session, issuer: str, members: Iterable[Member], now: datetime) -> dict[str, str]:
     """Person ids by sub; people who never arrived are made, names that are missing are filled in."""
     wanted = {member.sub: member for member in members}
     ids: dict[str, str] = {}
-    subs = list(wanted)
-    for start in range(0, len(subs), 500):
-        part = subs[start : start + 500]
-        rows = session.exec(
-            select(PersonRow).where(PersonRow.issuer == issuer, col(PersonRow.sub).in_(part))
-        ).all()
-        for row in rows:
-            ids[row.sub] = row.id
-            row.name, row.email = row.name or wanted[row.sub].name, row.email or wanted[row.sub].email
-    for sub in subs:
+    rows = session.exec(
+        select(PersonRow).where(PersonRow.issuer == issuer, col(PersonRow.sub).in_(list(wanted)))
+    ).all()
+    for row in rows:
+        ids[row.sub] = row.id
+        row.name, row.email = row.name or wanted[row.sub].name, row.email or wanted[row.sub].email
+    for sub, member in wanted.items():
         if sub not in ids:
-            member = wanted[sub]
             ids[sub] = "p" + uuid4().hex[:20]
             session.add(
                 PersonRow(
@@ -213,12 +234,14 @@ def _people(session: Session, issuer: str, members: Iterable[Member], now: datet
     return ids
 
 
-def _save_groups(session: Session, course_id: str, members: Sequence[Member], people: dict[str, str]) -> None:
-    session.execute(delete(GroupMemberRow).where(col(GroupMemberRow.course_id) == course_id))
-    names = {
-        row.group_id: row
-        for row in session.exec(select(CourseGroupRow).where(CourseGroupRow.course_id == course_id)).all()
-    }
+def _save_groups(
+    session: Session, course_id: str, members: Sequence[Member], people: Mapping[str, str]
+) -> None:
+    groups = session.exec(select(CourseGroupRow).where(CourseGroupRow.course_id == course_id)).all()
+    rows = session.exec(select(GroupMemberRow).where(GroupMemberRow.course_id == course_id)).all()
+    names = {row.group_id: row for row in groups}
+    gone = {(row.group_id, row.person_id): row for row in rows}
+    inside: set[tuple[str, str]] = set()
     for member in members:
         for group_id, name in dict(member.groups).items():
             row = names.get(group_id)
@@ -226,7 +249,12 @@ def _save_groups(session: Session, course_id: str, members: Sequence[Member], pe
                 row = names[group_id] = CourseGroupRow(course_id=course_id, group_id=group_id, name=name)
                 session.add(row)
             row.name = name or row.name
-            session.add(GroupMemberRow(course_id=course_id, group_id=group_id, person_id=people[member.sub]))
+            key = (group_id, people[member.sub])
+            if gone.pop(key, None) is None and key not in inside:
+                session.add(GroupMemberRow(course_id=course_id, group_id=group_id, person_id=key[1]))
+            inside.add(key)
+    for left in gone.values():
+        session.delete(left)
 
 
 def save_group_names(db: Database, course_id: str, groups: Iterable[tuple[str, str]]) -> None:

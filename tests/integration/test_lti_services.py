@@ -12,6 +12,7 @@ import pytest
 from flask import Flask, Response, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from lti.services import connector as connectors
 from lti.services import roster as rosters
@@ -195,19 +196,62 @@ def test_an_empty_answer_changes_nothing(lms: Lms) -> None:
 
 def test_a_fresher_launch_knows_better_than_the_roster(lms: Lms) -> None:
     now = datetime.now(UTC)
-    bob, dan, eve = (lms.person(key) for key in ("bob", "dan", "eve"))
-    for person, role in ((bob, Role.MODERATOR), (dan, Role.MODERATOR)):
-        people.upsert_membership(lms.db, lms.course, person, role, [])
+    bob = lms.person("bob")
+    people.upsert_membership(lms.db, lms.course, bob, Role.MODERATOR, [])
     members = [Member(f"{lms.url}/user/bob", "Bob", "", Role.PARTICIPANT, ())]
     roster.save_roster(lms.db, lms.course, lms.url, members, now - timedelta(minutes=1))
     assert lms.role("bob") is Role.MODERATOR, "the launch came after the roster was asked for"
-    assert lms.role("dan") is Role.MODERATOR, "delegated access: launched, but in no roster"
     roster.save_roster(lms.db, lms.course, lms.url, members, now + timedelta(minutes=1))
-    assert (lms.role("bob"), lms.role("dan")) == (Role.PARTICIPANT, Role.MODERATOR)
-    roster.save_roster(lms.db, lms.course, lms.url, members, now + timedelta(days=2))
-    assert (lms.role("bob"), lms.role("dan")) == (Role.PARTICIPANT, None)
-    people.upsert_membership(lms.db, lms.course, eve, Role.PARTICIPANT, [])
-    assert lms.role("eve") is Role.PARTICIPANT
+    assert lms.role("bob") is Role.PARTICIPANT
+
+
+def test_who_left_the_roster_leaves_at_once_and_who_never_stood_in_it_stays_a_while(lms: Lms) -> None:
+    """Dan teaches by delegated access and stands in no roster; Eve does, until she drops the course."""
+    now = datetime.now(UTC)
+    for key, role in (("dan", Role.MODERATOR), ("eve", Role.PARTICIPANT)):
+        people.upsert_membership(lms.db, lms.course, lms.person(key), role, [])
+    bob, eve = (Member(f"{lms.url}/user/{key}", key, "", Role.PARTICIPANT, ()) for key in ("bob", "eve"))
+
+    def fetched(members: list[Member], **later: float) -> tuple[Role | None, Role | None]:
+        roster.save_roster(lms.db, lms.course, lms.url, members, now + timedelta(**later))
+        return lms.role("dan"), lms.role("eve")
+
+    assert fetched([bob, eve], minutes=-1) == (Role.MODERATOR, Role.PARTICIPANT)
+    assert fetched([bob], minutes=-1) == (Role.MODERATOR, Role.PARTICIPANT), "she was launched since"
+    assert fetched([bob], minutes=1) == (Role.MODERATOR, None)
+    assert fetched([bob], days=13) == (Role.MODERATOR, None)
+    assert fetched([bob], days=15) == (None, None)
+    people.upsert_membership(lms.db, lms.course, lms.person("dan"), Role.MODERATOR, [])
+    assert lms.role("dan") is Role.MODERATOR, "the next launch brings him back"
+
+
+def test_a_large_roster_is_written_in_parts_and_only_where_it_changed(
+    lms: Lms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "PART", 7)
+    now = datetime.now(UTC)
+
+    def people_of(count: int, lab: str) -> list[Member]:
+        return [
+            Member(f"u{n}", f"Name {n}", "", Role.PARTICIPANT, ("Learner",), ((lab, lab),))
+            for n in range(count)
+        ]
+
+    written: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.split()[0] in ("INSERT", "UPDATE", "DELETE"):
+            written.append(statement)
+
+    roster.save_roster(lms.db, lms.course, lms.url, people_of(50, "lab"), now)
+    assert len(roster.list_roster(lms.db, lms.course)) == 50
+    event.listen(lms.db.engine, "before_cursor_execute", note)
+    roster.save_roster(lms.db, lms.course, lms.url, people_of(50, "lab"), now + timedelta(hours=6))
+    assert written == []
+    roster.save_roster(lms.db, lms.course, lms.url, people_of(49, "other"), now + timedelta(hours=12))
+    assert written
+    groups = {g.name: len(g.members) for g in roster.list_groups(lms.db, lms.course)}
+    assert groups == {"lab": 0, "other": 49} and len(roster.list_roster(lms.db, lms.course)) == 49
 
 
 def test_hidden_names_keep_what_a_launch_told(lms: Lms) -> None:

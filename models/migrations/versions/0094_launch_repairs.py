@@ -1,4 +1,4 @@
-"""Registrations know that their keyset is being fetched; memberships know when they last stood in a roster."""
+"""Registrations know that their keyset is being fetched; memberships know since when a roster has them."""
 
 import sqlalchemy as sa
 from alembic import op
