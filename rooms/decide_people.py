@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from models.values import MAIN_ROOM, AssignMode, BreakoutStatus, CallStatus, PersonId, Role, RoomId
+from models.values import (
+    MAIN_ROOM,
+    ActorKind,
+    AssignMode,
+    BreakoutStatus,
+    CallStatus,
+    PersonId,
+    Role,
+    RoomId,
+)
 from rooms import commands as c
 from rooms import events as e
 from rooms.commands import MAX_MESSAGE_CHARS
@@ -24,7 +33,7 @@ def open_session(ctx: Context, x: c.OpenSession) -> Events:
 
 
 def end_session(ctx: Context, _x: c.EndSession) -> Events:
-    reason = "empty" if ctx.actor.person_id is None else "moderator"
+    reason = "empty" if ctx.actor.kind is ActorKind.SYSTEM else "moderator"
     back: dict[PersonId, RoomId] = {
         p.person_id: MAIN_ROOM for p in ctx.state.people.values() if p.room_id != MAIN_ROOM
     }

@@ -64,7 +64,11 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
-            got = Got(self.path, dict(self.headers), self.rfile.read(length), time.monotonic())
+            body = self.rfile.read(length)
+            if len(body) < length:  # the sender was killed in the middle of it
+                self.close_connection = True
+                return
+            got = Got(self.path, dict(self.headers), body, time.monotonic())
             reply = made.answer(got)
             made.got.append(got)
             if reply.slow_s:

@@ -16,6 +16,8 @@ BOB = Actor(ActorKind.PERSON, PersonId("bob"), "Bob", Role.PARTICIPANT, COURSE)
 BEA = Actor(ActorKind.PERSON, PersonId("bea"), "Bea", Role.PARTICIPANT, COURSE)
 BEN = Actor(ActorKind.PERSON, PersonId("ben"), "Ben", Role.PARTICIPANT, COURSE)
 CHARLIE = Actor(ActorKind.PERSON, PersonId("charlie"), "Charlie", Role.MODERATOR, OTHER_COURSE)
+KEY = Actor(ActorKind.API, None, "Records office", Role.MODERATOR, COURSE)
+"""An integrator's key for the course."""
 
 _numbers = count(1)
 

@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from models import recording as options
 from models.recording import BadOption, RecordingOptions, options_from_json, options_to_json
-from models.values import MAIN_ROOM, SYSTEM, Actor, ActorKind, CommandId, PersonId, Role
+from models.values import MAIN_ROOM, SYSTEM, CommandId, PersonId, Role
 from rooms import commands as c
 from rooms.context import Context
 from rooms.decide_recording import full_at, options_of
 from rooms.errors import DomainError
 from rooms.state import Recording
-from tests.people import ALICE, BEN, BOB, COURSE
+from tests.people import ALICE, BEN, BOB, COURSE, KEY
 from tests.unit.test_core_properties import History, opened
 
 pytestmark = pytest.mark.unit
-KEY = Actor(ActorKind.API, None, "Records office", Role.MODERATOR, COURSE)
 
 
 def running(count: int = 2, **course: Any) -> History:

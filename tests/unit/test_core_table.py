@@ -22,13 +22,14 @@ from models.values import (
     RoomId,
 )
 from rooms import commands as c
+from rooms import events as e
 from rooms.commands import Command
 from rooms.core import DECIDERS
 from rooms.decide_recording import REPORTS
 from rooms.evolve import EVOLVERS
 from rooms.policy import RULES
 from rooms.wire import CLIENT_COMMANDS, COMMANDS, EVENTS, command_name
-from tests.people import ALICE, BEN, BOB, CHARLIE, COURSE
+from tests.people import ALICE, BEN, BOB, CHARLIE, COURSE, KEY
 from tests.unit.test_core_properties import TARA, History, opened
 
 pytestmark = pytest.mark.unit
@@ -443,3 +444,10 @@ def test_a_hundred_rooms_are_the_most() -> None:
     history = opened()
     history.do(ALICE, c.CreateRooms(100))
     assert history.do(ALICE, c.AddRooms(1)) == "bad_value"
+
+
+@pytest.mark.parametrize(("actor", "reason"), [(ALICE, "moderator"), (KEY, "moderator"), (SYSTEM, "empty")])
+def test_only_the_alarm_ends_a_session_as_empty(actor: Actor, reason: str) -> None:
+    history = in_status(RUNNING)
+    assert history.do(actor, c.EndSession()) == "ok"
+    assert history.log[-1].event == e.SessionEnded(reason)
