@@ -70,7 +70,13 @@ class Connection:
     direction = ""
 
     def __init__(
-        self, ice: IceSocket, certificate: Certificate, ip: str, on_up: CameUp, on_down: WentDown, now: float
+        self,
+        ice: IceSocket,
+        certificate: Certificate,
+        ips: tuple[str, ...],
+        on_up: CameUp,
+        on_down: WentDown,
+        now: float,
     ) -> None:
         self.ice = ice
         self.endpoint: IceEndpoint = ice.endpoint(self)
@@ -79,7 +85,7 @@ class Connection:
             certificate, self.endpoint.send, lambda: on_up(self), lambda: on_down(self)
         )
         self.transport = descriptions.Transport(
-            self.endpoint.ufrag, self.endpoint.password, certificate.fingerprint, ip, ice.port
+            self.endpoint.ufrag, self.endpoint.password, certificate.fingerprint, ips, ice.port
         )
         self.local_ssrc = secrets.randbits(31) | 1
         self.session_id = secrets.randbits(62)
@@ -89,29 +95,30 @@ class Connection:
     def handle_dtls(self, data: bytes) -> None:
         self.secure.handle_dtls(data)
 
-    def handle_media(self, size: int) -> None:
+    def handle_media(self, size: int) -> bool:
         if not self.secure.ready:
-            return
+            return False
         incoming = self.ice.incoming
         data = incoming.data
         is_rtcp = 192 <= data[1] <= 223
         if size < 12:
-            return
+            return False
         (ssrc,) = _SSRC.unpack_from(data, 4 if is_rtcp else 8)
         # libsrtp keeps state for every SSRC it has accepted, so their number is bounded before it sees them.
         if ssrc not in self._accepted and len(self._accepted) >= MAX_ACCEPTED:
-            return
+            return False
         if is_rtcp:
             size = self.secure.unprotect_rtcp(incoming, size)
         else:
             size = self.secure.unprotect(incoming, size)
         if size < 0:
-            return
+            return False
         self._accepted.add(ssrc)
         if is_rtcp:
             self._handle_rtcp(bytes(data[:size]))
         elif size >= 12:
             self._handle_rtp(data, size)
+        return True
 
     def _handle_rtp(self, data: bytearray, size: int) -> None:
         """Media nobody asked for is dropped."""
@@ -154,7 +161,7 @@ class PublishConnection(Connection):
         self,
         ice: IceSocket,
         certificate: Certificate,
-        ip: str,
+        ips: tuple[str, ...],
         on_up: CameUp,
         on_down: WentDown,
         now: float,
@@ -162,12 +169,14 @@ class PublishConnection(Connection):
         peer_id: str,
         person_id: PersonId,
         on_live: Callable[[Source], None],
+        on_need: Callable[[PublishConnection], None],
     ) -> None:
-        super().__init__(ice, certificate, ip, on_up, on_down, now)
+        super().__init__(ice, certificate, ips, on_up, on_down, now)
         self.peer_id = peer_id
         self.person_id = person_id
         self.sources: dict[MediaSource, Source] = {}
         self._on_live = on_live
+        self._on_need = on_need
         self._by_ssrc: dict[int, Source] = {}
         self._by_mid: dict[str, Source] = {}
         self._mid_id = 0
@@ -199,6 +208,7 @@ class PublishConnection(Connection):
             source = before.get(kind)
             if source is None or source.codec != codec or source.ids != ids:
                 source = Source(self.peer_id, self.person_id, kind, codec, ids)
+                source.on_need = self._need
             self.sources[kind] = source
             self._by_mid[mid] = source
             for ssrc in line.ssrcs[:1]:
@@ -297,8 +307,11 @@ class PublishConnection(Connection):
             packet = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=self.local_ssrc, media_ssrc=0, fci=fci)
             self.send_rtcp(bytes(RtcpRrPacket(ssrc=self.local_ssrc)) + bytes(packet))
 
-    def tick(self, now: float) -> None:
-        """Keyframe requests, NACKs and receiver reports that are due."""
+    def _need(self) -> None:
+        self._on_need(self)
+
+    def feedback(self, now: float) -> bool:
+        """Send the keyframe requests and NACKs that are due; True while there will be more to ask."""
         for source in self.sources.values():
             if source.take_pli(now):
                 self.send_pli(source)
@@ -309,16 +322,18 @@ class PublishConnection(Connection):
                         fmt=RTCP_RTPFB_NACK, ssrc=self.local_ssrc, media_ssrc=source.ssrc, lost=wanted
                     )
                     self.send_rtcp(bytes(RtcpRrPacket(ssrc=self.local_ssrc)) + bytes(nack))
-        if now >= self._report_due:
-            self._report_due = now + REPORT_EVERY_S
-            self._send_report(now)
+        return any(source.is_needy for source in self.sources.values())
 
     def send_pli(self, source: Source) -> None:
         """Ask the browser for a keyframe now; ``Source.take_pli`` says whether one may be asked for."""
         pli = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=self.local_ssrc, media_ssrc=source.ssrc)
         self.send_rtcp(bytes(RtcpRrPacket(ssrc=self.local_ssrc)) + bytes(pli))
 
-    def _send_report(self, now: float) -> None:
+    def report(self, now: float) -> None:
+        """Send the receiver report that is due."""
+        if now < self._report_due:
+            return
+        self._report_due = now + REPORT_EVERY_S
         reports = []
         for source in self.sources.values():
             if source.received:
@@ -339,9 +354,15 @@ class SubscribeConnection(Connection):
     direction = "subscribe"
 
     def __init__(
-        self, ice: IceSocket, certificate: Certificate, ip: str, on_up: CameUp, on_down: WentDown, now: float
+        self,
+        ice: IceSocket,
+        certificate: Certificate,
+        ips: tuple[str, ...],
+        on_up: CameUp,
+        on_down: WentDown,
+        now: float,
     ) -> None:
-        super().__init__(ice, certificate, ip, on_up, on_down, now)
+        super().__init__(ice, certificate, ips, on_up, on_down, now)
         self.lines: list[Line] = []
         self._outs: list[descriptions.OutLine] = []
         self._by_ssrc: dict[int, Line] = {}
@@ -428,7 +449,7 @@ class SubscribeConnection(Connection):
             for ssrc in wanted:
                 line = self._by_ssrc.get(ssrc)
                 if line is not None and line.source is not None and line.source.is_video:
-                    line.source.keyframe_wanted = True
+                    line.source.want_keyframe()
         elif isinstance(packet, RtcpRrPacket | RtcpSrPacket):
             self._lost(packet.reports, now)
 
@@ -453,7 +474,7 @@ class SubscribeConnection(Connection):
         pictures = sum(1 for line in self.lines if line.kind == "video" and line.source is not None)
         return self.downlink.check(sent_bps, pictures, now)
 
-    def tick(self, now: float, clock_offset: Callable[[Source], float]) -> None:
+    def report(self, now: float, clock_offset: Callable[[Source], float]) -> None:
         """Sender reports that are due: the publishers' own, carried over to our clock and the lines' timestamps."""
         packets: list[bytes] = []
         for line in self.lines:

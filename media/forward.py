@@ -46,6 +46,10 @@ TapReport = Callable[["Source", int, int], None]
 """Source, NTP time, RTP timestamp of a publisher's sender report."""
 
 
+def _nothing() -> None:
+    """What a source's needs lead to while nobody has asked for them."""
+
+
 class Line:
     """One m-line of a subscribe connection: fed by at most one source at a time."""
 
@@ -234,6 +238,8 @@ class Source:
             CACHE_SIZE if self.is_video else 0
         )
         self._is_keyframe = is_h264_keyframe if codec.name == "h264" else is_vp8_keyframe
+        self.on_need: Callable[[], None] = _nothing
+        """Called when something should soon be asked of the publisher (``is_needy``)."""
 
     # -- lines -------------------------------------------------------------------------------------------------
 
@@ -241,7 +247,7 @@ class Source:
         # A new list each time: the packet loop may be running over the old one.
         self.lines = [*self.lines, line]
         if self.is_video:
-            self.keyframe_wanted = True
+            self.want_keyframe()
 
     def discard(self, line: Line) -> None:
         self.lines = [other for other in self.lines if other is not line]
@@ -256,7 +262,7 @@ class Source:
         for line in self.lines:
             line.restart()
         if self.is_video and self.lines:
-            self.keyframe_wanted = True
+            self.want_keyframe()
 
     def set_ssrc(self, ssrc: int) -> None:
         """The track now comes with this SSRC: everything counted begins anew."""
@@ -343,12 +349,13 @@ class Source:
     def _lost(self, count: int, now: float) -> None:
         if count > MISSING_MAX:
             self._missing.clear()
-            self.keyframe_wanted = True
+            self.want_keyframe()
             return
         for step in range(1, count + 1):
             self._missing[(self.high + step) & 0xFFFF] = [now, now - NACK_EVERY_S + NACK_AFTER_S, 0]
         while len(self._missing) > MISSING_MAX:
             del self._missing[next(iter(self._missing))]
+        self.on_need()
 
     def cached(self, sequence: int) -> tuple[int, int, int, bytes] | None:
         """First byte, marker bit, timestamp and tail of a packet still kept."""
@@ -369,6 +376,21 @@ class Source:
     def is_missing_any(self) -> bool:
         return bool(self._missing)
 
+    @property
+    def is_needy(self) -> bool:
+        """True while ``nacks`` or ``take_pli`` have something to ask, now or soon."""
+        return bool(self._missing) or self._may_ask_keyframe
+
+    @property
+    def _may_ask_keyframe(self) -> bool:
+        # A camera that is off cannot answer, and what a muted one answers nobody would get.
+        return self.keyframe_wanted and self.live and not self.muted
+
+    def want_keyframe(self) -> None:
+        """Somebody cannot decode without a new keyframe."""
+        self.keyframe_wanted = True
+        self.on_need()
+
     def nacks(self, now: float) -> list[int]:
         """Sequence numbers to ask for now; asks a few times, then gives up and wants a keyframe."""
         wanted: list[int] = []
@@ -386,7 +408,7 @@ class Source:
 
     def take_pli(self, now: float) -> bool:
         """True when a keyframe is wanted and may be asked for now (at most one in 500 ms)."""
-        if not self.keyframe_wanted or not self.ssrc or now - self.last_pli_at < PLI_INTERVAL_S:
+        if not self._may_ask_keyframe or now - self.last_pli_at < PLI_INTERVAL_S:
             return False
         self.last_pli_at = now
         return True

@@ -26,17 +26,26 @@ STUN_MAX: Final = 600
 ADDRESSES_PER_ENDPOINT: Final = 4
 CONSENT_S: Final = 18.0
 """Without a STUN request for so long the peer is gone (browsers send one every 2.5-5 s)."""
+QUIET_S: Final = 7.0
+"""Without a STUN request from the address in use for so long (they come each 2.5-6 s) another proven address takes over."""
+STRAYS: Final = 3
+"""So does one that authentic media comes from, so often on end: a router forgot the old port, and not all browsers nominate anew."""
 _ALPHABET: Final = string.ascii_letters + string.digits
 _COOKIE: Final = struct.pack("!L", stun.COOKIE)
 
 Address = tuple[Any, ...]
 
 
+def _plain(ip: str) -> str:
+    """IPv4 as such, also where a socket of both families writes it as IPv6."""
+    return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip
+
+
 class DatagramUser(Protocol):
     """Who gets an endpoint's datagrams (a connection)."""
 
-    def handle_media(self, size: int) -> None:
-        """SRTP or SRTCP of ``size`` bytes lies in the socket's ``incoming``."""
+    def handle_media(self, size: int) -> bool:
+        """SRTP or SRTCP of ``size`` bytes lies in the socket's ``incoming``. True when it was authentic."""
         ...
 
     def handle_dtls(self, data: bytes) -> None: ...
@@ -45,7 +54,17 @@ class DatagramUser(Protocol):
 class IceEndpoint:
     """One connection's end: credentials and the addresses that proved to know them."""
 
-    __slots__ = ("_socket", "address", "addresses", "last_request", "password", "ufrag", "user")
+    __slots__ = (
+        "_socket",
+        "address",
+        "addresses",
+        "heard_at",
+        "last_request",
+        "password",
+        "strays",
+        "ufrag",
+        "user",
+    )
 
     def __init__(self, ice: IceSocket, user: DatagramUser) -> None:
         self._socket = ice
@@ -53,7 +72,11 @@ class IceEndpoint:
         self.ufrag = "".join(secrets.choice(_ALPHABET) for _ in range(8))
         self.password = "".join(secrets.choice(_ALPHABET) for _ in range(24))
         self.address: Address | None = None
-        """Where we send to: the newest address nominated by the peer."""
+        """Where we send to: the newest address nominated by the peer, or the one it speaks from since."""
+        self.heard_at = 0.0
+        """When the newest STUN request came from ``address``."""
+        self.strays = 0
+        """Authentic media packets on end that came from another proven address than ``address``."""
         self.addresses: list[Address] = []
         self.last_request: float | None = None
 
@@ -81,6 +104,8 @@ class IceSocket:
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 with contextlib.suppress(OSError):
                     self.socket.setsockopt(socket.SOL_SOCKET, option, 4 * 1024 * 1024)
+            if family == socket.AF_INET6:  # "::" serves both families, whatever the system's default is
+                self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self.socket.bind((host, port))
         except OSError:
             self.socket.close()
@@ -140,8 +165,11 @@ class IceSocket:
             try:
                 if 127 < first < 192:
                     endpoint = by_address.get(address)
-                    if endpoint is not None:
-                        endpoint.user.handle_media(size)
+                    if endpoint is not None and endpoint.user.handle_media(size):
+                        if address != endpoint.address:
+                            self._stray(endpoint, address)
+                        elif endpoint.strays:
+                            endpoint.strays = 0
                 elif 19 < first < 64:
                     endpoint = by_address.get(address)
                     if endpoint is not None:
@@ -181,8 +209,10 @@ class IceSocket:
         if "ICE-CONTROLLED" in attributes:  # a lite end is always the controlled one
             return self._reply(request, key, stun.Class.ERROR, {"ERROR-CODE": (487, "Role Conflict")})
         endpoint.last_request = now
-        self._learn(endpoint, address, nominated="USE-CANDIDATE" in attributes)
-        return self._reply(request, key, stun.Class.RESPONSE, {"XOR-MAPPED-ADDRESS": address[:2]})
+        self._learn(endpoint, address, now, nominated="USE-CANDIDATE" in attributes)
+        return self._reply(
+            request, key, stun.Class.RESPONSE, {"XOR-MAPPED-ADDRESS": (_plain(address[0]), address[1])}
+        )
 
     def _reply(
         self, request: stun.Message, key: bytes, kind: stun.Class, attributes: dict[str, Any]
@@ -191,7 +221,19 @@ class IceSocket:
         message.add_message_integrity(key)
         return bytes(message)
 
-    def _learn(self, endpoint: IceEndpoint, address: Address, *, nominated: bool) -> None:
+    def _stray(self, endpoint: IceEndpoint, address: Address) -> None:
+        endpoint.strays += 1
+        if endpoint.strays >= STRAYS and self._loop is not None:
+            self._use(endpoint, address, self._loop.time())
+
+    def _use(self, endpoint: IceEndpoint, address: Address, now: float) -> None:
+        if endpoint.address is not None and endpoint.address != address:
+            log.info("ice.address_changed")
+        endpoint.address = address
+        endpoint.heard_at = now
+        endpoint.strays = 0
+
+    def _learn(self, endpoint: IceEndpoint, address: Address, now: float, *, nominated: bool) -> None:
         if address not in endpoint.addresses:
             endpoint.addresses.append(address)
             if len(endpoint.addresses) > ADDRESSES_PER_ENDPOINT:
@@ -200,5 +242,7 @@ class IceSocket:
                 if self._by_address.get(oldest) is endpoint:
                     del self._by_address[oldest]
         self._by_address[address] = endpoint
-        if nominated or endpoint.address is None:
-            endpoint.address = address
+        if address == endpoint.address:
+            endpoint.heard_at = now
+        elif nominated or endpoint.address is None or now - endpoint.heard_at > QUIET_S:
+            self._use(endpoint, address, now)

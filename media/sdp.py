@@ -87,7 +87,8 @@ class Transport:
     ufrag: str
     password: str
     fingerprint: str
-    ip: str
+    ips: tuple[str, ...]
+    """Addresses of one or both families, the preferred first."""
     port: int
 
 
@@ -255,10 +256,13 @@ def _head(session_id: int, version: int, mids: Sequence[str]) -> list[str]:
 
 
 def _transport(transport: Transport, setup: str) -> list[str]:
-    family = "IP6" if ":" in transport.ip else "IP4"
+    first = transport.ips[0]
     return [
-        f"c=IN {family} {transport.ip}",
-        f"a=candidate:1 1 udp 2130706431 {transport.ip} {transport.port} typ host",
+        f"c=IN {'IP6' if ':' in first else 'IP4'} {first}",
+        *(
+            f"a=candidate:{place + 1} 1 udp {2130706431 - (place << 8)} {ip} {transport.port} typ host"
+            for place, ip in enumerate(transport.ips)
+        ),
         "a=end-of-candidates",
         f"a=ice-ufrag:{transport.ufrag}",
         f"a=ice-pwd:{transport.password}",

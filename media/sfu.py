@@ -46,7 +46,9 @@ LISTENER_S: Final = 2.0
 REOFFER_S: Final = 10.0
 REOPEN_S: Final = 3.0
 """A subscribe connection that was lost alone is offered anew after so long (one who publishes anew gets it then)."""
-TICK_S: Final = 0.02
+FEEDBACK_S: Final = 0.02
+"""Keyframes and lost packets are asked for in such steps, and only while something is missing: an idle worker sleeps."""
+TICK_S: Final = 0.125
 SLOW_TICK_S: Final = 0.25
 MAX_PEERS: Final = 2000
 RoomKey = tuple[SessionId, RoomId]
@@ -93,9 +95,11 @@ class Peer:
 class Sfu:
     """The worker's core. ``emit`` gets (owner, event); it must not block."""
 
-    def __init__(self, ice: IceSocket, advertise_ip: str, emit: Callable[[str, MediaEvent], None]) -> None:
+    def __init__(
+        self, ice: IceSocket, advertise_ips: tuple[str, ...], emit: Callable[[str, MediaEvent], None]
+    ) -> None:
         self.ice = ice
-        self.ip = advertise_ip
+        self.ips = advertise_ips
         self.emit = emit
         self.tap: Tap | None = None
         self.peers: dict[str, Peer] = {}
@@ -107,6 +111,8 @@ class Sfu:
         self._told: set[Peer] = set()
         self._reasons: dict[Source, str] = {}
         self._refresh_planned = False
+        self._needy: set[PublishConnection] = set()
+        self._feedback_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
 
@@ -118,6 +124,8 @@ class Sfu:
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
+        if self._feedback_timer is not None:
+            self._feedback_timer.cancel()
         for peer_id in list(self.peers):
             self.leave(peer_id)
         if self._tasks:
@@ -151,13 +159,14 @@ class Sfu:
             connection = PublishConnection(
                 self.ice,
                 self._certificate,
-                self.ip,
+                self.ips,
                 lambda c: self._up(peer, c),
                 lambda c: self._down(peer, c),
                 time.monotonic(),
                 peer_id=peer.peer_id,
                 person_id=peer.person_id,
                 on_live=lambda _source: self._mark(peer.room),
+                on_need=self._plan_feedback,
             )
             peer.publish = connection
         answer, gone = connection.answer(offer, sources)
@@ -295,7 +304,7 @@ class Sfu:
             for line in peer.subscribe.lines:
                 line.restart()
                 if line.source is not None and line.source.is_video:
-                    line.source.keyframe_wanted = True
+                    line.source.want_keyframe()
             self._ask_keyframes(line.source for line in peer.subscribe.lines)
 
     def _down(self, peer: Peer, connection: Connection) -> None:
@@ -345,10 +354,12 @@ class Sfu:
     def _ask_keyframes(self, sources: Iterable[Source | None]) -> None:
         now = time.monotonic()
         for source in sources:
-            if source is not None and source.keyframe_wanted:
+            if source is not None and source.is_needy:
                 peer = self.peers.get(source.peer_id)
-                if peer is not None and peer.publish is not None and source.take_pli(now):
-                    peer.publish.send_pli(source)
+                if peer is not None and peer.publish is not None:
+                    if source.take_pli(now):
+                        peer.publish.send_pli(source)
+                    self._plan_feedback(peer.publish)  # asked again until it comes
 
     def _ranked(self, room: RoomKey, live: list[Source]) -> tuple[list[Source], list[Source]]:
         """The room's audible and visible sources, the most wanted first."""
@@ -404,7 +415,7 @@ class Sfu:
         peer.subscribe = SubscribeConnection(
             self.ice,
             self._certificate,
-            self.ip,
+            self.ips,
             lambda c: self._up(peer, c),
             lambda c: self._down(peer, c),
             time.monotonic(),
@@ -429,6 +440,19 @@ class Sfu:
 
     # -- time --------------------------------------------------------------------------------------------------
 
+    def _plan_feedback(self, connection: PublishConnection) -> None:
+        self._needy.add(connection)
+        if self._feedback_timer is None:
+            self._feedback_timer = asyncio.get_running_loop().call_later(FEEDBACK_S, self._feedback)
+
+    def _feedback(self) -> None:
+        self._feedback_timer = None
+        now = time.monotonic()
+        needy, self._needy = self._needy, set()
+        for connection in needy:
+            if connection.secure.ready and connection.feedback(now):
+                self._plan_feedback(connection)
+
     async def _tick_forever(self) -> None:
         slow_due = 0.0
         while True:
@@ -437,9 +461,9 @@ class Sfu:
             try:
                 for peer in self.peers.values():
                     if peer.publish is not None and peer.publish.secure.ready:
-                        peer.publish.tick(now)
+                        peer.publish.report(now)
                     if peer.subscribe is not None and peer.subscribe.secure.ready:
-                        peer.subscribe.tick(now, self._clock_offset)
+                        peer.subscribe.report(now, self._clock_offset)
                 if now >= slow_due:
                     slow_due = now + SLOW_TICK_S
                     self._slow_tick(now)

@@ -111,7 +111,7 @@ class _Listener:
             arrival_us=arrival_us,
         )
         if source.is_video:  # a recording can only begin with a keyframe
-            source.keyframe_wanted = True
+            source.want_keyframe()
         return track
 
     def remove(self, source: Source, reason: str, arrival_us: int) -> None:
@@ -262,7 +262,7 @@ class TapServer:
             case "keyframe":
                 for source, track in listener.tracks.items():
                     if track.number == order.get("track") and source.is_video:
-                        source.keyframe_wanted = True
+                        source.want_keyframe()
             case _:
                 raise ValueError("unknown order")
 

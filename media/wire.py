@@ -7,6 +7,7 @@ events ``{"event": …}``. ``boot`` changes when the worker starts anew; ``plane
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any, Final
 
 from models.values import MediaSource, PersonId, RoomId, SessionId
@@ -74,3 +75,22 @@ def parse_address(text: str) -> tuple[str, int] | str:
     if not separator or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"not an address: {text!r} (host:port or unix:/path)")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def advertised(text: str) -> tuple[str, ...]:
+    """The addresses browsers are told, comma separated. Raises ValueError for what no browser could reach."""
+    ips = tuple(part.strip() for part in text.split(",") if part.strip())
+    for ip in ips:
+        try:
+            address = ipaddress.ip_address(ip)
+        except ValueError:
+            raise ValueError(
+                f"The advertised address must be an IP address (two with a comma), not {ip!r}."
+            ) from None
+        if address.is_unspecified:
+            raise ValueError(
+                "The UDP port is bound to every address: name one that browsers can reach (--advertise-ip)."
+            )
+    if not ips:
+        raise ValueError("Name the IP address at which browsers reach the UDP port (--advertise-ip).")
+    return ips

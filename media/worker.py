@@ -20,7 +20,7 @@ from media.control import ControlServer
 from media.icelite import IceSocket
 from media.sfu import Sfu
 from media.tap import TapServer
-from media.wire import parse_address
+from media.wire import advertised, parse_address
 from models.collector import calm_collector
 
 log = logging.getLogger("sideroom.media.worker")
@@ -28,7 +28,7 @@ log = logging.getLogger("sideroom.media.worker")
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a worker needs to know. Ports may be 0 (any free one); ``advertise_ip`` is what browsers are told."""
+    """What a worker needs to know. Ports may be 0 (any free one); ``advertise_ip`` is what browsers are told, several with commas."""
 
     secret: str
     """Proves to the worker that it is the server who gives orders."""
@@ -60,12 +60,10 @@ class Worker:
     async def start(self) -> None:
         """Bind everything. Raises OSError when a port is taken, ValueError for an unusable address."""
         settings = self.settings
-        ip = settings.advertise_ip or settings.udp_host
-        if ip in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-            raise ValueError("--advertise-ip is needed when the UDP port is bound to every address.")
+        ips = advertised(settings.advertise_ip or settings.udp_host)
         ice = IceSocket(settings.udp_host, settings.udp_port)
         self.udp_port = ice.port
-        self.sfu = Sfu(ice, ip, self.control.emit)
+        self.sfu = Sfu(ice, ips, self.control.emit)
         self.control.sfu = self.sfu
         self.sfu.tap = self.tap
         self.tap.sfu = self.sfu
@@ -106,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--udp-host", default="127.0.0.1", help="address the UDP port is bound to")
     parser.add_argument("--udp-port", type=int, default=0, help="the one UDP port (0: any)")
     parser.add_argument(
-        "--advertise-ip", default="", help="IP address browsers are told (default: --udp-host)"
+        "--advertise-ip",
+        default="",
+        help="IP addresses browsers are told, comma separated (default: --udp-host)",
     )
     parser.add_argument("--tap-host", default="127.0.0.1", help="address of the recorder's tap")
     parser.add_argument("--tap-port", type=int, default=0, help="TCP port of the recorder's tap (0: any)")

@@ -10,7 +10,8 @@ def taken(tcp: dict[str, tuple[str, int]], udp: dict[str, tuple[str, int]]) -> l
     problems = []
     for kind, ports in ((socket.SOCK_STREAM, tcp), (socket.SOCK_DGRAM, udp)):
         for what, (host, port) in ports.items():
-            with socket.socket(socket.AF_INET, kind) as probe:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family, kind) as probe:
                 if kind == socket.SOCK_STREAM:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:

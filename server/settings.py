@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.names import BadNames, read_names
+from media.wire import advertised
 
 ELSEWHERE = frozenset(
     {
@@ -56,9 +57,14 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", "Address the web server listens on.")
     port: int = _setting(8080, "TCP port the web server listens on.")
-    media_host: str = _setting("127.0.0.1", "Address the media worker's UDP port is bound to.")
+    media_host: str = _setting(
+        "127.0.0.1", "Address the media worker's UDP port is bound to (`0.0.0.0`: IPv4, `::`: IPv4 and IPv6)."
+    )
     media_port: int = _setting(40000, "The one UDP port of the media worker.")
-    media_advertise_ip: str = _setting("127.0.0.1", "IP address of the media worker as browsers reach it.")
+    media_advertise_ip: str = _setting(
+        "127.0.0.1",
+        "IP address of the media worker as browsers reach it; IPv4 and IPv6 separated by a comma.",
+    )
     control_port: int = _setting(
         40001, "Loopback TCP port on which the media worker takes the server's orders."
     )
@@ -227,6 +233,10 @@ def _check(settings: Settings) -> list[str]:
     for name in ("port", "media_port", "control_port", "tap_port"):
         if not 0 < getattr(settings, name) < 65536:
             problems.append(f"{env_name(name)}: a port is a number from 1 to 65535.")
+    try:
+        advertised(settings.media_advertise_ip)
+    except ValueError as error:
+        problems.append(f"SIDEROOM_MEDIA_ADVERTISE_IP: {error}")
     if settings.secret and len(settings.secret) < 32:
         problems.append("SIDEROOM_SECRET: use at least 32 characters.")
     problems += _check_slack(settings)

@@ -144,9 +144,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(udp_host: str = "127.0.0.1", advertise_ip: str = "") -> AsyncIterator[Stage]:
     """A worker on free loopback ports and a connected plane."""
-    worker = Worker(WorkerSettings(secret=SECRET))
+    worker = Worker(WorkerSettings(secret=SECRET, udp_host=udp_host, advertise_ip=advertise_ip))
     await worker.start()
     plane = EmbeddedPlane(worker.control_address, SECRET)
     made = Stage(worker, plane)

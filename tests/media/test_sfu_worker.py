@@ -72,6 +72,7 @@ async def test_taken_port_and_missing_secret_give_one_clear_line() -> None:
     for arguments, secret, expected in (
         (["--advertise-ip", ""], "short", "secret"),
         (["--udp-host", "0.0.0.0"], SECRET, "--advertise-ip"),
+        (["--udp-host", "::", "--advertise-ip", "192.0.2.1, meet.example.edu"], SECRET, "meet.example.edu"),
         (["--control", "nonsense"], SECRET, "not an address"),
     ):
         process = await asyncio.create_subprocess_exec(

@@ -46,6 +46,7 @@ class Wire:
 def video(person: str = "alice") -> Source:
     source = Source(f"peer-{person}", PersonId(person), MediaSource.CAMERA, VP8, ExtensionIds())
     source.set_ssrc(0x1111)
+    source.live = True
     return source
 
 
@@ -235,6 +236,28 @@ def test_keyframe_requests_are_throttled() -> None:
     assert source.take_pli(10.0 + PLI_INTERVAL_S)
     give(source, 1, 0, 11.0, KEY)
     assert not source.take_pli(20.0)
+
+
+def test_nothing_is_asked_of_a_camera_that_cannot_answer() -> None:
+    source = video()
+    needs: list[bool] = []
+    source.on_need = lambda: needs.append(source.is_needy)
+    line = Line("0", "video", 77, 90000, Wire())
+    line.attach(source, 96)
+    assert needs == [True] and source.take_pli(10.0)
+    source.set_muted(True)
+    assert not source.is_needy and not source.take_pli(20.0), "nobody would get it"
+    source.set_muted(False)
+    assert needs[-1] and source.take_pli(30.0)
+    source.live = False
+    assert not source.is_needy and not source.take_pli(40.0), "switched off"
+    source.live = True
+    give(source, 1, 0, 50.0, KEY)
+    assert not source.is_needy, "it came"
+    give(source, 3, 0, 50.1)
+    assert needs[-1] and source.nacks(50.2) == [2]
+    give(source, 2, 0, 50.3)
+    assert not source.is_needy, "what was missing has come"
 
 
 def test_receiver_report_counts_loss_since_the_last_one() -> None:

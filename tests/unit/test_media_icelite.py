@@ -10,14 +10,14 @@ from aioice import stun
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.icelite import ADDRESSES_PER_ENDPOINT, CONSENT_S, IceEndpoint, IceSocket
+from media.icelite import ADDRESSES_PER_ENDPOINT, CONSENT_S, QUIET_S, IceEndpoint, IceSocket
 
 pytestmark = pytest.mark.unit
 HOME, CAFE = ("192.0.2.1", 5000), ("192.0.2.2", 6000)
 
 
 class User:
-    def handle_media(self, size: int) -> None:
+    def handle_media(self, size: int) -> bool:
         raise AssertionError("no media in these tests")
 
     def handle_dtls(self, data: bytes) -> None:
@@ -99,6 +99,19 @@ def test_media_follows_a_nominated_new_address(ice: Ice) -> None:
     ice.answer(request(endpoint), CAFE, 3.0)
     assert endpoint.address == CAFE
     assert ice._by_address[HOME] is endpoint, "late packets from the old address are still its own"
+
+
+def test_address_that_fell_silent_is_left_without_a_nomination(ice: Ice) -> None:
+    endpoint = ice.endpoint(User())
+    ice.answer(request(endpoint), HOME, 1.0)
+    ice.answer(request(endpoint, nominate=False), CAFE, 1.0 + QUIET_S)
+    assert endpoint.address == HOME, "the next request may still come from there"
+    ice.answer(request(endpoint, nominate=False), CAFE, 1.1 + QUIET_S)
+    assert endpoint.address == CAFE
+    for passed in range(4):
+        ice.answer(request(endpoint, nominate=False), CAFE, 10.0 + 5 * passed)
+        ice.answer(request(endpoint, nominate=False), HOME, 10.0 + 5 * passed)
+    assert endpoint.address == CAFE, "a second way that is only tried changes nothing"
 
 
 def test_addresses_are_bounded_and_the_one_in_use_is_kept(ice: Ice) -> None:

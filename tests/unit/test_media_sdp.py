@@ -23,7 +23,7 @@ from rooms.ports import MediaError
 
 pytestmark = pytest.mark.unit
 FINGERPRINT = ":".join(["AB"] * 32)
-OURS = Transport("ours1234", "p" * 24, FINGERPRINT, "192.0.2.7", 40000)
+OURS = Transport("ours1234", "p" * 24, FINGERPRINT, ("192.0.2.7", "2001:db8::7"), 40000)
 HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
 SHARED = (
     "c=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n"
@@ -132,7 +132,8 @@ def test_answer_takes_named_lines_and_rejects_others() -> None:
     assert video.ice.iceLite and video.dtls is not None and video.dtls.role == "server"
     feedback = {(f.type, f.parameter) for f in video.rtp.codecs[0].rtcpFeedback}
     assert {("nack", None), ("nack", "pli"), ("goog-remb", None)} <= feedback
-    assert (video.ice_candidates[0].ip, video.ice_candidates[0].port) == ("192.0.2.7", 40000)
+    assert [(c.ip, c.port) for c in video.ice_candidates] == [("192.0.2.7", 40000), ("2001:db8::7", 40000)]
+    assert video.ice_candidates[0].priority > video.ice_candidates[1].priority
 
 
 def test_extension_numbers_are_the_browsers() -> None:

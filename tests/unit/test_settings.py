@@ -33,6 +33,13 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(error.value.problems) == 3
 
 
+def test_browsers_are_told_addresses_they_can_reach() -> None:
+    load({"SIDEROOM_MEDIA_HOST": "::", "SIDEROOM_MEDIA_ADVERTISE_IP": "203.0.113.10, 2001:db8::10"})
+    for unusable in ("0.0.0.0", "meet.example.edu", "203.0.113.10,::", " "):
+        with pytest.raises(SettingsError, match="SIDEROOM_MEDIA_ADVERTISE_IP"):
+            load({"SIDEROOM_MEDIA_ADVERTISE_IP": unusable})
+
+
 def test_variables_of_the_demo_are_no_mistake() -> None:
     assert load({"SIDEROOM_DEMO_LMS_PORT": "9081"}) == Settings()
 
