@@ -13,6 +13,7 @@ from typing import Any, Final
 from recorder.adopt import past_of
 from recorder.frames import Depacketiser, Frame, vp8_size
 from recorder.journal import AFTER_LOSS, KEY, JournalWriter
+from recorder.standstill import HALT_US, Standstill
 from recorder.watch import Alarm, Person, TrackFacts, Watch
 
 log = logging.getLogger("sideroom.recorder")
@@ -54,6 +55,7 @@ class _Segment:
     number: int
     facts: TrackFacts
     depacketiser: Depacketiser
+    standstill: Standstill
     frames: int = 0
     size_bytes: int = 0
     newest_us: int = 0
@@ -66,6 +68,12 @@ class _Segment:
     mark: tuple[int, int] | None = None
     mark_delay: float = 0.0
     marked_us: int = 0
+
+    def is_of_another_run(self, rtp: int, arrival_us: int) -> bool:
+        """Whether a report does not go on where the newest frame is: the sender's clock has stood still between them."""
+        told = (rtp - self.written_rtp) * 1_000_000 // self.facts.clock_rate
+        lag = arrival_us - self.written_us - told
+        return self.frames > 0 and not self.standstill.in_doubt and HALT_US <= lag
 
 
 @dataclass(slots=True)
@@ -167,8 +175,14 @@ class Capture:
         if segment is None or self.paused:
             return
         extended = segment.depacketiser.timestamp(rtp)
-        if extended is not None:
-            self._journal.note("sr", arrival_us, n=segment.number, ntp=ntp, rtp=extended)
+        if extended is None or (
+            not segment.facts.is_video and segment.is_of_another_run(extended, arrival_us)
+        ):
+            return
+        standstill = segment.standstill
+        standstill.later(lambda n: self._journal.note("sr", arrival_us, n=n, ntp=ntp, rtp=extended))
+        if not standstill.in_doubt:
+            standstill.settled(segment.number)
 
     def dropped(self, track: int, packets: int, now_us: int) -> None:
         segment = self._segments.get(track)
@@ -273,6 +287,9 @@ class Capture:
             frames = segment.depacketiser.expire(now_us)
             if frames:
                 self._write(segment, frames)
+            late = segment.standstill.expire(now_us)
+            if late:
+                self._go_on(segment, late)
             if segment.facts.is_video and self._must_ask(segment, now_us):
                 asks.append(track)
         for track in self._ask_at_once - set(asks):
@@ -343,10 +360,14 @@ class Capture:
             return None
         if declines:
             return None
-        return self._open_segment(facts, Depacketiser(facts.codec), at_us)
+        return self._open_segment(facts, Depacketiser(facts.codec), Standstill(facts.clock_rate), at_us)
 
-    def _open_segment(self, facts: TrackFacts, depacketiser: Depacketiser, at_us: int) -> _Segment:
-        segment = _Segment(self._next_segment, facts, depacketiser, newest_us=at_us, written_us=at_us)
+    def _open_segment(
+        self, facts: TrackFacts, depacketiser: Depacketiser, standstill: Standstill, at_us: int
+    ) -> _Segment:
+        segment = _Segment(
+            self._next_segment, facts, depacketiser, standstill, newest_us=at_us, written_us=at_us
+        )
         self._next_segment += 1
         self._segments[facts.track] = segment
         self._journal.note(
@@ -364,11 +385,15 @@ class Capture:
         return segment
 
     def _end_segment(self, track: int, reason: str, now_us: int) -> None:
-        segment = self._segments.pop(track, None)
+        segment = self._segments.get(track)
         if segment is None:
             return
+        if reason != "declined" and segment.standstill.in_doubt:
+            segment = self._go_on(segment, segment.standstill.flush())
+        del self._segments[track]
         if reason not in ("paused", "declined", "jumped"):
-            self._write(segment, segment.depacketiser.flush())
+            for frame in segment.depacketiser.flush():
+                self._put(segment, frame)
         if segment.broken_since is not None:
             self._journal.note("broken", now_us, n=segment.number, since=segment.broken_since)
         if segment.facts.source == "camera" and segment.frames and now_us - segment.written_us > FREEZE_US:
@@ -387,43 +412,66 @@ class Capture:
         )
 
     def _write(self, segment: _Segment, frames: Iterable[Frame]) -> None:
-        rate = segment.facts.clock_rate
         for frame in frames:
-            if frame.after_loss:
-                # It could only be shown broken; the last good frame stays until a keyframe comes.
-                if segment.broken_since is None:
-                    segment.broken_since = frame.arrival_us
-                continue
-            if segment.frames and self._has_jumped(segment, frame):
-                if self._segments.get(segment.facts.track) is not segment:
-                    continue  # it is being ended
-                segment = self._split(segment, frame.arrival_us)
-                if segment.facts.is_video and not frame.key:
-                    segment.depacketiser.lose()
-                    continue
-            flags = (KEY if frame.key else 0) | (AFTER_LOSS if frame.after_loss else 0)
-            if not self._journal.frame(segment.number, flags, frame.timestamp, frame.arrival_us, frame.data):
-                segment.dropped += 1
-                segment.depacketiser.lose()
-                if segment.broken_since is None:
-                    segment.broken_since = frame.arrival_us
-                continue
-            if segment.broken_since is not None:
-                self._journal.note("broken", frame.arrival_us, n=segment.number, since=segment.broken_since)
-                segment.broken_since = None
-            delay = frame.arrival_us - frame.timestamp * 1_000_000 / rate
-            if segment.mark is None or delay < segment.mark_delay:
-                segment.mark, segment.mark_delay = (frame.timestamp, frame.arrival_us), delay
-            if segment.frames == 0 or frame.arrival_us - segment.marked_us >= MARK_US:
-                self._mark(segment)
-                segment.marked_us = frame.arrival_us
             if segment.facts.is_video:
-                self._look_at_picture(segment, frame)
-            segment.frames += 1
-            if frame.key and segment.facts.is_video:
-                segment.key_us = frame.arrival_us
-            segment.size_bytes += len(frame.data)
-            segment.written_us, segment.written_rtp = frame.arrival_us, frame.timestamp
+                segment = self._put(segment, frame)
+                continue
+            sure, halted = segment.standstill.take(frame)
+            if halted:
+                segment = self._go_on(segment, sure)
+                continue
+            for one in sure:
+                segment = self._put(segment, one)
+            if sure:
+                segment.standstill.settled(segment.number)
+
+    def _go_on(self, segment: _Segment, frames: list[Frame]) -> _Segment:
+        """The sender's clock stood still: what comes from here on has a clock, and a segment, of its own."""
+        segment = self._split(segment, frames[0].arrival_us)
+        for frame in frames:
+            segment = self._put(segment, frame)
+        segment.standstill.settled(segment.number)
+        return segment
+
+    def _put(self, segment: _Segment, frame: Frame) -> _Segment:
+        """Write a frame; returns the segment that the next one belongs to."""
+        rate = segment.facts.clock_rate
+        if frame.after_loss:
+            # It could only be shown broken; the last good frame stays until a keyframe comes.
+            if segment.broken_since is None:
+                segment.broken_since = frame.arrival_us
+            return segment
+        if segment.frames and self._has_jumped(segment, frame):
+            if self._segments.get(segment.facts.track) is not segment:
+                return segment  # it is being ended
+            segment = self._split(segment, frame.arrival_us)
+            if segment.facts.is_video and not frame.key:
+                segment.depacketiser.lose()
+                return segment
+        flags = (KEY if frame.key else 0) | (AFTER_LOSS if frame.after_loss else 0)
+        if not self._journal.frame(segment.number, flags, frame.timestamp, frame.arrival_us, frame.data):
+            segment.dropped += 1
+            segment.depacketiser.lose()
+            if segment.broken_since is None:
+                segment.broken_since = frame.arrival_us
+            return segment
+        if segment.broken_since is not None:
+            self._journal.note("broken", frame.arrival_us, n=segment.number, since=segment.broken_since)
+            segment.broken_since = None
+        delay = frame.arrival_us - frame.timestamp * 1_000_000 / rate
+        if segment.mark is None or delay < segment.mark_delay:
+            segment.mark, segment.mark_delay = (frame.timestamp, frame.arrival_us), delay
+        if segment.frames == 0 or frame.arrival_us - segment.marked_us >= MARK_US:
+            self._mark(segment)
+            segment.marked_us = frame.arrival_us
+        if segment.facts.is_video:
+            self._look_at_picture(segment, frame)
+        segment.frames += 1
+        if frame.key and segment.facts.is_video:
+            segment.key_us = frame.arrival_us
+        segment.size_bytes += len(frame.data)
+        segment.written_us, segment.written_rtp = frame.arrival_us, frame.timestamp
+        return segment
 
     @staticmethod
     def _has_jumped(segment: _Segment, frame: Frame) -> bool:
@@ -433,7 +481,7 @@ class Capture:
     def _split(self, segment: _Segment, at_us: int) -> _Segment:
         """Go on in a new segment; packets that wait for missing ones stay where they are."""
         self._end_segment(segment.facts.track, "jumped", at_us)
-        return self._open_segment(segment.facts, segment.depacketiser, at_us)
+        return self._open_segment(segment.facts, segment.depacketiser, segment.standstill, at_us)
 
     def _look_at_picture(self, segment: _Segment, frame: Frame) -> None:
         """Note changes of size and pictures that stood still."""

@@ -77,10 +77,11 @@ class Session:
         lose: Iterable[int] = (),
         ppm: float = 0.0,
         ntp_error_s: float = 0.0,
+        halted_s: float = 0.0,
     ) -> None:
         """Beeps or flashes from ``start_s`` to ``end_s``; ``lose`` are numbers of packets that never arrive.
 
-        ``ppm``: how much faster the sender's clock runs than ours.
+        ``ppm``: how much faster the sender's clock runs than ours. ``halted_s``: how long its RTP time has stood still so far.
         """
         facts = self.capture.track(track)
         assert facts is not None
@@ -93,7 +94,7 @@ class Session:
         number = 0
         for count in range(round(start_s / step), round(end_s / step)):
             at = count * step
-            timestamp = round(at * (1 + ppm / 1e6) * rate) % 2**32
+            timestamp = round((at * (1 + ppm / 1e6) - halted_s) * rate) % 2**32
             if at - reported >= 1.0:
                 reported = at
                 ntp = ((us(at * (1 + ppm / 1e6) + ntp_error_s) + NTP_EPOCH_US) << 32) // S

@@ -271,6 +271,53 @@ def test_muting_and_dtx_leave_holes_and_shift_nothing(tmp_path: Path) -> None:
     assert abs(places[50] - 31 * S) < 5_000 and timeline.duration == 40 * S
 
 
+@pytest.mark.parametrize("with_reports", [True, False])
+def test_a_sender_that_does_not_count_while_muted_is_placed_where_it_spoke(
+    tmp_path: Path, with_reports: bool
+) -> None:
+    # Chromium's microphones do so: the RTP time of a line without a track stands still.
+    session = Session(tmp_path / "j", ALICE)
+    session.track(1, "alice", "mic")
+    if not with_reports:
+        session.capture.sender_report = lambda *_: None  # type: ignore[method-assign]
+    spoken = [(n * 5.0, n * 5.0 + 2.0) for n in range(5)]
+    for number, (start, end) in enumerate(spoken):
+        session.play(1, 0, start, end, halted_s=3.0 * number)
+        session.tick(end)
+    session.stop(25.0)
+    timeline = build(read_manifest(tmp_path / "j"))
+    records = list(read_records(tmp_path / "j"))
+    assert len(records) == 500, "nothing is lost by it"
+    for record in records:
+        assert abs(timeline.segments[record.segment].wall(record.rtp) - record.arrival_us) < 20_000
+
+
+def test_packets_that_were_held_up_and_catch_up_stay_in_their_segment(tmp_path: Path) -> None:
+    session = Session(tmp_path / "j", ALICE)
+    session.track(1, "alice", "mic")
+    for n in range(200):
+        at = n * 0.02
+        # From the first second to 1.7 s nothing comes through; then all of it at once.
+        arrival = max(at, 1.7 + (at - 1.0) / 100) if 1.0 <= at < 1.7 else at
+        data = rtp(96, n, round(at * 48_000), 1001, True, b"\xf8\xff\xfe")
+        session.capture.packet(1, data, us(arrival))
+    session.stop(4.0)
+    assert len(session.lines("segment")) == 1 and session.frames(1) == 200
+
+
+def test_what_came_just_before_the_end_of_a_silence_is_not_kept_back_for_ever(tmp_path: Path) -> None:
+    session = Session(tmp_path / "j", ALICE)
+    session.track(1, "alice", "mic")
+    session.play(1, 0, 0.0, 1.0)
+    session.play(1, 0, 3.0, 3.1, halted_s=2.0)
+    assert session.frames() == 50 or session.frames() == 0, "not yet known"
+    session.tick(4.2)
+    assert session.frames() == 55
+    session.play(1, 0, 6.0, 6.1, halted_s=3.9)
+    session.capture.pause(us(6.2))
+    assert session.frames() == 60
+
+
 def test_times_that_leap_begin_a_new_segment_and_no_hour_of_silence(tmp_path: Path) -> None:
     session = Session(tmp_path / "j", ALICE)
     session.track(1, "alice", "mic")
