@@ -33,7 +33,6 @@ from rooms.ports import Committed, Rooms
 from rooms.state import SessionState
 
 log = logging.getLogger("sideroom.alarms")
-_Scheduler: Any = BackgroundScheduler
 _Pool: Any = ThreadPoolExecutor
 GRACE = timedelta(milliseconds=5)
 """Rings a little late rather than a little early: an early ring would be refused."""
@@ -45,6 +44,21 @@ THREADS = 4
 LOOK_AT_CLOCK_S = 1.0
 STEP_S = 0.5
 """Where the wall clock and the steady one part by more than this, the wall clock was set."""
+
+
+class _PeacefulStop(BackgroundScheduler):
+    """Stops in peace: the library forgets its jobs first, and its thread then looks in vain for the one it just ran."""
+
+    def _process_jobs(self) -> Any:
+        try:
+            return super()._process_jobs()  # type: ignore[no-untyped-call]
+        except JobLookupError:
+            if self.running:
+                raise
+            return None
+
+
+_Scheduler: Any = _PeacefulStop
 
 
 class Alarms:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -238,6 +239,33 @@ def test_alarms_complete_countdowns_ring_once_and_after_a_restart(
     finally:
         late.stop()
     assert {p.room_id for p in first.state(session_id).people.values()} == {MAIN_ROOM}
+
+
+def test_alarms_may_be_stopped_while_one_rings(
+    services: Callable[[], RoomsService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = services()
+    session_id = opened(rooms, f"alarm-{time.time_ns()}")
+    alarms = Alarms(rooms)
+    alarms.start()
+    scheduler, stopping = alarms._scheduler, threading.Event()
+    ran = scheduler.remove_job
+
+    def slow(*arguments: Any) -> None:
+        """Its own thread has just rung, and finds all jobs forgotten when it goes on."""
+        if threading.current_thread() is scheduler._thread:
+            stopping.set()
+            until(lambda: not scheduler.running, "the scheduler is told to stop")
+        ran(*arguments)
+
+    monkeypatch.setattr(scheduler, "remove_job", slow)
+    rooms.submit(ask(ALICE, c.CreateRooms(1, countdown_s=1, time_limit_s=30), session_id))
+    rooms.submit(ask(ALICE, c.StartBreakout(), session_id))
+    assert stopping.wait(30), "the alarm rings"
+    thread = scheduler._thread
+    alarms.stop()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 class _Unlucky:
