@@ -179,6 +179,8 @@ class PublishConnection(Connection):
         self._on_need = on_need
         self._by_ssrc: dict[int, Source] = {}
         self._by_mid: dict[str, Source] = {}
+        self._retired: set[int] = set()
+        """SSRCs that a source has left: late packets of theirs must not switch it back."""
         self._mid_id = 0
         self._answers = 0
         self._estimator = RemoteBitrateEstimator()
@@ -213,6 +215,7 @@ class PublishConnection(Connection):
             self._by_mid[mid] = source
             for ssrc in line.ssrcs[:1]:
                 self._by_ssrc[ssrc] = source
+                self._retired.discard(ssrc)
             if source.ssrc:
                 self._by_ssrc.setdefault(source.ssrc, source)
         self._answers += 1
@@ -240,6 +243,9 @@ class PublishConnection(Connection):
             return
         now = time.monotonic()
         if source.ssrc != ssrc:
+            if source.ssrc:
+                self._by_ssrc.pop(source.ssrc, None)
+                self._retired.add(source.ssrc)
             source.set_ssrc(ssrc)
         if source.receive(data, size, second & 0x80, sequence, timestamp, now):
             if not source.live:
@@ -250,7 +256,8 @@ class PublishConnection(Connection):
 
     def _discover(self, data: bytearray, size: int, payload_type: int, ssrc: int) -> Source | None:
         """An SSRC that the offer did not name: by the mid extension, else by a payload type only one source has."""
-        if len(self._by_ssrc) >= MAX_SSRCS or payload_offset(data, size) < 0:
+        known = len(self._by_ssrc) + len(self._retired)
+        if known >= MAX_SSRCS or ssrc in self._retired or payload_offset(data, size) < 0:
             return None
         mid = extension(data, size, self._mid_id)
         source: Source | None
@@ -369,6 +376,8 @@ class SubscribeConnection(Connection):
         self._offers = 0
         self.agreed = 0
         """How many of the lines the browser has accepted."""
+        self.video_codecs = frozenset(descriptions.OUT_CODECS)
+        """What this browser can show, known from its first answer on."""
         self.cname = secrets.token_hex(6)
         self.downlink = Downlink(now)
         self._octets = 0
@@ -413,6 +422,7 @@ class SubscribeConnection(Connection):
         if answer.setup == "actpass":
             raise descriptions.bad("An answer must choose its DTLS role.")
         self.agreed = max(self.agreed, count)
+        self.video_codecs = descriptions.codecs_of(answer, "video")
         self.remote_ufrag = answer.ufrag
         self.secure.start(answer.fingerprints, server=answer.setup == "active")
 

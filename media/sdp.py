@@ -215,7 +215,7 @@ def _describe(session: MediaLine, media: list[MediaLine]) -> Description:
 
 
 def choose_codec(line: MediaLine) -> Codec | None:
-    """What we take of an offered m-line: Opus; VP8, else H.264 in packetization mode 1."""
+    """What we take of an offered m-line: Opus; VP8, else H.264 in packetization mode 1, baseline first."""
     if line.kind == "audio":
         return next((c for c in line.codecs if c.name == "opus" and c.clock_rate == 48000), None)
     video = [c for c in line.codecs if c.clock_rate == 90000]
@@ -223,11 +223,22 @@ def choose_codec(line: MediaLine) -> Codec | None:
     if vp8 is not None:
         return vp8
     h264 = [c for c in video if c.name == "h264" and "packetization-mode=1" in c.parameters]
-    return next((c for c in h264 if "profile-level-id=42" in c.parameters.lower()), None)
+    baseline = (c for c in h264 if "profile-level-id=42" in c.parameters.lower())
+    return next(baseline, h264[0] if h264 else None)
+
+
+def codecs_of(description: Description, kind: str) -> frozenset[str]:
+    """Names of the codecs that all lines of this kind take; what such lines may be fed with."""
+    lines = [line for line in description.media if line.kind == kind and not line.is_rejected]
+    names = [{codec.name for codec in line.codecs} for line in lines]
+    return frozenset(set.intersection(*names)) if names else frozenset()
 
 
 def check_publish(description: Description, sources: Mapping[str, MediaSource]) -> None:
-    """Refuse an offer whose lines do not fit what ``sources`` says they carry."""
+    """Refuse an offer whose lines do not fit what ``sources`` says they carry.
+
+    A line without a codec of ours is no reason: ``write_answer`` rejects that line, the others are taken.
+    """
     if len(description.media) > MAX_PUBLISH_LINES:
         raise bad("The offer has too many media lines.")
     if len(set(sources.values())) != len(sources):
@@ -239,8 +250,9 @@ def check_publish(description: Description, sources: Mapping[str, MediaSource]) 
             raise bad(f"The offer has no media line {mid[:16]!r}.")
         if line.kind != ("audio" if source.is_audio else "video"):
             raise bad(f"The media line {mid!r} cannot carry {source.value}.")
-        if not line.is_rejected and choose_codec(line) is None:
-            raise bad(f"The media line {mid!r} offers neither Opus, VP8 nor H.264.")
+    offered = [lines[mid] for mid in sources if not lines[mid].is_rejected]
+    if offered and all(choose_codec(line) is None for line in offered):
+        raise bad("The offer has neither Opus, VP8 nor H.264 (packetization mode 1).")
 
 
 def _head(session_id: int, version: int, mids: Sequence[str]) -> list[str]:

@@ -382,7 +382,8 @@ class Sfu:
             return
         own = peer.person_id
         chosen_audio = [s for s in audio if s.person_id != own][:MAX_AUDIO]
-        chosen_video = [s for s in video if s.person_id != own][:MAX_VIDEO]
+        shows = connection.video_codecs
+        chosen_video = [s for s in video if s.person_id != own and s.codec.name in shows][:MAX_VIDEO]
         limit = connection.downlink.limit
         if limit is not None and limit < len(chosen_video):
             voices = self._voices(peer.room)

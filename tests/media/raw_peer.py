@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
 
 from aioice import stun
 
@@ -23,20 +24,36 @@ KEY, DELTA = b"\x10\x00", b"\x10\x01"
 """The first bytes of a VP8 payload: of a keyframe, of another picture."""
 OPUS_LINE = "m=audio 9 UDP/TLS/RTP/SAVPF 109\r\na=rtpmap:109 opus/48000/2\r\n"
 VP8_LINE = "m=video 9 UDP/TLS/RTP/SAVPF 120\r\na=rtpmap:120 VP8/90000\r\n"
+H264_LINE = (
+    "m=video 9 UDP/TLS/RTP/SAVPF 127\r\na=rtpmap:127 H264/90000\r\n"
+    "a=fmtp:127 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
+)
+AV1_LINE = "m=video 9 UDP/TLS/RTP/SAVPF 45\r\na=rtpmap:45 AV1/90000\r\n"
 _HEADER = struct.Struct("!BBHLL")
 _STUN_EVERY_S = 0.2
 
 
+class Received(NamedTuple):
+    """An RTP packet that came; ``payload`` is what follows the header extension."""
+
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+
 class RawEnd:
-    """One connection: a UDP socket, ICE requests as the controlling side, DTLS-SRTP. ``received``: (RTP packets)."""
+    """One connection: a UDP socket, ICE requests as the controlling side, DTLS-SRTP."""
 
     def __init__(self, host: str) -> None:
         self._host = host
         self._certificate = Certificate()
         self.fingerprint = self._certificate.fingerprint
         self.secure = SecureTransport(self._certificate, self.send, lambda: None, lambda: None)
-        self.received: list[tuple[int, int, int, bytes]] = []
-        """Sequence number, timestamp, SSRC, payload behind the header extension."""
+        self.received: list[Received] = []
+        self.arrived = 0
+        """Media datagrams, also those that came before (SRTP drops them)."""
         self.nominate = True
         self.server: tuple[str, int] | None = None
         self._username = ""
@@ -99,14 +116,16 @@ class RawEnd:
             with contextlib.suppress(OSError):
                 self._socket.sendto(data, self.server)
 
-    def send_rtp(self, payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes) -> bytes:
-        """Encrypt and send; the datagram, to be sent again."""
+    def send_rtp(
+        self, payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, first: int = 0x80
+    ) -> bytes:
+        """Encrypt and send; the datagram, to be sent again. Empty for what cannot be encrypted."""
         size = self.secure.protect(
-            self._out, 0x80, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc, payload
+            self._out, first, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc, payload
         )
-        assert size > 0
-        datagram = bytes(self._out.view[:size])
-        self.send(datagram)
+        datagram = bytes(self._out.view[: max(0, size)])
+        if datagram:
+            self.send(datagram)
         return datagram
 
     def send_rtcp(self, packet: bytes) -> None:
@@ -124,11 +143,13 @@ class RawEnd:
             if 19 < first < 64:
                 self.secure.handle_dtls(bytes(self._in.data[:size]))
             elif 127 < first < 192 and self.secure.ready and not 192 <= self._in.data[1] <= 223:
+                self.arrived += 1
                 size = self.secure.unprotect(self._in, size)
                 if size > 0:
-                    _first, _second, sequence, timestamp, ssrc = _HEADER.unpack_from(self._in.data)
+                    _first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(self._in.data)
                     skip = 16 + 4 * struct.unpack_from("!H", self._in.data, 14)[0]
-                    self.received.append((sequence, timestamp, ssrc, bytes(self._in.data[skip:size])))
+                    payload = bytes(self._in.data[skip:size])
+                    self.received.append(Received(second & 0x7F, sequence, timestamp, ssrc, payload))
 
     async def close(self) -> None:
         if self._asking is not None:

@@ -58,7 +58,7 @@ async def _goes_on(here: Stage, *people: str) -> None:
                 end.nominate = False  # Firefox nominates once and then only keeps asking
                 end.rebind()
                 await _shown_more(bob)
-            sequences = [sequence for sequence, *_ in bob.subscribe.received]
+            sequences = [packet.sequence for packet in bob.subscribe.received]
             assert len(set(sequences)) == len(sequences)
         finally:
             await picture.stop()

@@ -14,6 +14,7 @@ from media.sdp import (
     Transport,
     check_publish,
     choose_codec,
+    codecs_of,
     parse,
     write_answer,
     write_offer,
@@ -70,6 +71,36 @@ def test_h264_is_taken_where_there_is_no_vp8() -> None:
     assert "a=fmtp:102" in write_answer(OURS, offer, SOURCES, session_id=1, version=1, active=False)
 
 
+def test_h264_of_another_profile_is_better_than_none() -> None:
+    offer = parse(OFFER.replace("VP8", "AV1").replace("42e01f", "640c1f"))
+    chosen = choose_codec(offer.media[1])
+    assert chosen is not None and chosen.payload_type == 102
+
+
+def test_sound_is_taken_where_the_picture_has_no_codec_of_ours() -> None:
+    for other in (
+        (("VP8", "AV1"), ("H264", "VP9")),
+        (("VP8", "AV1"), ("packetization-mode=1", "packetization-mode=0")),
+    ):
+        text = OFFER
+        for before, after in other:
+            text = text.replace(before, after)
+        offer = parse(text)
+        check_publish(offer, SOURCES)
+        answer = parse(write_answer(OURS, offer, SOURCES, session_id=1, version=1, active=False))
+        assert [(line.kind, line.is_rejected) for line in answer.media] == [("audio", False), ("video", True)]
+        assert answer.media[0].codecs[0].name == "opus"
+
+
+def test_lines_are_fed_what_all_of_them_take() -> None:
+    fewer = VIDEO.replace("96 97 102", "96 97").replace("a=mid:1", "a=mid:2")
+    rejected = VIDEO.replace("m=video 9", "m=video 0").replace("VP8", "AV1").replace("a=mid:1", "a=mid:3")
+    assert {"vp8", "h264"} <= codecs_of(parse(OFFER), "video")
+    answer = parse(OFFER + fewer + rejected)
+    assert "vp8" in codecs_of(answer, "video") and "h264" not in codecs_of(answer, "video")
+    assert codecs_of(parse(HEAD + VIDEO), "audio") == frozenset()
+
+
 def test_a_line_that_is_only_for_the_bundle_is_not_a_rejected_one() -> None:
     """Firefox offers all lines but the first with port 0 and ``bundle-only`` (RFC 8843 §6)."""
     firefox = VIDEO.replace("m=video 9", "m=video 0").replace("a=mid:1", "a=bundle-only\r\na=mid:1")
@@ -99,7 +130,7 @@ def test_a_line_that_is_only_for_the_bundle_is_not_a_rejected_one() -> None:
         (OFFER.replace("a=rtcp-mux\r\n", ""), "rtcp-mux"),
         (OFFER.replace("actpass", "whatever"), "DTLS role"),
         (HEAD + AUDIO + VIDEO.replace("abcd", "other"), "bundled"),
-        (OFFER.replace("opus", "pcmu"), "neither Opus"),
+        (OFFER.replace("opus", "pcmu").replace("VP8", "AV1").replace("H264", "VP9"), "neither Opus"),
         (OFFER + "a=x:" + "y" * 5000 + "\r\n", "malformed line"),
         ("v=0\r\n" + "a=b\r\n" * MAX_SDP, "too long"),
         (HEAD + "".join(AUDIO.replace("a=mid:0", f"a=mid:{n}") for n in range(70)), "too many"),

@@ -10,7 +10,7 @@ export interface DeviceChoice {
 
 export type Kind = "mic" | "camera";
 /** Why a device cannot be had; each has its own sentence in the catalogue. */
-export type Trouble = "denied" | "none" | "busy" | "insecure" | "failed";
+export type Trouble = "denied" | "none" | "busy" | "insecure" | "codec" | "failed";
 
 const KEY = "sideroom.devices";
 const DEFAULTS: DeviceChoice = { mic: "", camera: "", speaker: "", micOn: true, cameraOn: true };

@@ -133,6 +133,7 @@ export class Media implements MediaPort {
 
   private async open(kind: Kind): Promise<boolean> {
     const trouble = kind === "mic" ? this.micTrouble : this.cameraTrouble;
+    if (trouble.value === "codec") return false; // another device changes nothing
     try {
       const track = await openDevice(kind, this.choice.value[kind]);
       if (this.stopped) {
@@ -178,6 +179,13 @@ export class Media implements MediaPort {
     await this.tell(kind === "mic" ? { mic: false } : { camera: false });
   }
 
+  /** The server has no codec for what this browser would send: off, with the reason. */
+  private async unsendable(kind: Kind): Promise<void> {
+    (kind === "mic" ? this.micTrouble : this.cameraTrouble).value = "codec";
+    this.drop(kind);
+    await this.failed(kind);
+  }
+
   private remember(change: Partial<ReturnType<typeof loadChoice>>): void {
     this.choice.value = { ...this.choice.value, ...change };
     saveChoice(this.choice.value);
@@ -215,9 +223,10 @@ export class Media implements MediaPort {
     clearTimeout(this.answerTimer);
     const publisher = this.publisher;
     publisher?.answered(sdp).then(
-      () => {
+      (refused) => {
         this.attempt = 0;
         this.applyDetail();
+        for (const kind of ["mic", "camera"] as const) if (refused.includes(kind)) void this.unsendable(kind);
       },
       () => this.retry(publisher),
     );

@@ -7,6 +7,12 @@ const BITRATES: Record<MediaSource, number> = { mic: 40_000, camera: 600_000, sc
 
 export type Tracks = Partial<Record<MediaSource, MediaStreamTrack | null>>;
 
+/** The mids of the lines that an answer rejects: it has no codec for them. */
+export function rejectedMids(sdp: string): string[] {
+  const sections = sdp.split(/\r?\n(?=m=)/).filter((section) => /^m=\w+ 0 /.test(section));
+  return sections.flatMap((section) => /^a=mid:(\S+)/m.exec(section)?.[1] ?? []);
+}
+
 export class Publisher {
   private readonly connection: RTCPeerConnection;
   private readonly lines = new Map<MediaSource, RTCRtpTransceiver>();
@@ -38,13 +44,19 @@ export class Publisher {
     return { sdp: this.connection.localDescription?.sdp ?? "", sources };
   }
 
-  async answered(sdp: string): Promise<void> {
-    if (this.closed || this.connection.signalingState !== "have-local-offer") return;
+  /** Take the answer; the sources that this browser has no codec of ours for. */
+  async answered(sdp: string): Promise<MediaSource[]> {
+    if (this.closed || this.connection.signalingState !== "have-local-offer") return [];
+    const rejected = new Set(rejectedMids(sdp));
+    const refused = SOURCES.filter((source) => rejected.has(this.lines.get(source)?.mid ?? ""));
     await this.connection.setRemoteDescription({ type: "answer", sdp });
+    return refused;
   }
 
   async set(source: MediaSource, track: MediaStreamTrack | null): Promise<void> {
-    if (!this.closed) await this.lines.get(source)?.sender.replaceTrack(track);
+    const line = this.lines.get(source);
+    // A line that the answer rejected is stopped for good.
+    if (!this.closed && line?.currentDirection !== "stopped") await line?.sender.replaceTrack(track);
   }
 
   /** How fine the camera is sent from now on; takes effect without a new offer. */

@@ -34,11 +34,13 @@ const texts = {
   "trouble.mic.none": "No microphone was found. Plug one in, then switch it on again.",
   "trouble.mic.busy": "Another program is using your microphone. Close it there, then switch it on again.",
   "trouble.mic.insecure": "Browsers give a microphone only to secure pages (https). Ask your administrator.",
+  "trouble.mic.codec": "This browser cannot send sound in a form the others can hear (Opus). Update it, or join with Chrome, Edge, Firefox or Safari.",
   "trouble.mic.failed": "The microphone did not start. Choose another one, or reload the page.",
   "trouble.camera.denied": "The browser may not use your camera. Allow it with the icon beside the address, then switch it on again.",
   "trouble.camera.none": "No camera was found. Plug one in, then switch it on again.",
   "trouble.camera.busy": "Another program is using your camera. Close it there, then switch it on again.",
   "trouble.camera.insecure": "Browsers give a camera only to secure pages (https). Ask your administrator.",
+  "trouble.camera.codec": "This browser cannot send pictures in a form the others can see (VP8 or H.264); they hear you. Update it, or join with Chrome, Edge, Firefox or Safari.",
   "trouble.camera.failed": "The camera did not start. Choose another one, or reload the page.",
   "trouble.screen": "Your screen could not be shared. Choose another window and try again.",
 

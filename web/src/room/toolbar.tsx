@@ -4,6 +4,7 @@ import {
   PhoneOff, Settings, Square, Users, Video, VideoOff,
 } from "lucide-preact";
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { Menu, type MenuItem } from "../ui/kit";
 import { done, recordingHere, toast, usePage, type Page } from "./context";
 import { pauseOrResume, RecordingIndicator, stopRecording } from "./recording";
@@ -36,6 +37,10 @@ export async function toggleDevice(page: Page, kind: "mic" | "camera"): Promise<
 export function Toolbar(): JSX.Element | null {
   const page = usePage();
   const { media, store } = page;
+  const unsendable = media.micTrouble.value === "codec" ? "mic" : media.cameraTrouble.value === "codec" ? "camera" : null;
+  useEffect(() => {
+    if (unsendable !== null) toast(page, t(`trouble.${unsendable}.codec`));
+  }, [unsendable]);
   const state = store.state.value;
   if (state === null) return null;
   const micOn = media.micOn.value;
