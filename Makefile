@@ -17,7 +17,7 @@ test:
 unit: setup
 	@$(PY) -m pytest -q tests/unit
 
-lint:
+lint: setup
 	@bash scripts/lint
 
 bench: setup
@@ -26,8 +26,9 @@ bench: setup
 selftest: setup
 	@$(PY) -m server.cli selftest
 
-web:
-	@cd web && npm run build
+web: setup
+	@cd web && PATH="$(CURDIR)/.venv/bin:$$PATH" npm run build
 
+# What setup made. Data (var) stays: it holds recordings.
 clean:
-	rm -rf .venv web/node_modules web/dist var
+	rm -rf .venv web/node_modules web/dist tests/azurite/node_modules
