@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from models.store.database import Database
 from models.store.migrate import upgrade
 from server import cli_admin, cli_api, cli_lti, cli_recording, cli_slack, cli_storage, logs
-from server.settings import SettingsError, load, prepare
+from server.settings import SettingsError, check_web, load, prepare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,13 +24,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        return run(args)
+        code = run(args)
+        sys.stdout.flush()
+        return code
     except SettingsError as error:
         for problem in error.problems:
             print(f"sideroom: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # “sideroom openapi | head”: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +74,7 @@ def _serve(_args: argparse.Namespace) -> int:
     from server.supervisor import Supervisor
 
     settings = prepare(load())
+    check_web(settings)
     logs.configure(settings.log_level)
     upgrade(settings.db_url)
     supervisor = Supervisor(programs(settings))

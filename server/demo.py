@@ -20,7 +20,7 @@ from sandbox.lms.setup import register_practice_platform
 from sandbox.slack.setup import TEAM_ID, link_practice
 from server.ports_check import free_port, taken
 from server.processes import programs
-from server.settings import Settings, SettingsError, load, prepare
+from server.settings import Settings, SettingsError, check_web, load, prepare
 from server.supervisor import Program, Supervisor
 
 READY_S = 60.0
@@ -172,6 +172,7 @@ def _answers(url: str) -> bool:
 def run() -> int:
     """Run the demo until Ctrl-C. Returns the exit code."""
     demo = demo_settings()
+    check_web(demo.settings)
     problems = ports_of(demo)
     if problems:
         raise SettingsError(

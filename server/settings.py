@@ -190,10 +190,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         try:
             values[spec.name] = _convert(raw, spec.default)
         except ValueError:
-            problems.append(f"{env_name(spec.name)}: “{raw}” is not a number.")
+            wanted = "true or false" if isinstance(spec.default, bool) else "a whole number"
+            problems.append(f"{env_name(spec.name)}: “{raw}” is not {wanted}.")
     known = ELSEWHERE | {env_name(spec.name) for spec in fields(Settings)}
+    known |= {f"{env_name(spec.name)}_FILE" for spec in fields(Settings) if spec.metadata["secret"]}
     for name in environ:
-        if name.startswith("SIDEROOM_") and name not in known and name.removesuffix("_FILE") not in known:
+        if name.startswith("SIDEROOM_") and name not in known:
             problems.append(f"{name}: there is no such setting; see docs/configuration.md.")
     settings = Settings(**values) if not problems else None
     if settings is not None:
@@ -215,9 +217,18 @@ def _raw(environ: Mapping[str, str], name: str, secret: bool, problems: list[str
     return environ.get(key)
 
 
+_BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("", "0", "false", "no", "off"), False),
+}
+
+
 def _convert(raw: str, default: object) -> object:
+    """Raises ValueError."""
     if isinstance(default, bool):
-        return raw.lower() in ("1", "true", "yes", "on")
+        if raw.strip().lower() not in _BOOLEANS:
+            raise ValueError(raw)
+        return _BOOLEANS[raw.strip().lower()]
     if isinstance(default, int):
         return int(raw)
     if isinstance(default, Path):
@@ -256,6 +267,8 @@ def _check(settings: Settings) -> list[str]:
         )
     if not 0 <= settings.composer_cpu <= 100:
         problems.append("SIDEROOM_COMPOSER_CPU is a percentage from 0 to 100.")
+    if min(settings.grace_s, settings.empty_session_s) < 0:
+        problems.append("SIDEROOM_GRACE_S and SIDEROOM_EMPTY_SESSION_S must be 0 or more.")
     if settings.transfer_days < 1:
         problems.append("SIDEROOM_TRANSFER_DAYS must be 1 or more.")
     return problems
@@ -305,6 +318,17 @@ def prepare(settings: Settings) -> Settings:
     return Settings(
         **{spec.name: getattr(settings, spec.name) for spec in fields(Settings)} | {"secret": secret}
     )
+
+
+def check_web(settings: Settings) -> None:
+    """Raises SettingsError when there is no built web client."""
+    if not (settings.web_dist / ".vite" / "manifest.json").is_file():
+        folder = settings.web_dist.resolve()
+        raise SettingsError(
+            [
+                f"SIDEROOM_WEB_DIST: there is no built web client in {folder}. Run make setup, or name its folder."
+            ]
+        )
 
 
 def _site_secret(path: Path) -> str:

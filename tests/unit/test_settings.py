@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings, SettingsError, env_name, environment, load
+from scripts.configuration import text
+from server.settings import Settings, SettingsError, environment, load
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
@@ -52,8 +53,20 @@ def test_slack_needs_both_of_its_secrets() -> None:
         load({"SIDEROOM_SLACK_BOT_TOKEN": "xoxb-1", "SIDEROOM_SLACK_SIGNING_SECRET": "s"})
 
 
-def test_configuration_page_lists_each_key_with_its_meaning() -> None:
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    for spec in fields(Settings):
-        assert f"`{env_name(spec.name)}`" in page
-        assert spec.metadata["doc"] in page
+def test_values_that_mean_nothing_are_mistakes() -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"SIDEROOM_ADMIN_LTI": "maybe", "SIDEROOM_PORT_FILE": "/run/port"})
+    assert len(error.value.problems) == 2 and "true or false" in str(error.value)
+    with pytest.raises(SettingsError, match="SIDEROOM_GRACE_S"):
+        load({"SIDEROOM_GRACE_S": "-1"})
+
+
+@pytest.mark.parametrize(("raw", "meant"), [("1", True), ("Yes", True), ("off", False), ("", False)])
+def test_switches_are_written_in_several_ways(raw: str, meant: bool) -> None:
+    assert load({"SIDEROOM_ADMIN_LTI": raw}).admin_lti is meant
+
+
+def test_the_configuration_page_is_current() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == text(), (
+        "write it anew: python -m scripts.configuration"
+    )
