@@ -101,6 +101,10 @@ def _checked(kind: str, values: dict[str, str]) -> StorageConfig:
         if not _REGION.fullmatch(values["region"]):
             raise _bad("region", "Give the region as the provider writes it, such as ap-south-1 or SGP1.")
     if "endpoint_url" in values:
+        if "?" in values["endpoint_url"]:
+            raise _bad(
+                "endpoint_url", "Give the endpoint as https://host or https://host:port, without a query."
+            )
         values["endpoint_url"] = values["endpoint_url"].rstrip("/")
     return StorageConfig(kind, credentials=credentials, **values)
 

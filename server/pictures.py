@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Final
 
 import requests
 
-from library.transfer.guard import EndpointRefused, check_endpoint
+from models.outbound import Guard, Refused
 
 MAX_BYTES: Final = 4 << 20
 TIMEOUT_S: Final = 8
+MOST_S: Final = 30
+"""In all: a server that sends a byte now and then meets no timeout of its own."""
 PIECE: Final = 1 << 16
 _SIGNATURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
@@ -27,13 +30,11 @@ def fetch(url: str, path: Path, *, allow_private: bool = False) -> None:
     """
     if path.exists():
         return
-    origin, _, _ = url.partition("#")
-    scheme, _, rest = origin.partition("://")
     try:
-        check_endpoint(f"{scheme}://{rest.partition('/')[0].partition('?')[0]}", allow_private=allow_private)
-    except EndpointRefused as error:
+        Guard(allow_private, "SIDEROOM_STORAGE_PRIVATE_ENDPOINTS").check(url)
+    except Refused as error:
         raise PictureRefused(f"the watermark's address may not be used: {error}") from error
-    data = bytearray()
+    data, deadline = bytearray(), time.monotonic() + MOST_S
     with requests.get(url, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as answer:
         if answer.status_code != 200:
             raise PictureRefused(f"the watermark's server answered {answer.status_code}")
@@ -41,6 +42,8 @@ def fetch(url: str, path: Path, *, allow_private: bool = False) -> None:
             data += piece
             if len(data) > MAX_BYTES:
                 raise PictureRefused("the watermark is larger than 4 MiB")
+            if time.monotonic() > deadline:
+                raise PictureRefused(f"the watermark's server took longer than {MOST_S} s")
     if not bytes(data[:8]).startswith(_SIGNATURES):
         raise PictureRefused("the watermark is neither PNG nor JPEG")
     part = path.with_name(path.name + ".part")

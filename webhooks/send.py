@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from webhooks.guard import Refused, Target, look_up, parse
+from models.outbound import Guard, Refused, Target
 
+PRIVATE_SETTING = "SIDEROOM_WEBHOOK_PRIVATE"
 TIMEOUT_S = 10.0
 READ_BYTES = 4096
 SNIPPET_CHARS = 500
@@ -39,8 +40,9 @@ def post(
 ) -> Answer:
     """Send ``body``; blocks at most about ``timeout_s``. Never raises for what the network or the receiver does."""
     try:
-        target = parse(url, private=private)
-        addresses = look_up(target, private=private)
+        guard = Guard(private, PRIVATE_SETTING)
+        target = guard.parse(url)
+        addresses = guard.look_up(target)
     except Refused as error:
         return Answer(None, error=str(error), refused=True)
     except (OSError, UnicodeError):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from models.outbound import Guard, Refused
 from models.store import webhook_outbox as outbox
 from models.store import webhooks as store
 from models.store.database import Database
@@ -17,7 +18,7 @@ from rooms.errors import DomainError
 from rooms.wire import to_json
 from webhooks.deliver import LIFE
 from webhooks.events import EVENTS, TEST
-from webhooks.guard import Refused, parse
+from webhooks.send import PRIVATE_SETTING
 from webhooks.signing import Seal, new_message_id, new_secret
 
 MAX_WEBHOOKS = 50
@@ -136,6 +137,6 @@ class Setup:
             )
         if url is not None:
             try:
-                parse(url, private=self.private)
+                Guard(self.private, PRIVATE_SETTING).parse(url)
             except Refused as error:
                 raise DomainError("bad_value", str(error), field="url") from None

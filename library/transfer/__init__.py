@@ -6,18 +6,16 @@ from pathlib import Path
 
 from library.storage_config import StorageConfig
 from library.transfer.base import Forget, Interrupted, Progress, Target, TransferFailed
-from library.transfer.guard import EndpointRefused, check_endpoint
 from library.transfer.local import LocalTarget
 from library.transfer.s3 import S3Target
+from models.outbound import Guard
 
 __all__ = [
-    "EndpointRefused",
     "Forget",
     "Interrupted",
     "Progress",
     "Target",
     "TransferFailed",
-    "check_endpoint",
     "endpoint_of",
     "make_target",
 ]
@@ -29,7 +27,7 @@ DEFAULT_REGION = "us-east-1"
 def make_target(config: StorageConfig, *, allow_private: bool = False, timeout_s: float = 60.0) -> Target:
     """The target of a configuration with its credentials.
 
-    Raises TransferFailed when its endpoint may not be used (EndpointRefused's text) or what it needs is not installed.
+    Raises TransferFailed when its endpoint may not be used (the guard's text) or what it needs is not installed.
     """
     if config.type == "local":
         return LocalTarget(Path(config.path))
@@ -38,7 +36,7 @@ def make_target(config: StorageConfig, *, allow_private: bool = False, timeout_s
             return _azure(config, allow_private, timeout_s)
         endpoint = endpoint_of(config)
         if endpoint is not None:
-            check_endpoint(endpoint, allow_private=allow_private)
+            _guard(allow_private).check(endpoint)
     except ValueError as error:
         raise TransferFailed(str(error)) from None
     return S3Target(
@@ -59,6 +57,10 @@ def endpoint_of(config: StorageConfig) -> str | None:
     return config.endpoint_url or None
 
 
+def _guard(allow_private: bool) -> Guard:
+    return Guard(allow_private, "SIDEROOM_STORAGE_PRIVATE_ENDPOINTS")
+
+
 def _azure(config: StorageConfig, allow_private: bool, timeout_s: float) -> Target:
     try:
         from library.transfer.azure import AzureTarget
@@ -70,5 +72,5 @@ def _azure(config: StorageConfig, allow_private: bool, timeout_s: float) -> Targ
     target = AzureTarget(
         container=config.bucket, connection=config.credentials["access_key"], timeout_s=timeout_s
     )
-    check_endpoint(target.endpoint.split("?")[0], allow_private=allow_private)
+    _guard(allow_private).check(target.endpoint.split("?")[0])
     return target
