@@ -67,6 +67,7 @@ def create_blueprints(
     webhooks: Setup,
     storages: Storages,
     max_upload_bytes: int = 2 * 1024**3,
+    upload_quota_bytes: int = 0,
     retention: timedelta | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> list[Blueprint]:
@@ -74,7 +75,7 @@ def create_blueprints(
     integrators = Deps(db, rooms, View(db, link_key, base_url), webhooks, storages, limits)
     return [
         create_blueprint(ApiDeps(db, library_root, link_key)),
-        uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention)),
+        uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention, upload_quota_bytes)),
         roster.create_blueprint(db),
         door.create_blueprint(integrators),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from api.common import bearer, refuse
-from library.uploads import Uploads, too_large
+from library.uploads import Uploads
 from rooms.errors import DomainError
 
 
@@ -16,13 +16,11 @@ def create_blueprint(uploads: Uploads) -> Blueprint:
     @blueprint.post("/app/api/uploads")
     def upload() -> tuple[Response, int]:
         access = bearer(uploads.db)
-        if request.content_length is not None and request.content_length > uploads.max_bytes:
-            raise too_large(uploads.max_bytes)
         if not request.content_length and request.headers.get("Transfer-Encoding") is None:
             raise DomainError("bad_value", "The file is empty.", field="file")
         request.max_content_length = uploads.max_bytes
         name, title = request.args.get("name", "")[:255], request.args.get("title", "")[:500]
-        entry_id = uploads.take(access, request.stream, name, title)
+        entry_id = uploads.take(access, request.stream, name, title, request.content_length)
         return jsonify({"entry_id": entry_id}), 201
 
     blueprint.register_error_handler(DomainError, refuse)

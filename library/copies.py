@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from library.storage import Storages
@@ -172,6 +172,29 @@ def confirmed(db: Database, root: Path, entry_id: str, retention: timedelta | No
         if path.is_file():
             path.unlink()
             log.info("transfer.local_removed entry_id=%s", entry_id)
+
+
+def still_there(db: Database, storages: Storages, entry_id: str) -> Literal["there", "missing", "unseen"]:
+    """Is every confirmed copy still at its store, whole? What is missing is copied again.
+
+    ``unseen``: a store does not answer. A storage that was removed proves nothing: with no other, copies are ``missing``.
+    """
+    found: list[bool] = []
+    for transfer in store.of_entry(db, entry_id):
+        storage = storage_store.get(db, transfer.storage_id)
+        if storage is None or storage.removed_at is not None or transfer.status in ("deleting", "deleted"):
+            continue
+        try:
+            target = storages.target(transfer.storage_id)
+            sizes = {file.name: target.size(f"{transfer.folder}/{file.name}") for file in transfer.files}
+        except (OSError, DomainError):
+            return "unseen"
+        lost = [file.name for file in transfer.files if sizes[file.name] != file.size_bytes]
+        if lost:
+            store.copy_again(db, transfer.transfer_id, lost)
+            log.warning("transfer.copy_lost transfer_id=%s files=%d", transfer.transfer_id, len(lost))
+        found.append(transfer.status == "done" and not lost)
+    return "there" if found and all(found) else "missing"
 
 
 # -- reading them ------------------------------------------------------------------------------------------------

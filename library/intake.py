@@ -33,14 +33,15 @@ def ensure_processing_entry(db: Database, recording: RecordingInfo) -> EntryId:
     """Show a recording that is being composed in the library at once. Safe to repeat; a finished entry stays."""
     entry_id = entry_id_of(recording.recording_id)
     values = {**_facts(recording), "status": "processing"}
-    store.save_entry(db, entry_id, values, unless=("processing", *FINISHED))
+    store.save_entry(db, entry_id, values, unless=("processing", *FINISHED), first=_first(recording))
     return entry_id
 
 
 def mark_failed(db: Database, recording: RecordingInfo) -> None:
     """The composition was given up; the entry says so (the reason stands with the recording)."""
     values = {**_facts(recording), "status": "failed"}
-    store.save_entry(db, entry_id_of(recording.recording_id), values, unless=FINISHED)
+    entry_id = entry_id_of(recording.recording_id)
+    store.save_entry(db, entry_id, values, unless=FINISHED, first=_first(recording))
 
 
 def _facts(recording: RecordingInfo) -> dict[str, object]:
@@ -49,10 +50,22 @@ def _facts(recording: RecordingInfo) -> dict[str, object]:
         "course_id": recording.course_id,
         "owner_id": recording.started_by,
         "recording_id": recording.recording_id,
-        "title": f"{recording.course_title} – {recording.room_name} – {at:%Y-%m-%d %H:%M}",
         "room_name": recording.room_name,
         "folder": FOLDER_BREAKOUT if recording.is_breakout else "",
         "recorded_at": at,
+    }
+
+
+def _first(recording: RecordingInfo) -> dict[str, object]:
+    """What a new entry is called and whether the course sees it; later its owner decides, also while it is composed.
+
+    A film shows what everybody in the room saw. Separate tracks give each person's voice alone: for moderators, until one of
+    them publishes it.
+    """
+    at = recording.started_at or recording.invoked_at
+    return {
+        "title": f"{recording.course_title} – {recording.room_name} – {at:%Y-%m-%d %H:%M}",
+        "published": recording.options.get("type") != "TRACK",
         "created_at": datetime.now(UTC),
     }
 
@@ -67,7 +80,7 @@ def take(
 ) -> EntryId:
     """Move the composed files into ``root`` and make the entry ready. Repeated calls give the same entry.
 
-    Copies to storages are planned here and made later; then the ``retention`` clock starts when they are confirmed.
+    Copies to storages are planned here and made later. ``retention`` is of what has no copies; for others the clock starts when they are confirmed.
     Raises OSError when the library cannot be written; then nothing is visible and ``result_folder`` is as it was:
     what was composed is removed there only after the entry is committed.
     """
@@ -100,10 +113,7 @@ def take(
         "quality": {**facts.quality, "warnings": list(facts.warnings), "thumbnail": facts.thumbnail},
         "expires_at": now + retention if retention is not None and not copies else None,
     }
-    if known is not None:
-        values["title"] = known["title"]  # somebody may have renamed it while it was composed
-    if known is None:
-        ensure_processing_entry(db, recording)
+    ensure_processing_entry(db, recording)
     save_files(db, entry_id, [*_own_files(facts, folder), *facts.files])
     store.save_entry(db, entry_id, values)
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
@@ -35,12 +36,14 @@ class Library:
 
     def scopes(self, access: Access) -> list[Scope]:
         """The tabs that this person has here."""
-        course = get_course(self._db, access.course_id)
+        role = membership_role(self._db, access.course_id, access.person_id)
         if access.role is Role.GUEST:
-            return ["channel"]
-        if course is None or course.context_id.startswith("~"):
+            return ["channel"] if role is not None else []
+        course = get_course(self._db, access.course_id)
+        # A token outlives a membership: who has left the course keeps only what is their own.
+        if role is None or course is None or course.context_id.startswith("~"):
             return ["mine"]
-        return ["mine", "channel", "folder"] if self.role(access) is Role.MODERATOR else ["mine", "channel"]
+        return ["mine", "channel", "folder"] if role is Role.MODERATOR else ["mine", "channel"]
 
     def find(self, access: Access, scope: Scope, query: str = "", page: int = 0) -> tuple[list[Entry], int]:
         """One page of a place and how many entries it has. Raises DomainError when the place is not theirs."""
@@ -108,7 +111,7 @@ class Library:
         self._editable(access, entry_id)
         values: dict[str, Any] = {}
         if title is not None:
-            title = " ".join(title.split())
+            title = plain_title(title)
             if not 0 < len(title) <= MAX_TITLE_CHARS:
                 raise DomainError(
                     "bad_value", f"A title has 1 to {MAX_TITLE_CHARS} characters.", field="title"
@@ -126,8 +129,14 @@ class Library:
         if entry.status == "processing":
             raise DomainError("conflict", "This recording is still being made. Wait until it is ready.")
         transfers.delete_of_entry(self._db, entry_id)
-        store.delete_entry(self._db, entry_id)
+        # Files first: after a crash in between the entry is still there to be deleted again.
         remove_files(self.root, entry.path)
+        store.delete_entry(self._db, entry_id)
+
+
+def plain_title(text: str) -> str:
+    """A title in one line, without what cannot be shown or kept: control characters and halves of surrogate pairs."""
+    return " ".join("".join(c if unicodedata.category(c) not in ("Cc", "Cs") else " " for c in text).split())
 
 
 def remove_files(root: Path, path: str) -> None:

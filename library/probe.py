@@ -7,6 +7,7 @@ output then says why, in a sentence for its owner.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ VIDEO = {"mp4": {"h264", "av1", "vp9"}, "webm": {"vp8", "vp9", "av1"}, "mp3": se
 AUDIO = {"mp4": {"aac", "mp3", "opus"}, "webm": {"opus", "vorbis"}, "mp3": {"mp3", "mp3float"}}
 FORMATS = "Use MP4 (H.264 and AAC), WebM, M4A or MP3."
 MAX_PICTURE = (640, 640)
+MAX_SIDE = 8192
+MAX_MEMORY = 4 * 1024**3
+"""Address space, of which the libraries alone take more than a GiB."""
 
 
 class NotPlayable(Exception):
@@ -27,7 +31,9 @@ class NotPlayable(Exception):
 def probe(path: Path, picture: Path) -> dict[str, Any]:
     """Container, length and size of a file, with a still picture at ``picture`` when it has video. Raises NotPlayable."""
     try:
-        with av.open(str(path)) as file:
+        # Only what we take is even recognised: a playlist could name other files and addresses.
+        only = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
+        with av.open(str(path), options=only) as file:
             return _look(file, picture)
     except av.FFmpegError as error:
         raise NotPlayable(f"This file could not be opened as video or sound. {FORMATS}") from error
@@ -56,6 +62,8 @@ def _look(file: Any, picture: Path) -> dict[str, Any]:
     }
     if videos:
         facts |= {"width": videos[0].codec_context.width, "height": videos[0].codec_context.height}
+        if max(facts["width"], facts["height"]) > MAX_SIDE:
+            raise NotPlayable(f"This picture is larger than {MAX_SIDE} pixels. Make it smaller first.")
         facts["thumbnail"] = _still(file, videos[0], float(facts["duration_s"]), picture)
     else:
         next(file.decode(audios[0]))  # one packet really is sound
@@ -86,6 +94,7 @@ def _still(file: Any, stream: Any, duration_s: float, picture: Path) -> bool:
 
 
 def main() -> int:
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     try:
         print(json.dumps(probe(Path(sys.argv[1]), Path(sys.argv[2]))))
     except (NotPlayable, StopIteration) as error:

@@ -9,16 +9,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from library.copies import still_there
 from library.media import remove_files
+from library.storage import Storages
 from models.store import library as store
 from models.store import transfers
 from models.store.database import Database
+from models.store.media_files import forget_files
 
 log = logging.getLogger("sideroom.library")
 
 
 STEP: Final = timedelta(minutes=10)
 HOLD: Final = timedelta(days=1)
+LOOK_AGAIN: Final = timedelta(days=1)
 
 
 class ClockGuard:
@@ -55,12 +59,31 @@ class ClockGuard:
         return True
 
 
-def expire(db: Database, root: Path, now: datetime) -> int:
-    """Expire what is due; returns how many entries. Files go first, so a crash between leaves a repeatable state."""
-    due = store.expired_entries(db, now)
-    for row in due:
+def expire(db: Database, root: Path, now: datetime, storages: Storages | None = None) -> int:
+    """Expire what is due; returns how many entries. Files go first, so a crash between leaves a repeatable state.
+
+    Without ``storages`` entries that were never copied; with them those that were: each copy is looked at once more, and
+    the file here stays when one is missing or cannot be seen. Then this may wait for stores.
+    """
+    expired = 0
+    for row in store.expired_entries(db, now, copied=storages is not None):
+        if storages is not None and not _may_go(db, storages, row["id"], now):
+            continue
         transfers.delete_of_entry(db, row["id"])
         remove_files(root, row["path"])
+        forget_files(db, row["id"])
         store.save_entry(db, row["id"], {"status": "expired"})
         log.info("library.expired entry_id=%s", row["id"])
-    return len(due)
+        expired += 1
+    return expired
+
+
+def _may_go(db: Database, storages: Storages, entry_id: str, now: datetime) -> bool:
+    verdict = still_there(db, storages, entry_id)
+    if verdict == "there":
+        return True
+    # Missing: the clock starts again when there is a copy again. Unseen: it is looked at again tomorrow.
+    later = None if verdict == "missing" else now + LOOK_AGAIN
+    store.save_entry(db, entry_id, {"expires_at": later})
+    log.warning("library.expiry_put_off entry_id=%s copies=%s", entry_id, verdict)
+    return False

@@ -9,25 +9,33 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
 from library.intake import place
-from library.media import MAX_TITLE_CHARS
+from library.media import MAX_TITLE_CHARS, plain_title, remove_files
 from models.store import library as store
 from models.store.access import Access
 from models.store.database import Database
-from models.store.media_files import MediaFile, save_files
+from models.store.media_files import MediaFile
 from models.values import EntryId, Role
 from rooms.errors import DomainError
 
 log = logging.getLogger("sideroom.library")
 PROBE_S = 60
 PIECE = 1024 * 1024
+LOOK_EVERY = 64 * 1024 * 1024
+AT_ONCE = 12
+OF_ONE = 2
+"""How many uploads are taken at the same time, in all and of one person."""
 LEFT_BEHIND_S = 24 * 3600
 NAMES = {
     ("mp4", True): ("video.mp4", "video/mp4"),
@@ -40,28 +48,66 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """``root`` is the library's folder; files over ``max_bytes`` are refused; ``retention`` as for recordings."""
+    """``root`` is the library's folder; files over ``max_bytes`` are refused, and those of a person over ``quota_bytes`` in
+    all (0: no quota). ``retention``: how long uploads are kept, None: for ever. ``keep_free_bytes`` of the disk are left
+    for recordings."""
 
     db: Database
     root: Path
     max_bytes: int
     retention: timedelta | None = None
+    quota_bytes: int = 0
+    keep_free_bytes: int = 2 * 1024**3
+    _busy: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, access: Access, source: IO[bytes], name: str, title: str) -> EntryId:
+    def take(
+        self, access: Access, source: IO[bytes], name: str, title: str, length: int | None = None
+    ) -> EntryId:
         """Read ``source`` to its end and make an entry of it in the person's My Media. Raises DomainError.
 
-        ``name`` is the file's own name, from which an empty ``title`` is made.
+        ``name`` is the file's own name, from which an empty ``title`` is made; ``length`` is how much there will be, if
+        that is known: what cannot be taken is refused before it is sent.
         """
         if access.role is Role.GUEST:
             raise DomainError("not_allowed", "Guests have no My Media.")
-        folder = self._waiting_room() / uuid4().hex
-        folder.mkdir()
+        if length is not None and length > self.max_bytes:
+            raise too_large(self.max_bytes)
+        with self._one_of_few(access.person_id):
+            self._check_room(access, length or 1)
+            folder = self._waiting_room() / uuid4().hex
+            folder.mkdir()
+            try:
+                digest, size = self._receive(access, source, folder / "file")
+                facts = _probe(folder / "file", folder / "thumbnail.jpg")
+                return self._place(access, folder, facts, digest, size, _title(title, name))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _one_of_few(self, person_id: str) -> Iterator[None]:
+        """An upload over a slow line holds a thread of the server for as long as it takes."""
+        with self._lock:
+            if self._busy[person_id] >= OF_ONE or self._busy.total() >= AT_ONCE:
+                raise DomainError(
+                    "rate_limited", "Other uploads are under way. Wait until one has ended, then try again."
+                )
+            self._busy[person_id] += 1
         try:
-            digest, size = self._receive(source, folder / "file")
-            facts = _probe(folder / "file", folder / "thumbnail.jpg")
-            return self._place(access, folder, facts, digest, size, _title(title, name))
+            yield
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            with self._lock:
+                self._busy[person_id] -= 1
+                if not self._busy[person_id]:
+                    del self._busy[person_id]
+
+    def _check_room(self, access: Access, more: int) -> None:
+        """Raises ``too_many`` when the person's quota, ``internal`` when the disk has no room for ``more`` bytes."""
+        if self.quota_bytes and store.uploaded_bytes(self.db, access.person_id) + more > self.quota_bytes:
+            raise _over_quota(self.quota_bytes)
+        if shutil.disk_usage(self.root).free - more < self.keep_free_bytes:
+            log.error("library.disk_full")
+            raise DomainError("internal", "The server has no room for this file. Tell your administrator.")
 
     def _waiting_room(self) -> Path:
         """Where files lie while they arrive, swept of what a killed process left."""
@@ -75,14 +121,17 @@ class Uploads:
                 continue  # another upload has just ended
         return waiting
 
-    def _receive(self, source: IO[bytes], path: Path) -> tuple[str, int]:
-        digest, size = hashlib.sha256(), 0
+    def _receive(self, access: Access, source: IO[bytes], path: Path) -> tuple[str, int]:
+        digest, size, looked = hashlib.sha256(), 0, 0
         try:
             with path.open("wb") as out:
                 while piece := source.read(PIECE):
                     size += len(piece)
                     if size > self.max_bytes:
                         raise too_large(self.max_bytes)
+                    if size - looked > LOOK_EVERY:
+                        looked = size
+                        self._check_room(access, size)
                     digest.update(piece)
                     out.write(piece)
                 out.flush()
@@ -100,11 +149,6 @@ class Uploads:
         entry_id = EntryId("e" + uuid4().hex[:20])
         name, mime = NAMES[facts["container"], facts["video"]]
         thumbnail = "thumbnail.jpg" if facts.get("thumbnail") else None
-        target = self.root / entry_id
-        target.mkdir()
-        place(folder / "file", target / name)
-        if thumbnail:
-            place(folder / thumbnail, target / thumbnail)
         now = datetime.now(UTC)
         values = {
             "course_id": access.course_id,
@@ -125,14 +169,27 @@ class Uploads:
             "created_at": now,
             "expires_at": now + self.retention if self.retention is not None else None,
         }
-        store.save_entry(self.db, entry_id, values)
         kind = "composite" if facts["video"] else "audio"
         files = [MediaFile(name, kind, mime, size, digest, float(facts["duration_s"]))]  # type: ignore[arg-type]
         if thumbnail:
-            files.append(MediaFile(thumbnail, "thumbnail", "image/jpeg", (target / thumbnail).stat().st_size))
-        save_files(self.db, entry_id, files)
+            files.append(MediaFile(thumbnail, "thumbnail", "image/jpeg", (folder / thumbnail).stat().st_size))
+        target = self.root / entry_id
+        target.mkdir()
+        place(folder / "file", target / name)
+        if thumbnail:
+            place(folder / thumbnail, target / thumbnail)
+        if not store.add_upload(self.db, entry_id, values, files, self.quota_bytes):
+            remove_files(self.root, entry_id)
+            raise _over_quota(self.quota_bytes)
         log.info("library.uploaded entry_id=%s size_bytes=%d", entry_id, size)
         return entry_id
+
+
+def _over_quota(quota_bytes: int) -> DomainError:
+    limit = quota_bytes // (1024 * 1024)
+    return DomainError(
+        "too_many", f"Your uploads would take more than {limit} MB together. Delete some in My Media first."
+    )
 
 
 def too_large(max_bytes: int) -> DomainError:
@@ -143,7 +200,7 @@ def too_large(max_bytes: int) -> DomainError:
 
 
 def _title(title: str, name: str) -> str:
-    clean = " ".join(title.split()) or " ".join(Path(name.replace("\\", "/")).stem.split())
+    clean = plain_title(title) or plain_title(Path(name.replace("\\", "/")).stem)
     return clean[:MAX_TITLE_CHARS] or "Upload"
 
 

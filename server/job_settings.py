@@ -12,7 +12,7 @@ from server.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """``retention`` None: kept for ever. ``workers``: compositions at the same time. ``encoder``: fields of CompositeOptions."""
+    """``retention`` of what has no copies; None: kept for ever. ``workers``: compositions at the same time. ``encoder``: fields of CompositeOptions."""
 
     db_url: str
     recordings_dir: Path
@@ -35,7 +35,7 @@ def from_settings(settings: Settings) -> JobSettings:
         recordings_dir=settings.recordings_dir,
         library_dir=settings.library_dir,
         workers=settings.composers,
-        retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
+        retention=settings.retention_uncopied,
         journals=timedelta(days=settings.journal_days) if settings.journal_days else None,
         cpu_share=settings.composer_cpu / 100,
     )

@@ -83,7 +83,7 @@ class JobWorker:
             log.exception("jobs.look_failed")
 
     def tidy(self) -> None:
-        """Expire library entries whose time is over, and remove journals that are not needed any more."""
+        """Expire library entries without copies whose time is over, and remove journals that are not needed any more."""
         now = datetime.now(UTC)
         try:
             if self._clock.believed():

@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from hashlib import sha256
 from hmac import new as hmac_new
 from pathlib import Path
@@ -115,8 +116,12 @@ class Settings:
         secret=True,
     )
     retention_days: int = _setting(
+        7,
+        "Days a recording is kept here after its copies at all storages are confirmed; 0: for ever. Without storages nothing is deleted by this.",
+    )
+    retention_uncopied_days: int = _setting(
         0,
-        "Days a recording is kept in the library, from when its copies are confirmed if it has any; 0: for ever.",
+        "Days a recording or upload of which there is no copy is kept; then it is gone for good. 0: for ever.",
     )
     storage_private_endpoints: bool = _setting(
         False, "Let storage endpoints be http and on this machine or its private network."
@@ -126,6 +131,9 @@ class Settings:
         7, "Days the encoded tracks are kept after the film is in the library; 0: for ever."
     )
     upload_max_mb: int = _setting(2048, "Largest file (MiB) that a person may upload to My Media.")
+    upload_quota_mb: int = _setting(
+        20480, "How much (MiB) the uploads of one person may take together; 0: as much as there is room."
+    )
     empty_session_s: int = _setting(900, "Seconds after which a session with nobody in it ends.")
     grace_s: int = _setting(30, "Seconds a dropped connection keeps its place and its media.")
     composers: int = _setting(1, "How many recordings are composed at the same time.")
@@ -144,6 +152,16 @@ class Settings:
     @property
     def db_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'sideroom.db'}"
+
+    @property
+    def retention(self) -> timedelta | None:
+        """How long recordings stay here after their copies are confirmed; None: for ever."""
+        return timedelta(days=self.retention_days) if self.retention_days else None
+
+    @property
+    def retention_uncopied(self) -> timedelta | None:
+        """How long what has no copy is kept; None: for ever."""
+        return timedelta(days=self.retention_uncopied_days) if self.retention_uncopied_days else None
 
     @property
     def origin(self) -> str:
@@ -259,12 +277,16 @@ def _check(settings: Settings) -> list[str]:
         problems.append("TURN needs both SIDEROOM_TURN_URLS and SIDEROOM_TURN_SECRET.")
     if not 1 <= settings.upload_max_mb <= 1_000_000:
         problems.append("SIDEROOM_UPLOAD_MAX_MB: give 1 to 1000000.")
+    if settings.upload_quota_mb < 0:
+        problems.append("SIDEROOM_UPLOAD_QUOTA_MB must be 0 or more.")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         problems.append("SIDEROOM_LOG_LEVEL: use DEBUG, INFO, WARNING or ERROR.")
-    if min(settings.retention_days, settings.journal_days) < 0 or settings.composers < 1:
+    if min(settings.retention_days, settings.retention_uncopied_days, settings.journal_days) < 0:
         problems.append(
-            "SIDEROOM_RETENTION_DAYS and SIDEROOM_JOURNAL_DAYS must be 0 or more, SIDEROOM_COMPOSERS 1 or more."
+            "SIDEROOM_RETENTION_DAYS, SIDEROOM_RETENTION_UNCOPIED_DAYS and SIDEROOM_JOURNAL_DAYS must be 0 or more."
         )
+    if settings.composers < 1:
+        problems.append("SIDEROOM_COMPOSERS must be 1 or more.")
     if not 0 <= settings.composer_cpu <= 100:
         problems.append("SIDEROOM_COMPOSER_CPU is a percentage from 0 to 100.")
     if min(settings.grace_s, settings.empty_session_s) < 0:

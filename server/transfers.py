@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 from uuid import uuid4
 
 from library import copies
+from library.retention import ClockGuard, expire
 from library.storage import Storages
 from library.storage_vault import Vault
 from library.transfer import Interrupted
@@ -43,6 +44,7 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 CHECK_AGAIN: Final = timedelta(minutes=10)
 CALL_STORAGES_KEPT: Final = timedelta(days=30)
 TIDY_S: Final = 3600.0
+EXPIRE_S: Final = 600.0
 FILES_EVERY: Final = 5
 """Looks between two searches for files that were added to entries: those read the whole library's list."""
 T = TypeVar("T")
@@ -50,7 +52,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
-    """``retention`` None: kept for ever. ``give_up``: how long a failing copy is tried again."""
+    """``retention``: from when all copies are confirmed; None: kept for ever. ``give_up``: how long a failing copy is tried again."""
 
     library_dir: Path
     key: str
@@ -70,7 +72,7 @@ def from_settings(settings: Settings) -> TransferSettings:
         key=settings.key("storage"),
         previous_keys=tuple(settings.previous_keys("storage")),
         allow_private=settings.storage_private_endpoints,
-        retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
+        retention=settings.retention,
         give_up=timedelta(days=settings.transfer_days),
     )
 
@@ -101,7 +103,9 @@ class TransferWorker:
         self._courses: set[str] = set()
         self._main: threading.Thread | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._renew_at = self._tidy_at = self._files_at = 0.0
+        self._renew_at = self._tidy_at = self._files_at = self._expire_at = 0.0
+        self._clock = ClockGuard()
+        self._expiring: threading.Thread | None = None
 
     def start(self) -> None:
         if self._rooms is not None:
@@ -117,7 +121,7 @@ class TransferWorker:
         deadline = time.monotonic() + STOP_S
         with self._lock:
             threads = [thread for _, thread in self._running.values()]
-        for thread in (*([self._main] if self._main else []), *threads):
+        for thread in (*(each for each in (self._main, self._expiring) if each is not None), *threads):
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _committed(self, committed: Committed) -> None:
@@ -158,6 +162,7 @@ class TransferWorker:
             self._tidy_at = time.monotonic() + TIDY_S
             self._tidy(now)
         self._check_storages(now)
+        self._expire()
         if time.monotonic() >= self._files_at:
             self._files_at = time.monotonic() + self._settings.look_s * FILES_EVERY
             for transfer_id in store.with_new_files(self._db):
@@ -192,6 +197,20 @@ class TransferWorker:
     def _tidy(self, now: datetime) -> None:
         for storage_id in storage_store.idle_call_storages(self._db, now - CALL_STORAGES_KEPT):
             self.storages.remove(storage_id)
+
+    # -- the end of their time -----------------------------------------------------------------------------------
+
+    def _expire(self) -> None:
+        """On a thread of its own: each copy is looked at before the file here goes, and a store may be slow."""
+        if time.monotonic() >= self._expire_at and not (self._expiring and self._expiring.is_alive()):
+            self._expire_at = time.monotonic() + EXPIRE_S
+            self._expiring = threading.Thread(target=self._expire_now, name="expire", daemon=True)
+            self._expiring.start()
+
+    def _expire_now(self) -> None:
+        if self._clock.believed():
+            root = self._settings.library_dir
+            self._guarded(lambda: expire(self._db, root, datetime.now(UTC), self.storages))
 
     # -- dry runs ----------------------------------------------------------------------------------------------
 

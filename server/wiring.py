@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
 from flask import Flask, Response
@@ -143,7 +142,8 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
         link_key=settings.key("links"),
         base_url=settings.base_url.rstrip("/"),
         max_upload_bytes=settings.upload_max_mb * 1024 * 1024,
-        retention=timedelta(days=settings.retention_days) if settings.retention_days else None,
+        upload_quota_bytes=settings.upload_quota_mb * 1024 * 1024,
+        retention=settings.retention_uncopied,
         webhooks=build_setup(settings, db),
         storages=build_storages(settings, db),
     ):

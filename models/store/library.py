@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from models.store.database import Database
-from models.tables import CourseRow, MediaEntryRow, MediaFileRow, PersonRow, RecordingRow
+from models.store.media_files import MediaFile, add_files
+from models.tables import CourseRow, MediaEntryRow, MediaFileRow, PersonRow, RecordingRow, TransferRow
+from models.values import EntryId
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,29 +127,67 @@ def count_mine(db: Database, person_id: str) -> int:
 
 
 def save_entry(
-    db: Database, entry_id: str, values: Mapping[str, Any], *, unless: Container[str] = ()
+    db: Database,
+    entry_id: str,
+    values: Mapping[str, Any],
+    *,
+    unless: Container[str] = (),
+    first: Mapping[str, Any] | None = None,
 ) -> None:
-    """Insert or change an entry. ``values`` are column values; a new one needs all that have no default.
+    """Insert or change an entry. ``values`` are column values; ``first`` are those that only a new entry gets, which needs
+    all that have no default.
 
     An entry whose status is in ``unless`` stays as it is.
     """
     try:
-        _save(db, entry_id, values, unless)
+        _save(db, entry_id, values, unless, first or {})
     except IntegrityError:
         # Somebody inserted it in the same moment: now it is there to be changed.
-        _save(db, entry_id, values, unless)
+        _save(db, entry_id, values, unless, first or {})
 
 
-def _save(db: Database, entry_id: str, values: Mapping[str, Any], unless: Container[str]) -> None:
+def _save(
+    db: Database, entry_id: str, values: Mapping[str, Any], unless: Container[str], first: Mapping[str, Any]
+) -> None:
     with db.write() as session:
         row = session.get(MediaEntryRow, entry_id)
         if row is None:
-            session.add(MediaEntryRow(id=entry_id, **values))
+            session.add(MediaEntryRow(id=entry_id, **{**values, **first}))
             return
         if row.status in unless:
             return
         for key, value in values.items():
             setattr(row, key, value)
+
+
+def uploaded_bytes(db: Database, person_id: str) -> int:
+    """What a person's uploads take together."""
+    with db.read() as session:
+        return _uploaded_bytes(session, person_id)
+
+
+def _uploaded_bytes(session: Session, person_id: str) -> int:
+    total = select(func.coalesce(func.sum(col(MediaEntryRow.size_bytes)), 0)).where(
+        col(MediaEntryRow.owner_id) == person_id,
+        col(MediaEntryRow.recording_id).is_(None),
+        col(MediaEntryRow.status) != "expired",
+    )
+    return int(session.execute(total).scalar_one())
+
+
+def add_upload(
+    db: Database, entry_id: str, values: Mapping[str, Any], files: Iterable[MediaFile], quota_bytes: int
+) -> bool:
+    """A new entry with its files, unless its owner's uploads would take more than ``quota_bytes`` then (0: no quota)."""
+    with db.write() as session:
+        # Uploads of one person queue here, so that two cannot both take the last room.
+        session.get(PersonRow, values["owner_id"], with_for_update=True)
+        if quota_bytes and _uploaded_bytes(session, values["owner_id"]) + values["size_bytes"] > quota_bytes:
+            return False
+        session.add(MediaEntryRow(id=entry_id, **values))
+        session.flush()
+        add_files(session, EntryId(entry_id), files)
+    return True
 
 
 def delete_entry(db: Database, entry_id: str) -> None:
@@ -159,8 +199,19 @@ def delete_entry(db: Database, entry_id: str) -> None:
             session.delete(row)
 
 
-def expired_entries(db: Database, now: datetime) -> list[dict[str, Any]]:
-    """Entries whose time is over and that still have files."""
+def expired_entries(db: Database, now: datetime, *, copied: bool, most: int = 200) -> list[dict[str, Any]]:
+    """Entries whose time is over and that still have files, those first that wait longest. ``copied``: with transfers?"""
+    transfer = (
+        select(col(TransferRow.id))
+        .where(col(TransferRow.entry_id) == col(MediaEntryRow.id), col(TransferRow.status) != "deleted")
+        .exists()
+    )
+    where = (col(MediaEntryRow.expires_at) < now, col(MediaEntryRow.status) != "expired")
     with db.read() as session:
-        where = (col(MediaEntryRow.expires_at) < now, col(MediaEntryRow.status) != "expired")
-        return [_row(row) for row in session.execute(_base().where(*where)).all()]
+        rows = session.execute(
+            _base()
+            .where(*where, transfer if copied else ~transfer)
+            .order_by(col(MediaEntryRow.expires_at), col(MediaEntryRow.id))
+            .limit(most)
+        ).all()
+    return [_row(row) for row in rows]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlmodel import col, delete, select
+from sqlmodel import Session, col, delete, select
 
 from models.store.database import Database
 from models.tables import MediaFileRow
@@ -33,11 +33,16 @@ class MediaFile:
 
 def save_files(db: Database, entry_id: EntryId, files: Iterable[MediaFile]) -> None:
     """Add files to an entry; one of the same name is replaced."""
-    now = datetime.now(UTC)
     with db.write() as session:
-        for file in files:
-            values = {**asdict(file), "quality": dict(file.quality)}
-            session.merge(MediaFileRow(entry_id=entry_id, created_at=now, **values))
+        add_files(session, entry_id, files)
+
+
+def add_files(session: Session, entry_id: EntryId, files: Iterable[MediaFile]) -> None:
+    """The same within a transaction."""
+    now = datetime.now(UTC)
+    for file in files:
+        values = {**asdict(file), "quality": dict(file.quality)}
+        session.merge(MediaFileRow(entry_id=entry_id, created_at=now, **values))
 
 
 def files_of(db: Database, entry_ids: Iterable[EntryId]) -> dict[EntryId, list[MediaFile]]:

@@ -174,6 +174,19 @@ def reopen(db: Database, transfer_id: str) -> bool:
     return bool(result.rowcount == 1)  # type: ignore[attr-defined]
 
 
+def copy_again(db: Database, transfer_id: str, names: Iterable[str]) -> None:
+    """These files are not there any more, whatever was confirmed."""
+    with db.write() as session:
+        row = session.get(TransferRow, transfer_id, with_for_update=True)
+        if row is None or row.status != "done":
+            return
+        for name in names:
+            file = session.get(TransferFileRow, (transfer_id, name))
+            if file is not None:
+                file.done_at, file.copied_bytes, file.state = None, 0, {}
+        row.status, row.next_at, row.attempts, row.failing_since = "waiting", None, 0, None
+
+
 def lease(db: Database, work: Work, owner: str, now: datetime, life: timedelta) -> bool:
     """Take a transfer; False when somebody else was faster."""
     with db.write() as session:
@@ -358,14 +371,15 @@ def confirmed(db: Database, entry_id: str, name: str) -> list[tuple[str, str, Fi
 
 
 def all_done(db: Database, entry_id: str) -> bool:
-    """Is every copy of the entry confirmed, or at a storage that was removed meanwhile?"""
+    """Is every copy of the entry confirmed, not counting those at storages that were removed meanwhile?"""
     with db.read() as session:
         rows = session.execute(
             select(col(TransferRow.status), col(StorageRow.removed_at))
             .join(StorageRow, col(StorageRow.id) == col(TransferRow.storage_id))
             .where(col(TransferRow.entry_id) == entry_id)
         ).all()
-    return any(status == "done" for status, _ in rows) and all(
+    # A storage that was removed counts for nothing: its bucket may be gone tomorrow.
+    return any(status == "done" and removed is None for status, removed in rows) and all(
         status == "done" or removed is not None for status, removed in rows
     )
 

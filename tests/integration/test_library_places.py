@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from library import intake
 from library.media import Library, Scope
@@ -105,6 +107,34 @@ def test_a_role_taken_away_counts_at_once(world: World, tmp_path: Path) -> None:
     people.upsert_membership(world.db, world.course, world.ids["alice"], Role.PARTICIPANT, [])
     assert code(lambda: library.find(access, "folder")) == "not_moderator"
     assert code(lambda: library.delete(access, entry_id)) == "not_allowed"
+
+
+def test_who_has_left_the_course_finds_only_their_own(world: World, tmp_path: Path) -> None:
+    entry_id = add(world, tmp_path, 1)
+    library, bob, olga = Library(world.db, world.root), world.access("bob"), world.access("olga")
+    assert library.find(bob, "channel")[1] == 1
+    with world.db.write() as session:  # as the roster does when somebody is not in it any more
+        session.execute(text("DELETE FROM membership WHERE course_id = :c"), {"c": world.course})
+    assert library.scopes(bob) == library.scopes(olga) == ["mine"]
+    assert code(lambda: library.find(bob, "channel")) == "not_allowed"
+    assert code(lambda: library.get(bob, entry_id)) == UNKNOWN
+    assert code(lambda: library.find(olga, "folder")) == "not_moderator"
+    assert library.get(olga, entry_id).entry_id == entry_id
+
+
+def test_separate_tracks_are_for_moderators_until_one_of_them_publishes_them(
+    world: World, tmp_path: Path
+) -> None:
+    recording = replace(world.recording(1), options={"type": "TRACK"})
+    entry_id = intake.ensure_processing_entry(world.db, recording)
+    intake.take(world.db, world.root, recording, tmp_path / "a", composed(tmp_path / "a"))
+    library, bob = Library(world.db, world.root), world.access("bob")
+    assert library.find(bob, "channel")[1] == 0
+    for name in ("bob", "charlie"):
+        assert code(lambda name=name: library.get(world.access(name), entry_id)) == UNKNOWN
+    assert library.find(world.access("alice"), "channel")[1] == 1
+    library.change(world.access("alice"), entry_id, None, True)
+    assert library.get(bob, entry_id).published
 
 
 @pytest.mark.parametrize("hostile", ["%", "_", "\\", "'; drop table media_entry; --"])

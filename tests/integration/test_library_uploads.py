@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import numpy as np
 import pytest
 import requests
 
-from library.uploads import Uploads
+from library.media import Library
+from library.uploads import OF_ONE, Uploads
 from models.store import access as tokens
+from models.store.access import Access
+from models.store.library import uploaded_bytes
 from rooms.errors import DomainError
 from sandbox.lms.client import LaunchedPage, launch
 from tests.librarykit import make_video
@@ -126,6 +130,126 @@ def test_files_that_browsers_do_not_play_are_refused_with_what_to_use(
     assert {p.name for p in world.library.iterdir()} - before <= {".uploads"}
     assert not list((world.library / ".uploads").iterdir()), "nothing is left behind"
     assert send(world, alice, b"", "empty.mp4").status_code == 422
+
+
+def access_of(world: World, name: str) -> Access:
+    access = tokens.check_token(world.db, launch(world.lms, name, "mymedia").token)
+    assert access is not None
+    return access
+
+
+def used(world: World, access: Access) -> int:
+    return uploaded_bytes(world.db, access.person_id)
+
+
+def test_a_person_has_a_quota_and_deleting_makes_room(world: World, tmp_path: Path) -> None:
+    bea = access_of(world, "bea")
+    data = sound(tmp_path / "s", "libmp3lame", "mp3")
+    uploads = Uploads(world.db, world.library, 10**7, quota_bytes=used(world, bea) + len(data) * 3 // 2)
+    first = uploads.take(bea, io.BytesIO(data), "one.mp3", "", len(data))
+    for length in (len(data), None):  # told beforehand, or found out at the end
+        with pytest.raises(DomainError, match="Delete some in My Media") as refused:
+            uploads.take(bea, io.BytesIO(data), "two.mp3", "", length)
+        assert refused.value.code == "too_many"
+    assert not list((world.library / ".uploads").iterdir())
+    Library(world.db, world.library).delete(bea, first)
+    uploads.take(bea, io.BytesIO(data), "two.mp3", "", len(data))
+    # What others have uploaded does not count.
+    bob = access_of(world, "bob")
+    free = Uploads(world.db, world.library, 10**7, quota_bytes=used(world, bob) + len(data))
+    free.take(bob, io.BytesIO(data), "three.mp3", "", len(data))
+
+
+def test_two_at_once_cannot_share_the_last_room(world: World, tmp_path: Path) -> None:
+    bea = access_of(world, "bea")
+    data = sound(tmp_path / "s", "libmp3lame", "mp3")
+    uploads = Uploads(world.db, world.library, 10**7, quota_bytes=used(world, bea) + len(data) * 3 // 2)
+    both, outcomes = threading.Barrier(2, timeout=30), []
+
+    class Slow(io.BytesIO):
+        """Ends only when the other has ended too."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            got = super().read(size)
+            if not got:
+                both.wait()
+            return got
+
+    def send_one() -> None:
+        try:
+            uploads.take(bea, Slow(data), "x.mp3", "")
+            outcomes.append("taken")
+        except DomainError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=send_one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(outcomes) == ["taken", "too_many"]
+
+
+def test_a_person_uploads_few_files_at_once(world: World) -> None:
+    bob = access_of(world, "bob")
+    uploads, go, begun = Uploads(world.db, world.library, 10**7), threading.Event(), threading.Semaphore(0)
+
+    class Held(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            begun.release()
+            assert go.wait(30)
+            return b""
+
+    def hold() -> None:
+        with pytest.raises(DomainError):  # an empty file, in the end
+            uploads.take(bob, Held(), "x.mp4", "")
+
+    threads = [threading.Thread(target=hold) for _ in range(OF_ONE)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert begun.acquire(timeout=30)
+    with pytest.raises(DomainError, match="under way") as refused:
+        uploads.take(bob, io.BytesIO(b"x"), "y.mp4", "")
+    assert refused.value.http_status == 429
+    go.set()
+    for thread in threads:
+        thread.join(60)
+    with pytest.raises(DomainError) as later:  # it is looked at again
+        uploads.take(bob, io.BytesIO(b"x"), "y.mp4", "")
+    assert later.value.code == "bad_value"
+
+
+def test_uploads_leave_room_for_recordings(world: World) -> None:
+    full = Uploads(world.db, world.library, 10**7, keep_free_bytes=10**18)
+    with pytest.raises(DomainError, match="no room"):
+        full.take(access_of(world, "bob"), io.BytesIO(b"x"), "x.mp4", "", 1)
+
+
+def test_a_playlist_makes_the_server_open_nothing_else(world: World, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.mp3"
+    secret.write_bytes(sound(tmp_path / "s", "libmp3lame", "mp3"))
+    alice = launch(world.lms, "alice", "mymedia")
+    lists = {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://{secret}\n#EXT-X-ENDLIST\n",
+        "web": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{world.url}/x.ts\n#EXT-X-ENDLIST\n",
+        "concat": f"ffconcat version 1.0\nfile '{secret}'\n",
+        "dash": f'<?xml version="1.0"?><MPD><Period><AdaptationSet><Representation><BaseURL>file://{secret}'
+        "</BaseURL></Representation></AdaptationSet></Period></MPD>",
+    }
+    for kind, text in lists.items():
+        answer = send(world, alice, text.encode(), "film.mp4")
+        assert answer.status_code == 422, kind
+
+
+def test_a_title_is_one_line_that_can_be_kept(world: World, tmp_path: Path) -> None:
+    data = sound(tmp_path / "s", "libmp3lame", "mp3")
+    alice = launch(world.lms, "alice", "mymedia")
+    entry_id = send(world, alice, data, "s.mp3", " a\x00b\x1b[31m\r\n c ").json()["entry_id"]
+    path = f"/app/api/media/{entry_id}"
+    assert world.ask(alice, "GET", path).json()["title"] == "a b [31m c"
+    changed = world.ask(alice, "PATCH", path, data=b'{"title": "x\\u0000\\ud800y"}')
+    assert changed.status_code == 400 or changed.json()["title"] == "x y"
 
 
 def test_strangers_and_large_files_are_refused(world: World, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Away:
     def __init__(self, folder: Path, proxy: Proxy) -> None:
         self.world: World = make_world(folder)
         self.proxy = proxy
-        storages = Storages(self.world.db, Vault(KEY), allow_private=True, timeout_s=2.0)
+        self.storages = storages = Storages(self.world.db, Vault(KEY), allow_private=True, timeout_s=2.0)
         storages.create("site", kit.s3_config(proxy.url, path=folder.name), keep_local=False)
         result = folder / "result"
         result.mkdir()
@@ -124,7 +124,7 @@ def test_a_store_that_is_away_is_told_without_its_name(away: Away) -> None:
 
 def test_an_expired_film_says_so(away: Away) -> None:
     shown = away.shown()
-    assert expire(away.world.db, away.world.root, datetime.now(UTC) + timedelta(days=8)) == 1
+    assert expire(away.world.db, away.world.root, datetime.now(UTC) + timedelta(days=8), away.storages) == 1
     answer = away.client.get(shown["file_url"])
     assert answer.status_code == 404 and "expired" in answer.text
     assert (away.shown()["status"], away.shown()["file_url"]) == ("expired", None)

@@ -78,7 +78,7 @@ class Place:
         digest = hashlib.sha256(data).hexdigest()
         facts = CompositionFacts("video.mp4", 1.0, 160, 90, len(data), digest, thumbnail="thumbnail.jpg")
         recording = self.world.recording(number)
-        return intake.take(self.world.db, self.world.root, recording, result, facts, self.settings.retention)
+        return intake.take(self.world.db, self.world.root, recording, result, facts)
 
     @contextmanager
     def working(self) -> Iterator[TransferWorker]:
@@ -400,7 +400,10 @@ def test_an_expired_entry_takes_its_copies_along_if_so_set(place: Place, delete_
     entry_id = place.entry()
     with place.working():
         until(lambda: place.row(entry_id)["expires_at"], "confirmed")
-        assert expire(place.world.db, place.world.root, datetime.now(UTC) + timedelta(days=8)) == 1
+        assert (
+            expire(place.world.db, place.world.root, datetime.now(UTC) + timedelta(days=8), place.storages)
+            == 1
+        )
         assert place.row(entry_id)["status"] == "expired" and place.here(entry_id) == []
         if delete_copies:
             until(lambda: store.of_entry(place.world.db, entry_id)[0].status == "deleted", "noted")
@@ -410,6 +413,62 @@ def test_an_expired_entry_takes_its_copies_along_if_so_set(place: Place, delete_
         or not delete_copies
     )
     assert place.storages.get(s3).delete_copies is delete_copies
+
+
+def in_a_week(place: Place) -> int:
+    later = datetime.now(UTC) + timedelta(days=8)
+    return expire(place.world.db, place.world.root, later, place.storages)
+
+
+def test_without_a_storage_nothing_expires_by_the_clock_of_copies(place: Place) -> None:
+    alone = place.entry()  # made before there was a storage
+    with place.working():
+        place.share()
+        copied = place.entry(b"another film", 2)
+        until(lambda: place.row(copied)["expires_at"], "confirmed")
+    assert place.row(alone)["expires_at"] is None
+    assert in_a_week(place) == 1
+    assert (place.row(alone)["status"], place.row(copied)["status"]) == ("ready", "expired")
+
+
+def test_a_copy_that_was_lost_is_made_again_before_the_file_here_goes(place: Place) -> None:
+    place.s3()
+    entry_id = place.entry(FILM)
+    with place.working():
+        until(lambda: place.row(entry_id)["expires_at"], "confirmed")
+        client = kit.s3_client(place.address)
+        transfer = store.of_entry(place.world.db, entry_id)[0]
+        client.delete_object(Bucket=kit.BUCKET, Key=f"{transfer.folder}/video.mp4")
+        assert in_a_week(place) == 0
+        assert "video.mp4" in place.here(entry_id)
+        until(lambda: "video.mp4" in place.names_there(), "copied again")
+        until(lambda: place.row(entry_id)["expires_at"], "and the clock starts again")
+    assert place.there()["video.mp4"] == FILM
+    assert in_a_week(place) == 1 and place.here(entry_id) == []
+
+
+def test_a_store_that_is_away_when_the_time_is_over_delays_the_end(place: Place) -> None:
+    place.s3()
+    entry_id = place.entry()
+    with place.working():
+        until(lambda: place.row(entry_id)["expires_at"], "confirmed")
+    place.proxy.faults = [Fault(lambda *_: True, 503, times=-1)]
+    assert in_a_week(place) == 0
+    assert place.row(entry_id)["status"] == "ready" and "video.mp4" in place.here(entry_id)
+    place.proxy.faults = []
+    later = datetime.now(UTC) + timedelta(days=10)
+    assert expire(place.world.db, place.world.root, later, place.storages) == 1
+
+
+def test_a_removed_storage_is_no_reason_to_delete_the_file_here(place: Place) -> None:
+    share, s3 = place.share(), place.s3()
+    entry_id = place.entry()
+    with place.working():
+        until(lambda: place.row(entry_id)["expires_at"], "confirmed")
+        place.storages.remove(share)
+        place.storages.remove(s3)
+        assert in_a_week(place) == 0
+    assert place.row(entry_id)["expires_at"] is None and "video.mp4" in place.here(entry_id)
 
 
 def test_deleting_an_entry_gives_up_its_unfinished_copy(place: Place) -> None:
