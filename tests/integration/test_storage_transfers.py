@@ -174,12 +174,6 @@ def test_every_file_goes_to_every_target_and_then_the_clock_starts(place: Place)
     assert place.here(entry_id) == ["audio.webm", "thumbnail.jpg", "video.mp4"]
 
 
-def test_without_storages_the_clock_starts_at_once(place: Place) -> None:
-    entry_id = place.entry()
-    assert place.row(entry_id)["expires_at"] is not None
-    assert place.states(entry_id) == {}
-
-
 def test_a_file_that_comes_later_is_copied_too(place: Place) -> None:
     place.share()
     entry_id = place.entry()
