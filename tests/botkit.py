@@ -47,7 +47,7 @@ ALICE, BOB, CHARLIE, STRANGER = "U0ALICE", "U0BOB", "U0CHARLIE", "U0STRANGER"
 MODS, CLASS = MODERATORS_CHANNEL, CLASS_CHANNEL
 
 
-def until(check: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def until(check: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """Poll a condition; its first true value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -67,7 +67,7 @@ class World:
             "target_link_uri": f"{self.url}/lti/launch",
         }
         answer = self.browser.get(
-            f"{self.url}/lti/login", params=query | changes, allow_redirects=False, timeout=10
+            f"{self.url}/lti/login", params=query | changes, allow_redirects=False, timeout=60
         )
         assert answer.status_code == 302, answer.text
         found = parse_qs(urlsplit(answer.headers["Location"]).query)
@@ -104,7 +104,7 @@ class World:
 
     def post(self, token: str, state: str) -> requests.Response:
         data = {"id_token": token, "state": state}
-        return self.browser.post(f"{self.url}/lti/launch", data=data, timeout=10)
+        return self.browser.post(f"{self.url}/lti/launch", data=data, timeout=60)
 
     def launched(self, **changes: Any) -> requests.Response:
         """Log in and post a launch with these claims."""
@@ -114,7 +114,7 @@ class World:
     def ask(self, page: LaunchedPage, method: str, path: str, **kwargs: Any) -> requests.Response:
         """A call of a page's JSON with its token."""
         headers = {"Authorization": f"Bearer {page.token}"}
-        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=20, **kwargs)
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=60, **kwargs)
 
 
 def _empty_client(folder: Path) -> Path:

@@ -46,7 +46,7 @@ ROOT = Path(__file__).parents[2]
 STATUSES = ("RECORDING", "PAUSED", "RECORDING", "UPLOADING", "UPLOADED")
 
 
-def until(condition: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+def until(condition: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, what
