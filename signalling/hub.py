@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -104,6 +104,7 @@ class Hub:
         self._connections: dict[str, Connection] = {}
         self._sessions: dict[SessionId, Audience] = {}
         self._commits: asyncio.Queue[Committed] = asyncio.Queue()
+        self._orders: asyncio.Queue[tuple[Committed, list[Connection]]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe: Callable[[], None] | None = None
         self._closers: set[asyncio.Task[None]] = set()
@@ -120,6 +121,7 @@ class Hub:
         await self.media.start(self._on_media)
         self._tasks = [
             asyncio.create_task(self._fan_out(), name="hub.fan_out"),
+            asyncio.create_task(self._follow(), name="hub.follow"),
             asyncio.create_task(self._sweep(), name="hub.sweep"),
         ]
 
@@ -189,15 +191,26 @@ class Hub:
         if person is None:
             return
         try:
-            await self.media.join(
-                connection.peer_id, state.session_id, person.room_id, connection.access.person_id
-            )
+            room_id = person.room_id
+            await self.media.join(connection.peer_id, state.session_id, room_id, connection.access.person_id)
             connection.media_joined = True
             for source in connection.muted:
                 await self.media.mute(connection.peer_id, source, True)
+            # Who was moved meanwhile must not stay behind to hear another room.
+            while (newest := await self._room_of(connection)) not in (None, room_id):
+                assert newest is not None
+                await self.media.move(connection.peer_id, newest)
+                room_id = newest
+            if self._connections.get(connection.peer_id) is not connection:  # gone while it joined
+                await self.media.leave(connection.peer_id)
         except MediaError as error:
             # The room works without media; the plane's MediaReset brings the peer in later.
             log.warning("media.join_failed code=%s", error.code)
+
+    async def _room_of(self, connection: Connection) -> RoomId | None:
+        state = await asyncio.to_thread(self.rooms.state, connection.access.session_id)
+        person = state.people.get(connection.access.person_id)
+        return person.room_id if person is not None else None
 
     async def _welcome(self, connection: Connection, resumed: bool) -> None:
         access = connection.access
@@ -310,7 +323,7 @@ class Hub:
                 connection.send_text(text)
             if access.person_id in moved:
                 self._send_state(connection, audience)
-        await self._obey(committed, here, moved)
+        self._orders.put_nowait((committed, here))
 
     def _send_state(self, connection: Connection, audience: Audience) -> None:
         state = audience.state
@@ -337,17 +350,32 @@ class Hub:
             audience.state = audience.newest(await asyncio.to_thread(self.rooms.state, audience.session_id))
         self._send_state(connection, audience)
 
-    async def _obey(
-        self, committed: Committed, here: list[Connection], moved: dict[PersonId, RoomId]
-    ) -> None:
-        """Let the media plane follow: moves, mutes, removals, the end."""
+    async def _follow(self) -> None:
+        """The media plane follows the commits in their order; a slow one must not hold up anybody's page."""
+        while True:
+            committed, here = await self._orders.get()
+            try:
+                await self._obey(committed, here)
+            except Exception:
+                log.exception("hub.follow_failed session_id=%s", committed.after.session_id)
+
+    async def _obey(self, committed: Committed, here: list[Connection]) -> None:
+        """Moves, mutes, removals, the end. All moves of a commit at once: nobody waits for another's."""
+        moved = _moved(committed)
+        await asyncio.gather(
+            *(
+                self._order(self.media.move(connection.peer_id, moved[connection.access.person_id]))
+                for connection in here
+                if connection.access.person_id in moved and connection.media_joined
+            )
+        )
+        for recorded in committed.events:
+            await self._obey_event(recorded, here)
+
+    async def _order(self, order: Awaitable[None]) -> None:
+        """One that is refused (the peer is gone, the worker is away) changes nothing for the others."""
         try:
-            for connection in here:
-                room_id = moved.get(connection.access.person_id)
-                if room_id is not None and connection.media_joined:
-                    await self.media.move(connection.peer_id, room_id)
-            for recorded in committed.events:
-                await self._obey_event(recorded, here)
+            await order
         except MediaError as error:
             log.warning("media.refused code=%s", error.code)
 
@@ -356,11 +384,13 @@ class Hub:
         if isinstance(event, ParticipantMuted):
             for connection in _of(here, set(event.person_ids)):
                 connection.muted.add(MediaSource.MIC)
-                await self.media.mute(connection.peer_id, MediaSource.MIC, True)
+                if connection.media_joined:
+                    await self._order(self.media.mute(connection.peer_id, MediaSource.MIC, True))
         elif isinstance(event, MediaChanged) and event.mic:
             for connection in _of(here, {event.person_id}):
                 connection.muted.discard(MediaSource.MIC)
-                await self.media.mute(connection.peer_id, MediaSource.MIC, False)
+                if connection.media_joined:
+                    await self._order(self.media.mute(connection.peer_id, MediaSource.MIC, False))
         elif isinstance(event, ParticipantRemoved):
             for connection in _of(here, {event.person_id}):
                 self._spawn(self._dismiss(connection, 4403, "removed"))
@@ -395,13 +425,7 @@ class Hub:
                         {"type": "subscribe", "sdp": event.sdp, "tracks": tracks, "version": event.version}
                     )
             case ActiveSpeakers():
-                text = json.dumps({"type": "speakers", "person_ids": list(event.person_ids)})
-                state = await asyncio.to_thread(self.rooms.state, event.session_id)
-                audience = self._sessions.get(event.session_id)
-                for connection in audience.connections.values() if audience else ():
-                    person = state.people.get(connection.access.person_id)
-                    if person is not None and person.room_id == event.room_id:
-                        connection.send_text(text)
+                await self._tell_speakers(event)
             case MediaReset():
                 await self._media_reset(event)
             case PeerConnected():
@@ -409,20 +433,35 @@ class Hub:
             case PeerLost():
                 log.info("media.lost")
 
+    async def _tell_speakers(self, event: ActiveSpeakers) -> None:
+        audience = self._sessions.get(event.session_id)
+        if audience is None:
+            return
+        state = audience.state
+        if state is None:
+            state = await asyncio.to_thread(self.rooms.state, event.session_id)
+        text = json.dumps({"type": "speakers", "person_ids": list(event.person_ids)})
+        for connection in audience.connections.values():
+            person = state.people.get(connection.access.person_id)
+            if person is not None and person.room_id == event.room_id:
+                connection.send_text(text)
+
     async def _media_reset(self, event: MediaReset) -> None:
         for session_id, audience in list(self._sessions.items()):
             if event.session_ids is not None and session_id not in event.session_ids:
                 continue
-            state = await asyncio.to_thread(self.rooms.state, session_id)
-            for connection in list(audience.connections.values()):
+            here = list(audience.connections.values())
+            for connection in here:
                 connection.media_joined = False
+            state = await asyncio.to_thread(self.rooms.state, session_id)
+            for connection in here:
                 await self._join_media(connection, state)
                 if connection.media_joined:
                     connection.send({"type": "media_reset"})
 
 
 def _of(here: list[Connection], people: set[PersonId]) -> list[Connection]:
-    return [c for c in here if c.access.person_id in people and c.media_joined]
+    return [c for c in here if c.access.person_id in people]
 
 
 def _moved(committed: Committed) -> dict[PersonId, RoomId]:

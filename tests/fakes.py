@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -31,6 +32,12 @@ class FakeMedia:
         self.muted: set[tuple[str, MediaSource]] = set()
         self.answers: list[tuple[str, str, int]] = []
         self.emit: Callable[[MediaEvent], Awaitable[None]] | None = None
+        self.gates: dict[str, asyncio.Event] = {}
+        """An order named here waits for its event, as when the worker is slow."""
+
+    async def _pass(self, order: str) -> None:
+        if order in self.gates:
+            await self.gates[order].wait()
 
     async def start(self, on_event: Callable[[MediaEvent], Awaitable[None]]) -> None:
         self.emit = on_event
@@ -39,6 +46,7 @@ class FakeMedia:
         self.places.clear()
 
     async def join(self, peer_id: str, session_id: SessionId, room_id: RoomId, person_id: PersonId) -> None:
+        await self._pass("join")
         self.places[peer_id] = (session_id, room_id, person_id)
 
     async def publish(self, peer_id: str, sdp: str, sources: Mapping[str, MediaSource]) -> str:
@@ -50,6 +58,9 @@ class FakeMedia:
         self.answers.append((peer_id, sdp, version))
 
     async def move(self, peer_id: str, room_id: RoomId) -> None:
+        await self._pass("move")
+        if peer_id not in self.places:
+            raise MediaError("unknown_peer", "This connection is not known here; join first.")
         session_id, _, person_id = self.places[peer_id]
         self.places[peer_id] = (session_id, room_id, person_id)
 

@@ -92,7 +92,7 @@ async def test_people_see_each_other_and_follow_a_breakout(server: Server) -> No
         await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
         await bea.wait(lambda: bea.state["you"]["room_id"] != "main")
         assert bob.state["you"]["room_id"] != bea.state["you"]["room_id"]
-        assert server.media.room_of("bob") == bob.state["you"]["room_id"]
+        await bob.wait(lambda: server.media.room_of("bob") == bob.state["you"]["room_id"])
         await bob.command("call_moderator")
         await alice.wait(lambda: len(alice.state["calls"]) == 1)
         assert bea.state["calls"] == {}
@@ -100,7 +100,7 @@ async def test_people_see_each_other_and_follow_a_breakout(server: Server) -> No
         await bob.wait(lambda: any(e["event"] == "message_broadcast" for e in bob.events))
         await alice.command("end_breakout")
         await bob.wait(lambda: bob.state["you"]["room_id"] == "main")
-        assert server.media.room_of("bob") == "main"
+        await bob.wait(lambda: server.media.room_of("bob") == "main")
 
 
 async def test_chat_stays_in_its_room(server: Server) -> None:
@@ -277,6 +277,50 @@ async def test_a_restarted_media_worker_asks_every_browser_to_publish_again(serv
         assert server.media.emit is not None
         await server.media.emit(MediaReset())
         await bob.wait(lambda: bob.connection_id in server.media.places)
+
+
+async def test_a_lost_media_peer_keeps_nobody_else_from_following(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob, server.join(BEA) as bea:
+        await alice.wait(lambda: len(alice.state["people"]) == 3)
+        del server.media.places[bob.connection_id]
+        await alice.command("create_rooms", count=1, assign="auto", countdown_s=0)
+        await alice.command("start_breakout")
+        await bea.wait(lambda: server.media.room_of("bea") not in (None, "main"))
+        await alice.command("end_breakout")
+        await bea.wait(lambda: server.media.room_of("bea") == "main")
+
+
+async def test_a_media_worker_that_hangs_holds_up_no_page(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await alice.wait(lambda: len(alice.state["people"]) == 2)
+        gate = server.media.gates["move"] = asyncio.Event()
+        await alice.command("create_rooms", count=1, assign="auto", countdown_s=0)
+        await alice.command("start_breakout")
+        await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
+        await bob.command("call_moderator")
+        await alice.wait(lambda: len(alice.state["calls"]) == 1)
+        assert server.media.room_of("bob") == "main"
+        gate.set()
+        await bob.wait(lambda: server.media.room_of("bob") == bob.state["you"]["room_id"])
+
+
+async def test_who_is_moved_or_muted_while_media_begins_is_not_left_behind(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await alice.wait(lambda: len(alice.state["people"]) == 2)
+        await bob.command("set_media", mic=True)
+        gate = server.media.gates["join"] = asyncio.Event()
+        server.media.places.clear()
+        assert server.media.emit is not None
+        reset = asyncio.create_task(server.media.emit(MediaReset()))  # type: ignore[arg-type]
+        await alice.command("create_rooms", count=1, assign="auto", countdown_s=0)
+        await alice.command("start_breakout")
+        await alice.command("mute_participant", person_id="bob")
+        await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
+        await bob.wait(lambda: any(e["event"] == "participant_muted" for e in bob.events))
+        gate.set()
+        await reset
+        assert server.media.room_of("bob") == bob.state["you"]["room_id"]
+        await bob.wait(lambda: (bob.connection_id, MediaSource.MIC) in server.media.muted)
 
 
 async def test_commits_of_another_process_reach_the_browsers(server: Server) -> None:
