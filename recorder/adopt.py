@@ -38,6 +38,8 @@ def past_of(folder: Path) -> Past:
 def _learn(past: Past, line: Line) -> None:
     kind, at = str(line["k"]), int(line["at"])
     past.last_us = max(past.last_us, at)
+    if kind == "segment" and not past.start_us:
+        past.start_us = at  # the line that told it is lost
     past.seq = max(past.seq, int(line.get("seq", 0)))
     if kind == "start":
         past.start_us = at

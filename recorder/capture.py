@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from recorder.adopt import past_of
+from recorder.adopt import Past, past_of
 from recorder.frames import Depacketiser, Frame, vp8_size
 from recorder.journal import AFTER_LOSS, KEY, JournalWriter
 from recorder.standstill import HALT_US, Standstill
@@ -92,6 +92,13 @@ class Capture:
     ) -> None:
         past = past_of(folder)
         self._journal = JournalWriter(folder)
+        try:
+            self._begin(past, header, now_us, selection)
+        except OSError:
+            self.abandon()
+            raise
+
+    def _begin(self, past: Past, header: Mapping[str, Any], now_us: int, selection: Selection) -> None:
         self._selection = selection
         self._segments: dict[int, _Segment] = {}
         self._tracks: dict[int, TrackFacts] = {}

@@ -12,6 +12,8 @@ _HEADER = struct.Struct("!BBHLL")
 REORDER_US: Final = 400_000
 """How long a missing packet is waited for: a retransmission takes one round trip, twice that is generous."""
 REORDER_PACKETS: Final = 512
+MAX_FRAME: Final = 4 << 20
+"""Bytes of an encoded frame; packets that claim to belong to a larger one are given up."""
 START_CODE: Final = b"\x00\x00\x00\x01"
 
 
@@ -137,17 +139,19 @@ class Vp8Assembler:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._timestamp = -1
+        self._size = 0
 
     def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
         offset, starts = _vp8_descriptor(packet.payload)
         if offset < 0:
             return None
         if starts:
-            self._parts, self._timestamp = [], packet.timestamp
-        elif lost or packet.timestamp != self._timestamp:
+            self._parts, self._timestamp, self._size = [], packet.timestamp, 0
+        elif lost or packet.timestamp != self._timestamp or self._size > MAX_FRAME:
             self._parts, self._timestamp = [], -1
             return None
         self._parts.append(packet.payload[offset:])
+        self._size += len(packet.payload)
         if not packet.marker:
             return None
         data = b"".join(self._parts)
@@ -178,17 +182,24 @@ class H264Assembler:
     """Access units in Annex B from single units, STAP-A and FU-A; a unit with a hole spoils its access unit."""
 
     def __init__(self) -> None:
-        self._units: list[bytes] = []
+        self._units: list[bytearray] = []
         self._timestamp = -1
+        self._size = 0
         self._spoilt = False
         self._open = False
 
     def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
         if packet.timestamp != self._timestamp:
-            self._units, self._timestamp, self._spoilt, self._open = [], packet.timestamp, False, False
+            self._units, self._timestamp, self._size, self._open = [], packet.timestamp, 0, False
+            # Of several slices the first may be among what is lost: then the rest is no picture.
+            self._spoilt = lost and not _begins_picture(packet.payload)
         elif lost:
             self._spoilt = True
-        self._add(packet.payload)
+        self._size += len(packet.payload)
+        if self._size > MAX_FRAME:
+            self._units, self._spoilt = [], True
+        else:
+            self._add(packet.payload)
         if not packet.marker:
             return None
         units, spoilt = self._units, self._spoilt or self._open
@@ -201,12 +212,12 @@ class H264Assembler:
     def _add(self, payload: bytes) -> None:
         kind = payload[0] & 0x1F if payload else 0
         if 1 <= kind <= 23:
-            self._units.append(payload)
+            self._units.append(bytearray(payload))
         elif kind == 24:
             position = 1
             while position + 2 <= len(payload):
                 size = int.from_bytes(payload[position : position + 2], "big")
-                self._units.append(payload[position + 2 : position + 2 + size])
+                self._units.append(bytearray(payload[position + 2 : position + 2 + size]))
                 position += 2 + size
         elif kind == 28 and len(payload) > 2:
             self._fragment(payload)
@@ -214,14 +225,26 @@ class H264Assembler:
     def _fragment(self, payload: bytes) -> None:
         header = payload[1]
         if header & 0x80:
-            self._units.append(bytes([payload[0] & 0xE0 | header & 0x1F]) + payload[2:])
+            self._units.append(bytearray([payload[0] & 0xE0 | header & 0x1F]) + payload[2:])
             self._open = True
-        elif self._open:
+        elif self._open and self._units:
             self._units[-1] += payload[2:]
         else:
             self._spoilt = True
         if header & 0x40:
             self._open = False
+
+
+def _begins_picture(payload: bytes) -> bool:
+    """Whether an H.264 packet begins an access unit: with parameter sets, a delimiter, or a picture's first slice."""
+    kind = payload[0] & 0x1F if payload else 0
+    if kind == 24:
+        return _begins_picture(payload[3:])
+    if kind == 28:
+        is_start = len(payload) > 2 and payload[1] & 0x80 > 0
+        return is_start and _begins_picture(bytes([payload[1] & 0x1F]) + payload[2:])
+    # A slice's header begins with the number of its first macroblock: 0 is written as a single bit that is set.
+    return kind in (7, 9) or (kind in (1, 5) and len(payload) > 1 and payload[1] & 0x80 > 0)
 
 
 ASSEMBLERS: dict[str, type[OpusAssembler] | type[Vp8Assembler] | type[H264Assembler]] = {

@@ -3,8 +3,8 @@
 ``manifest.jsonl``: what happened, one JSON object a line, ``k`` its kind, ``at`` Unix time in microseconds.
 ``media-NNNN.log``: frames of all tracks in order of arrival; each run of the recorder begins a new file. One record:
 ``u32 size · u32 segment · u8 flags · i64 rtp · u64 arrival_us`` (big-endian) and the frame's bytes. A torn last line or record is
-ignored, so that the journal is readable after a kill at any point. A segment is a run of one source with one codec and SSRC;
-``rtp`` is its extended RTP time.
+ignored, so that the journal is readable after a kill at any point; what a disk has spoilt in the middle costs no more than what
+stands there. A segment is a run of one source with one codec and SSRC; ``rtp`` is its extended RTP time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,14 @@ KEY, AFTER_LOSS = 1, 2
 MAX_PENDING: Final = 8 << 20
 """Bytes kept in memory while the disk refuses; beyond it frames are dropped and the gap is marked."""
 MAX_FILE: Final = 256 << 20
+MAX_RECORD: Final = 4 << 20
+"""Bytes of one frame; none is that large."""
+SEARCHED: Final = 2 * MAX_RECORD
+"""Bytes behind a spoilt record in which the next whole one is looked for."""
+DAY_US: Final = 86_400_000_000
+MISPLACED_US: Final = 10_000_000
+"""A frame that says it came so much later than the one behind it has a wrong time."""
+CHECK: Final = "x"
 LAST_BYTES: Final = 64 << 10
 """More than any line of a manifest is long."""
 
@@ -54,6 +63,7 @@ class JournalWriter:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        torn = _is_torn(folder / MANIFEST)
         self._manifest = os.open(folder / MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._lines = bytearray()
         self._frames = bytearray()
@@ -61,17 +71,18 @@ class JournalWriter:
         self._media_size = 0
         self._dirty = False
         self.dropped = 0
-        if _is_torn(folder / MANIFEST):
+        if torn:
             self._lines += b"\n"
 
     def note(self, kind: str, at_us: int, **facts: Any) -> None:
         """Append one line to the manifest (written by the next ``flush``)."""
         line = {"k": kind, "at": at_us, **facts}
-        self._lines += json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        raw = json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()
+        self._lines += b'%s,"%s":"%08x"}\n' % (raw[:-1], CHECK.encode(), zlib.crc32(raw[:-1]))
 
     def frame(self, segment: int, flags: int, rtp: int, arrival_us: int, data: bytes) -> bool:
         """Append one encoded frame. False: the disk has refused for so long that it was dropped."""
-        if len(self._frames) > MAX_PENDING:
+        if len(self._frames) > MAX_PENDING or len(data) > MAX_RECORD:
             self.dropped += 1
             return False
         self._frames += RECORD.pack(len(data), segment, flags, rtp, arrival_us)
@@ -99,9 +110,10 @@ class JournalWriter:
 
     def _next_file(self) -> None:
         if self._media >= 0:
-            os.close(self._media)
-        number = len(media_files(self.folder)) + 1
-        path = self.folder / f"media-{number:04d}.log"
+            # Forgotten first: should the disk refuse the next file, this descriptor must not be closed again.
+            full, self._media = self._media, -1
+            os.close(full)
+        path = self.folder / f"media-{_last_number(self.folder) + 1:04d}.log"
         self._media = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._media_size = 0
 
@@ -127,6 +139,8 @@ class JournalWriter:
 
 
 def _is_torn(path: Path) -> bool:
+    if not path.exists():
+        return False
     with path.open("rb") as file:
         if file.seek(0, os.SEEK_END) == 0:
             return False
@@ -137,6 +151,12 @@ def _is_torn(path: Path) -> bool:
 def media_files(folder: Path) -> list[Path]:
     """The journal's frame logs, oldest first."""
     return sorted(folder.glob("media-*.log"))
+
+
+def _last_number(folder: Path) -> int:
+    """Of the newest frame log; 0: there is none."""
+    files = media_files(folder)
+    return int(files[-1].stem.removeprefix("media-")) if files else 0
 
 
 def read_manifest(folder: Path) -> list[Line]:
@@ -182,7 +202,12 @@ def _line(raw: bytes) -> Line | None:
         line = json.loads(raw)
     except ValueError:
         return None
-    return line if isinstance(line, dict) and "k" in line and isinstance(line.get("at"), int) else None
+    if not (isinstance(line, dict) and "k" in line and isinstance(line.get("at"), int)):
+        return None
+    check = line.pop(CHECK, None)
+    if check is not None and check != f"{zlib.crc32(raw[: raw.rindex(b',')]):08x}":
+        return None  # the disk has spoilt it
+    return line
 
 
 class ManifestReader:
@@ -229,8 +254,11 @@ class RecordReader:
         self._folder = folder
         self._file: BinaryIO | None = None
         self._next = position
+        self._ahead = b""
         self.at = position
         """Where the record stands that ``next`` gave last."""
+        self.spoilt = 0
+        """Bytes that were passed over because they are no frames (any more)."""
 
     def next(self) -> Record | None:
         """The next whole record; None at the present end (ask again when the journal has grown)."""
@@ -238,7 +266,7 @@ class RecordReader:
             record = self._read()
             if record is not None:
                 return record
-            if not self._path(self._next.file + 1).exists():
+            if _last_number(self._folder) <= self._next.file:
                 return None
             # The next file was begun after the last write to this one: what is whole by now is all there will be.
             record = self._read()
@@ -261,17 +289,73 @@ class RecordReader:
                 self._file = self._path(self._next.file).open("rb", buffering=1 << 20)
             except FileNotFoundError:
                 return None
-            self._file.seek(self._next.offset)
-        head = self._file.read(RECORD.size)
-        if len(head) == RECORD.size:
+            self._seek(self._next.offset)
+        while True:
+            start = self._next.offset
+            head = self._ahead or self._file.read(RECORD.size)
+            self._ahead = b""
+            if len(head) < RECORD.size:
+                self._seek(start)
+                return None
             size, segment, flags, rtp, arrival_us = RECORD.unpack(head)
-            data = self._file.read(size)
-            if len(data) == size:
-                self.at = self._next
-                self._next = Position(self.at.file, self.at.offset + RECORD.size + size)
+            data = self._file.read(size) if _is_sane(head) else b""
+            is_whole = _is_sane(head) and len(data) == size
+            end = start + RECORD.size + size
+            self._ahead = self._file.read(RECORD.size) if is_whole else b""
+            found = end if is_whole and _follows(head, self._ahead) else self._search(start)
+            if found is None and is_whole:
+                found = end  # what stands behind it may become whole
+            if found is None:
+                self._seek(start)
+                return None
+            if found != end or len(self._ahead) < RECORD.size:
+                self._seek(found)
+            self._next = Position(self._next.file, found)
+            is_misplaced = self._ahead and arrival_us - RECORD.unpack(self._ahead)[4] > MISPLACED_US
+            if is_whole and found >= end and not is_misplaced:
+                self.at = Position(self._next.file, start)
+                self.spoilt += found - end
                 return Record(segment, flags, rtp, arrival_us, data)
-        self._file.seek(self._next.offset)
+            self.spoilt += found - start
+
+    def _seek(self, offset: int) -> None:
+        assert self._file is not None
+        self._file.seek(offset)
+        self._ahead = b""
+
+    def _search(self, start: int) -> int | None:
+        """Where the next whole record begins behind one that is spoilt at ``start``; None: what stands there is only torn."""
+        assert self._file is not None
+        self._file.seek(start)
+        data = self._file.read(SEARCHED)
+        # Two times in a row that are less than a day apart are no accident: look for the bytes that such times share.
+        for at in range(1, len(data) - RECORD.size):
+            if data[at] or data[at + ARRIVAL]:
+                continue  # sizes and times have a zero in front
+            head = data[at : at + RECORD.size]
+            if not _is_sane(head):
+                continue
+            end = at + RECORD.size + int(RECORD.unpack(head)[0])
+            if end == len(data) or _follows(head, data[end : end + RECORD.size], surely=True):
+                return start + at
         return None
+
+
+ARRIVAL: Final = RECORD.size - 8
+"""Where the time of arrival stands in a record's head."""
+
+
+def _is_sane(head: bytes) -> bool:
+    size, segment, flags, _, arrival_us = RECORD.unpack(head)
+    return bool(size <= MAX_RECORD and flags <= KEY | AFTER_LOSS and segment < 1 << 24 and arrival_us > 0)
+
+
+def _follows(head: bytes, ahead: bytes, surely: bool = False) -> bool:
+    """Whether the head ``ahead`` may stand behind the record of ``head``. A cut one: only if it need not be sure."""
+    if len(ahead) < RECORD.size:
+        return not surely
+    apart: int = RECORD.unpack(ahead)[4] - RECORD.unpack(head)[4]
+    return _is_sane(ahead) and abs(apart) < DAY_US
 
 
 def read_records(folder: Path) -> Iterator[Record]:

@@ -224,6 +224,8 @@ def _offset_facts(offsets: Sequence[float]) -> dict[str, Any]:
 
 def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames: int) -> list[str]:
     found = [f"nothing was captured for {gap['length_s']:.1f} s" for gap in facts["gaps"]]
+    if not timeline.has_start:
+        found.append("the journal's first line is lost: names, options and the first moments may be missing")
     if not timeline.complete:
         found.append("the recording was not closed; its end is the last thing written")
     for item in facts["missing"]:

@@ -19,6 +19,8 @@ LOOK_AHEAD_US: Final = 2_500_000
 """Frames stand in the journal in order of arrival; one that was delayed longer is too late for its place."""
 REMEMBERED: Final = 20
 """Seconds of the journal whose places are kept."""
+TOO_FAR_US: Final = 600_000_000
+"""A frame whose own time is this far from when it came is spoilt: it would hold up all that follow."""
 SAMPLE_RATE: Final = 48_000
 OPUS_DELAY: Final = 312
 """Samples by which an Opus encoder's look-ahead delays what it is given (RFC 7845 §4.2 calls it pre-skip)."""
@@ -168,6 +170,7 @@ class Sources:
         self.video: dict[int, VideoTrack] = {}
         self.audio: dict[int, AudioTrack] = {}
         self.warnings: list[str] = []
+        self._spoilt = self._misplaced = 0
 
     def update(self, timeline: Timeline) -> None:
         """The journal has grown: clocks are known better, segments have ended."""
@@ -227,6 +230,12 @@ class Sources:
 
     def take_warnings(self) -> list[str]:
         """What went wrong since the last call."""
+        spoilt, misplaced = self._reader.spoilt, self._misplaced
+        if spoilt > self._spoilt or misplaced:
+            self.warnings.append(
+                f"{spoilt - self._spoilt} bytes and {misplaced} frames of what was captured were spoilt by the disk"
+            )
+        self._spoilt, self._misplaced = spoilt, 0
         warnings, self.warnings = self.warnings, []
         return warnings
 
@@ -241,6 +250,9 @@ class Sources:
         number = record.segment
         segment = self._timeline.segments.get(number)
         if segment is None or number in self._refused:
+            return
+        if abs(segment.wall(record.rtp) - record.arrival_us) > TOO_FAR_US:
+            self._misplaced += 1
             return
         try:
             if segment.is_audio:

@@ -115,6 +115,8 @@ class Timeline:
     """False: the journal has no stop line (its end is the last thing written)."""
     layouts: tuple[tuple[int, str], ...] = ()
     """(wall time, layout) of each change while recording."""
+    has_start: bool = True
+    """False: the line with the recording's names and options is lost."""
     settled: int = 0
     """Wall time up to which nothing can change any more while the journal still grows."""
 
@@ -259,6 +261,7 @@ class TimelineBuilder:
     """
 
     def __init__(self) -> None:
+        self._first: Line | None = None
         self._start: Line | None = None
         self._stop: int | None = None
         self._last = 0
@@ -278,6 +281,7 @@ class TimelineBuilder:
         if self._stop is not None:
             return
         self._last = max(self._last, int(line["at"]))
+        self._first = self._first or line
         take = getattr(self, f"_on_{line['k']}", None)
         if take is not None:
             with contextlib.suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -290,7 +294,7 @@ class TimelineBuilder:
 
     def build(self) -> Timeline:
         """The time line of what was taken. Raises BadManifest when it has no start."""
-        line = self._start
+        line = self._start or self._spoilt_start()
         if line is None:
             raise BadManifest("the manifest has no start")
         start = int(line["at"])
@@ -311,7 +315,12 @@ class TimelineBuilder:
             complete=self._stop is not None,
             layouts=tuple(self._layouts),
             settled=settled,
+            has_start=self._start is not None,
         )
+
+    def _spoilt_start(self) -> Line | None:
+        """The first thing that is told, where the disk has spoilt the line before it but not the tracks behind it."""
+        return self._first if self._runs else None
 
     # -- what is told ------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from av.stream import Stream
 
 from recorder.frames import vp8_size
 from recorder.journal import Record
+from recorder.sources import TOO_FAR_US
 from recorder.timeline import Segment, Timeline
 
 RATE: Final = 48_000
@@ -90,8 +91,9 @@ def copy_tracks(
                 continue
             if wanted and segment.person_id not in wanted:
                 continue
-            rec_us = timeline.rec(segment.wall(record.rtp))
-            if rec_us is None:
+            wall = segment.wall(record.rtp)
+            rec_us = timeline.rec(wall)
+            if rec_us is None or abs(wall - record.arrival_us) > TOO_FAR_US:
                 continue
             key = (segment.person_id, segment.peer_id, segment.source, segment.codec)
             copy = open_.get(key)

@@ -245,6 +245,16 @@ def test_a_bad_track_never_fails_the_whole(tmp_path: Path) -> None:
     assert is_near(colour_at(yuv(path, 3), *centre(grid(["ann", "bob"], *SIZE).tiles[0][1])), RED)
 
 
+def test_a_frame_with_a_spoilt_time_holds_up_nothing_behind_it(tmp_path: Path) -> None:
+    j = HandJournal(tmp_path / "j")
+    j.person("ann", 0)
+    number = j.camera("ann", 0, 6, RED)
+    j.frame(number, 1.05, 1 << 40, b"spoilt")
+    result = compose(j.close(6), tmp_path / "out", tiny(**SMALL))
+    assert is_near(colour_at(yuv(tmp_path / "out" / result.path, 5.5), SIZE[0] // 2, SIZE[1] // 2), RED)
+    assert any("spoilt" in warning for warning in result.warnings)
+
+
 span = st.tuples(st.integers(0, 50), st.integers(1, 30)).map(lambda s: (s[0] / 10, (s[0] + s[1]) / 10))
 person = st.tuples(
     st.sampled_from(["ann", "bob", "cid", "dan"]), span, st.sampled_from(["mic", "camera", "screen"])

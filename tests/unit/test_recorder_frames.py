@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.frames import REORDER_US, BadPacket, Depacketiser, Extender, parse
+from recorder.frames import MAX_FRAME, REORDER_US, BadPacket, Depacketiser, Extender, parse
 
 pytestmark = pytest.mark.unit
 
@@ -84,6 +85,41 @@ def test_h264_units_become_annex_b() -> None:
     code = b"\x00\x00\x00\x01"
     assert frame.data == code + b"\x67S" + code + b"\x68P" + code + b"\x65abcd"
     assert frame.key
+
+
+@pytest.mark.parametrize(
+    ("arrived", "keys"),
+    [
+        ([b"\x65\x08second slice"], []),
+        ([b"\x65\x88first slice", b"\x65\x08second slice"], [True]),
+        ([b"\x67parameters", b"\x65\x88slice"], [True]),
+    ],
+)
+def test_h264_picture_without_its_first_slice_is_given_up(arrived: list[bytes], keys: list[bool]) -> None:
+    depacketiser = Depacketiser("h264")
+    depacketiser.push(packet(1, 0, b"\x65\x88whole"), 0)
+    frames = []
+    for n, unit in enumerate(arrived, 3):  # number 2 never comes
+        frames += depacketiser.push(packet(n, 3000, unit, marker=unit is arrived[-1]), 0)
+    frames += depacketiser.flush()
+    assert [frame.key for frame in frames] == keys
+
+
+@pytest.mark.parametrize(
+    ("codec", "begin", "go_on"),
+    [
+        ("vp8", b"\x10" + bytes(1200), bytes(1200)),
+        ("h264", b"\x7c\x85" + bytes(1200), b"\x7c\x05" + bytes(1200)),
+    ],
+)
+def test_a_frame_that_never_ends_is_given_up(codec: str, begin: bytes, go_on: bytes) -> None:
+    depacketiser = Depacketiser(codec)
+    tracemalloc.start()
+    depacketiser.push(packet(0, 0, begin, marker=False), 0)
+    for n in range(1, 3 * MAX_FRAME // 1200):
+        depacketiser.push(packet(n % 65536, 0, go_on, marker=False), n)
+    assert tracemalloc.get_traced_memory()[1] < 2.5 * MAX_FRAME
+    tracemalloc.stop()
 
 
 @given(st.binary(max_size=40))
