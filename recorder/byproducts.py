@@ -23,6 +23,7 @@ from models.store.media_files import MediaFile
 from recorder import audio_only, quality, tracks
 from recorder.chapters import as_json, chapters, to_vtt
 from recorder.journal import read_records, stream_manifest
+from recorder.parts import BUSY, locked
 from recorder.quality import Expected
 from recorder.report import UNREAD, JournalReport, report
 from recorder.timeline import BadManifest, Line, Timeline, TimelineBuilder
@@ -166,7 +167,7 @@ def _file(path: Path, kind: Any, mime: str, checked: quality.Quality) -> MediaFi
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: ``files.json`` is there; 1: it is not, the reason is the last line of standard error."""
+    """Exit code 0: ``files.json`` is there; 4: another process works there; 1: it could not be made, the reason is the last line of standard error."""
     parser = argparse.ArgumentParser(prog="python -m recorder.byproducts", description=__doc__)
     parser.add_argument("journal", type=Path, help="folder of the journal")
     parser.add_argument("out", type=Path, help="folder for the files")
@@ -175,7 +176,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         os.nice(NICE)
-        make(args.journal, args.out, args.film)
+        args.out.mkdir(parents=True, exist_ok=True)
+        with locked(args.out):
+            make(args.journal, args.out, args.film)
+    except BlockingIOError:
+        return BUSY
     except (BadManifest, OSError) as error:
         print(f"by-products failed: {error}", file=sys.stderr)
         return 1

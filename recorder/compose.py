@@ -7,15 +7,13 @@ With ``--follow`` it works while the recording still runs and is done seconds af
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -28,7 +26,7 @@ from recorder.film import Film
 from recorder.follow import CaughtUp, Follower, Orphaned, Pacer
 from recorder.journal import stream_manifest
 from recorder.options import PART_S, CompositeOptions, from_json
-from recorder.parts import PartNote, Parts, write_json
+from recorder.parts import BUSY, PartNote, Parts, locked, write_json
 from recorder.quality import Expected, file_facts
 from recorder.report import UNREAD, report
 from recorder.timeline import BadManifest, Timeline
@@ -37,13 +35,10 @@ log = logging.getLogger("sideroom.compose")
 THUMBNAIL: Final = "thumbnail.jpg"
 RESULT: Final = "result.json"
 PROGRESS: Final = "progress.json"
-LOCK: Final = ".lock"
 NICE: Final = 15
 TELL_S: Final = 0.5
 NOT_YET: Final = 3
 """Exit code: the recording still runs, and for now there is nothing more to compose."""
-BUSY: Final = 4
-"""Exit code: another process works in the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,17 +289,6 @@ def read_progress(out: Path) -> Progress:
         return Progress()
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Nobody else works in ``out``. Raises BlockingIOError when somebody does."""
-    lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(lock)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: ``result.json`` is there; 3: not yet; 4: another process makes it; 1: it could not be made, the reason is the last line of standard
     error."""
@@ -325,7 +309,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.nice(max(0, NICE - os.nice(0)))
         options = from_json(json.loads(args.options))
         args.out.mkdir(parents=True, exist_ok=True)
-        with _locked(args.out):
+        with locked(args.out):
             (args.out / RESULT).unlink(missing_ok=True)
             composition = Composition(
                 args.journal,

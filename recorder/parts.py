@@ -7,9 +7,11 @@ follows from their number, never from the container's clock.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +34,9 @@ PART_BLOCKS: Final = PART_SAMPLES // BLOCK
 LEAD_BLOCKS: Final = 6
 """One second that the encoder hears before its part begins."""
 TAIL_BLOCKS: Final = 1
+LOCK: Final = ".lock"
+BUSY: Final = 4
+"""Exit code of a process that found another one at work in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,17 @@ class Parts:
 
     def _note(self, number: int) -> Path:
         return self._folder / f"{number:05d}.json"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Nobody else works in ``out``. Raises BlockingIOError when somebody does."""
+    lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(lock)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""``sideroom recording``: compose a recording once more, in another layout, size or format, and see how far that is."""
+"""``sideroom recording``: compose a recording once more, in another layout, size or format; try a failed one again; see how far that is."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from models.recording import LAYOUTS, RATES, BadOption
 from models.store.compositions import compositions_of, request_composition
 from models.store.database import Database
 from models.store.migrate import upgrade
-from models.store.recordings_jobs import recording_info
-from models.values import RecordingId
+from models.store.recordings_jobs import forget_attempts, recording_info, status_of
+from models.values import SYSTEM, CommandId, RecordingId, RecordingStatus
+from recorder.journal import MANIFEST
+from rooms.commands import Envelope, ReportRecording
+from rooms.service import RoomsService
 from server.settings import load, prepare
 
 
@@ -36,6 +40,11 @@ def add_parser(commands: Any) -> None:
     ):
         compose.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=text)
     compose.set_defaults(run=_compose)
+    retry = actions.add_parser(
+        "retry", help="make the film of a recording that failed, from what was captured of it"
+    )
+    retry.add_argument("recording", help="id of the recording")
+    retry.set_defaults(run=_retry)
     status = actions.add_parser("status", help="how far a recording's films are")
     status.add_argument("recording", help="id of the recording")
     status.set_defaults(run=_status)
@@ -83,17 +92,46 @@ def _compose(args: argparse.Namespace) -> int:
     return 0
 
 
+def _retry(args: argparse.Namespace) -> int:
+    """A recording that failed goes the way of one that was just closed."""
+    settings = prepare(load())
+    db = _database()
+    key = RecordingId(args.recording)
+    try:
+        info, status = recording_info(db, key), status_of(db, key)
+        if info is None:
+            print(f"sideroom: there is no recording {key}.", file=sys.stderr)
+            return 1
+        if status is not RecordingStatus.ERRORED:
+            print(
+                f"sideroom: {key} is {status}; only one that is ERRORED can be tried again.", file=sys.stderr
+            )
+            return 1
+        if not (settings.recordings_dir / key / MANIFEST).exists():
+            print(f"sideroom: nothing that was captured of {key} is kept.", file=sys.stderr)
+            return 1
+        forget_attempts(db, key)
+        report = ReportRecording(key, RecordingStatus.UPLOADING.value)
+        command_id = CommandId(f"retry:{key}:{uuid4().hex}")
+        RoomsService(db).submit(Envelope(command_id, info.session_id, SYSTEM, report))
+    finally:
+        db.close()
+    print(f"{key}: will be made by the job worker. How far it is: sideroom recording status {key}")
+    return 0
+
+
 def _status(args: argparse.Namespace) -> int:
     db = _database()
     try:
         info = recording_info(db, RecordingId(args.recording))
+        state = status_of(db, RecordingId(args.recording))
         asked = compositions_of(db, RecordingId(args.recording))
     finally:
         db.close()
     if info is None:
         print(f"sideroom: there is no recording {args.recording}.", file=sys.stderr)
         return 1
-    print(f"{info.recording_id}\t{info.room_name}\t{info.course_title}")
+    print(f"{info.recording_id}\t{info.room_name}\t{info.course_title}\t{state}")
     for one in asked:
         ready = f", ready at {one.eta_at:%H:%M} UTC" if one.eta_at is not None else ""
         what = one.file_name or one.error or f"{one.progress:.0%}{ready}"

@@ -15,17 +15,25 @@ from pathlib import Path
 from typing import Final
 
 from recorder.byproducts import ByProducts, read_files
-from recorder.compose import BUSY, NOT_YET, CompositionResult, Progress, read_progress, read_result
+from recorder.compose import NOT_YET, CompositionResult, Progress, read_progress, read_result
 from recorder.journal import is_closed
 from recorder.options import CompositeOptions, to_json
+from recorder.parts import BUSY
 
 log = logging.getLogger("sideroom.jobs")
+MAX_ATTEMPTS: Final = 3
+RETRY: Final = timedelta(seconds=3)
 LEASE: Final = timedelta(seconds=20)
 RENEW_S: Final = 3.0
 STOP_S: Final = 5.0
 BYPRODUCTS_S: Final = 3600.0
 UNCLOSED_S: Final = 6.0
 """A recording that was closed, but whose journal does not say so by then, is composed as it is."""
+
+NOT_IN_QUALITY: Final = frozenset(
+    {"path", "thumbnail", "mime", "duration_s", "width", "height", "size_bytes", "sha256", "warnings"}
+)
+"""Fields of a result that stand in the library by themselves."""
 
 Renew = Callable[[Progress], bool]
 """Prolongs the lease and stores the progress; False: it belongs to another by now."""
@@ -165,6 +173,8 @@ def by_products(
     finally:
         _end(process)
         reader.join(STOP_S)
+    if process.returncode == BUSY:
+        raise Interrupted("an earlier process has not ended yet")
     made = read_files(out) if process.returncode == 0 else None
     if made is None:
         reason = last_line[-1] if last_line else f"exit code {process.returncode}"

@@ -13,7 +13,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from library.intake import add_film, ensure_processing_entry, entry_id_of, mark_failed, take
+from library.intake import ensure_processing_entry, mark_failed, take
 from library.values import CompositionFacts
 from models.recording import BadOption, RecordingOptions, options_from_json
 from models.store import compositions as again
 from models.store import recordings_jobs as store
-from models.store.compositions import CompositionId, Requested, film_options
 from models.store.database import Database
-from models.store.media_files import MediaFile
 from models.values import SYSTEM, CommandId, RecordingId, RecordingStatus
 from recorder.byproducts import ByProducts
 from recorder.compose import CompositionResult, Progress
@@ -36,13 +34,25 @@ from recorder.options import PART_S, CompositeOptions
 from rooms.commands import Envelope, ReportRecording
 from rooms.errors import DomainError
 from rooms.ports import Rooms
-from server.composing import LEASE, CompositionFailed, Interrupted, Task, Unclosed, by_products, compose, eta
+from server.composing import (
+    LEASE,
+    MAX_ATTEMPTS,
+    NOT_IN_QUALITY,
+    RETRY,
+    CompositionFailed,
+    Interrupted,
+    Task,
+    Unclosed,
+    by_products,
+    compose,
+    eta,
+)
+from server.foretell import Pace, ready_in
 from server.job_settings import JobSettings
 from server.pictures import PictureRefused, fetch
+from server.recomposing import Recomposer
 
 log = logging.getLogger("sideroom.jobs")
-MAX_ATTEMPTS: Final = 3
-RETRY: Final = timedelta(seconds=3)
 FOLLOW_RETRY: Final = timedelta(seconds=30)
 TURN_PARTS: Final = 4
 """Parts that a recording gets at a time when more run than there are workers."""
@@ -50,17 +60,18 @@ STEADY_S: Final = 60.0
 REPORTED_S: Final = 20.0
 JOIN_S: Final = 15.0
 WATERMARK: Final = "watermark"
-_IN_FACTS: Final = frozenset(
-    {"path", "thumbnail", "mime", "duration_s", "width", "height", "size_bytes", "sha256", "warnings"}
-)
+FORETOLD: Final = timedelta(seconds=15)
+"""A finish time that was foretold is corrected when it is off by more than this."""
 
 
 @dataclass(slots=True)
 class _Job:
     thread: threading.Thread
     halted: threading.Event
-    in_advance: bool
+    yields: int
+    """0: to nobody; 1: to a recording that has ended; 2: also to a film that was asked for."""
     stays: bool
+    eta_s: float | None = None
     began: float = field(default_factory=time.monotonic)
 
 
@@ -76,6 +87,10 @@ class CompositionQueue:
         self._wake = wake
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._jobs: dict[str, _Job] = {}
+        self._pace = Pace()
+        self._recomposer = Recomposer(
+            settings, db, self._owner, lambda o, folder, fixed: self._composite(o, folder, fixed_layout=fixed)
+        )
 
     def stop(self) -> None:
         """End everything; what is whole is kept, and the next worker goes on there."""
@@ -90,18 +105,32 @@ class CompositionQueue:
         """Start what waits, as far as workers are free."""
         self._jobs = {key: job for key, job in self._jobs.items() if job.thread.is_alive()}
         now = datetime.now(UTC)
-        urgent: list[tuple[str, Callable[[threading.Event], None]]] = []
-        for recording_id in store.waiting(self._db, now):
-            self._show(recording_id)
-            urgent.append((recording_id, partial(self.compose, recording_id)))
+        waiting = store.waiting(self._db, now)
+        urgent: list[tuple[str, int, Callable[[threading.Event], None]]] = []
+        for one in waiting:
+            self._show(one.recording_id)
+            urgent.append((one.recording_id, 0, partial(self.compose, one.recording_id)))
         for asked in again.waiting_compositions(self._db, now):
-            urgent.append((asked.composition_id, partial(self.recompose, asked.composition_id)))
-        for name, work in urgent:
-            if name not in self._jobs and not self._start(name, work):
-                self._make_way()
+            urgent.append((asked.composition_id, 1, partial(self._recomposer.make, asked.composition_id)))
+        for name, yields, work in urgent:
+            if name not in self._jobs and not self._start(name, work, yields=yields):
+                self._make_way(yields)
                 break
+        self._foretell([one for one in waiting if one.recording_id not in self._jobs], now)
         if self._settings.cpu_share > 0:
             self._look_ahead(now)
+
+    def _foretell(self, waiting: Sequence[store.Waiting], now: datetime) -> None:
+        """Tell those who wait behind others when their turn will be over."""
+        busy = [job.eta_s or 0.0 for job in self._jobs.values() if not job.yields]
+        ready = ready_in(busy, self._settings.workers, [one.left_s for one in waiting], self._pace.value)
+        told = {}
+        for one, seconds in zip(waiting, ready, strict=True):
+            at = now + timedelta(seconds=seconds)
+            if one.eta_at is None or abs(at - one.eta_at) > FORETOLD:
+                told[one.recording_id] = at
+        if told:
+            store.foretell(self._db, told)
 
     def _look_ahead(self, now: datetime) -> None:
         """Give free workers to recordings that still run."""
@@ -113,7 +142,7 @@ class CompositionQueue:
                 continue
             key, parts = followed.recording_id, TURN_PARTS if crowded else 0
             work = partial(self.follow, key, parts)
-            if not self._start(key, work, in_advance=True, stays=not parts):
+            if not self._start(key, work, yields=2, stays=not parts):
                 self._end_stays()
                 return
 
@@ -122,7 +151,7 @@ class CompositionQueue:
         name: str,
         work: Callable[[threading.Event], None],
         *,
-        in_advance: bool = False,
+        yields: int,
         stays: bool = False,
     ) -> bool:
         if len(self._jobs) >= self._settings.workers:
@@ -131,7 +160,7 @@ class CompositionQueue:
         thread = threading.Thread(
             target=self._run, args=(name, work, halted), name=f"compose.{name}", daemon=True
         )
-        self._jobs[name] = _Job(thread, halted, in_advance, stays)
+        self._jobs[name] = _Job(thread, halted, yields, stays)
         thread.start()
         return True
 
@@ -144,9 +173,11 @@ class CompositionQueue:
         finally:
             self._wake()
 
-    def _make_way(self) -> None:
-        """One that composes in advance leaves its worker to a recording that has ended."""
-        running = [job for job in self._jobs.values() if job.in_advance]
+    def _make_way(self, yields: int) -> None:
+        """Who composes in advance, or again, leaves its worker to what is more urgent."""
+        running = sorted(
+            (job for job in self._jobs.values() if job.yields > yields), key=lambda job: -job.yields
+        )
         if running and not any(job.halted.is_set() for job in running):
             running[0].halted.set()
 
@@ -206,11 +237,12 @@ class CompositionQueue:
             self._give_up(info, "its worker was killed each time")
             return
         not_before: datetime | None = None
+        interrupted = False
         try:
             result = self._film(info, halted)
             self._complete(info, result, halted)
         except Interrupted as reason:
-            not_before = datetime.now(UTC) + RETRY
+            not_before, interrupted = datetime.now(UTC) + RETRY, True
             log.info("composition.interrupted recording_id=%s reason=%s", recording_id, reason)
         except (CompositionFailed, OSError) as error:
             log.warning(
@@ -220,7 +252,7 @@ class CompositionQueue:
                 self._give_up(info, str(error))
                 return
             not_before = datetime.now(UTC) + RETRY * info.attempts
-        store.release(self._db, recording_id, self._owner, not_before)
+        store.release(self._db, recording_id, self._owner, not_before, uncounted=interrupted)
 
     def _film(self, info: store.RecordingInfo, halted: threading.Event) -> CompositionResult | None:
         """The film; None for recordings of tracks only."""
@@ -253,6 +285,11 @@ class CompositionQueue:
     def _renewer(self, recording_id: RecordingId) -> Callable[[Progress], bool]:
         def renew(progress: Progress) -> bool:
             until = datetime.now(UTC) + LEASE
+            job = self._jobs.get(recording_id)
+            if progress.eta_s is not None and not progress.live:
+                self._pace.learn(progress.total_s - progress.composed_s, progress.eta_s)
+                if job is not None:
+                    job.eta_s = progress.eta_s
             return store.renew(
                 self._db,
                 recording_id,
@@ -306,82 +343,18 @@ class CompositionQueue:
     def _give_up(self, info: store.RecordingInfo, reason: str) -> None:
         error = (
             f"The recording could not be composed after {MAX_ATTEMPTS} tries: {reason[:300]}. "
-            "What was captured is kept; an administrator can compose it again."
+            "What was captured is kept for a while: “sideroom recording retry” composes it again."
         )
         mark_failed(self._db, info)
         self._report(info, ReportRecording(info.recording_id, "ERRORED", error=error))
         store.release(self._db, info.recording_id, self._owner)
 
     def _report(self, info: store.RecordingInfo, command: ReportRecording) -> None:
-        command_id = CommandId(f"jobs:{info.recording_id}:{command.status}:{info.attempts}")
+        command_id = CommandId(f"jobs:{info.recording_id}:{command.status}:{uuid4().hex}")
         try:
             self._rooms.submit(Envelope(command_id, info.session_id, SYSTEM, command))
         except DomainError as error:
             log.warning("recording.report_refused code=%s recording_id=%s", error.code, info.recording_id)
-
-    # -- once more, in another shape ---------------------------------------------------------------------------
-
-    def recompose(self, composition_id: CompositionId, halted: threading.Event | None = None) -> None:
-        """Make a film that was asked for afterwards, and lay it beside the first."""
-        halted = halted or threading.Event()
-        if not again.lease_composition(self._db, composition_id, self._owner, datetime.now(UTC), LEASE):
-            return
-        asked = again.get_composition(self._db, composition_id)
-        if asked is None:
-            return
-        try:
-            name = self._again(asked, halted)
-        except Interrupted:
-            again.release_composition(self._db, composition_id, self._owner)
-        except (CompositionFailed, BadOption, LookupError, OSError) as error:
-            log.warning("composition.failed composition_id=%s reason=%s", composition_id, error)
-            if asked.attempts >= MAX_ATTEMPTS or isinstance(error, LookupError | BadOption):
-                reason = str(error.args[0])[:300] if error.args else "unknown"
-                again.end_composition(self._db, composition_id, self._owner, error=reason)
-            else:
-                later = datetime.now(UTC) + RETRY * asked.attempts
-                again.release_composition(self._db, composition_id, self._owner, later)
-        else:
-            again.end_composition(self._db, composition_id, self._owner, file_name=name)
-            log.info("composition.done composition_id=%s", composition_id)
-
-    def _again(self, asked: Requested, halted: threading.Event) -> str:
-        """Returns the file's name in the entry. Raises LookupError when there is nothing to make it from."""
-        journal = self._settings.recordings_dir / asked.recording_id
-        info = store.recording_info(self._db, asked.recording_id)
-        if info is None or not (journal / "manifest.jsonl").exists():
-            raise LookupError("What was captured is not kept any more; no other film can be made from it.")
-        wanted = film_options(info.options, asked.options)
-        out = journal / f"again-{asked.composition_id}"
-        options = self._composite(wanted, journal, fixed_layout="layout" in asked.options)
-
-        def renew(progress: Progress) -> bool:
-            until = datetime.now(UTC) + LEASE
-            return again.renew_composition(
-                self._db, asked.composition_id, self._owner, until, progress.share, eta(progress)
-            )
-
-        result = compose(Task(journal, out, options), renew, halted)
-        assert result is not None, "a closed recording is composed to its end"
-        made = Path(result.path)
-        name = f"{made.stem}-{wanted.layout}-{asked.composition_id[:7]}{made.suffix}"
-        file = MediaFile(
-            name,
-            "composite" if wanted.export_video else "audio",
-            result.mime,
-            result.size_bytes,
-            result.sha256,
-            result.duration_s,
-            title=f"{wanted.layout} {wanted.width}×{wanted.height}",
-            quality={
-                key: value for key, value in asdict(result).items() if key not in _IN_FACTS - {"warnings"}
-            },
-        )
-        entry_id = entry_id_of(asked.recording_id)
-        if not add_film(self._db, self._settings.library_dir, entry_id, out / result.path, file):
-            raise LookupError("The recording is not in the library (any more), so a film cannot be added.")
-        shutil.rmtree(out, ignore_errors=True)
-        return name
 
 
 def _options(info: store.RecordingInfo) -> RecordingOptions:
@@ -408,7 +381,7 @@ def _facts(result: CompositionResult | None, made: ByProducts) -> CompositionFac
             quality=dict(made.quality),
             files=tuple(made.files),
         )
-    quality = {key: value for key, value in asdict(result).items() if key not in _IN_FACTS}
+    quality = {key: value for key, value in asdict(result).items() if key not in NOT_IN_QUALITY}
     return CompositionFacts(
         file_name=result.path,
         duration_s=result.duration_s,

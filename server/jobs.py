@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import FrameType
 from typing import Final
@@ -36,6 +36,8 @@ from server.webhooks_job import build as build_webhooks
 log = logging.getLogger("sideroom.jobs")
 LOOK_S: Final = 2.0
 TIDY_S: Final = 600.0
+FAILED: Final = timedelta(days=30)
+"""What was captured of a recording that failed is kept so long at least: somebody may try again to make its film."""
 
 
 class JobWorker:
@@ -93,9 +95,12 @@ class JobWorker:
             log.exception("jobs.tidy_failed")
 
     def _remove_journals(self, now: datetime) -> None:
-        if self._settings.journals is None or not self._settings.recordings_dir.is_dir():
+        if not self._settings.recordings_dir.is_dir():
             return
-        done = store.uploaded_before(self._db, now - self._settings.journals)
+        kept = self._settings.journals
+        done = store.journals_not_needed(
+            self._db, now - kept if kept is not None else None, now - max(kept or FAILED, FAILED)
+        )
         for folder in self._settings.recordings_dir.iterdir():
             if folder.name in done:
                 shutil.rmtree(folder, ignore_errors=True)

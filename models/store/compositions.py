@@ -129,15 +129,25 @@ def renew_composition(
     eta_at: datetime | None,
 ) -> bool:
     """Prolong the lease. False: it belongs to another by now."""
-    values = {"lease_until": lease_until, "progress": progress, "eta_at": eta_at}
+    values: dict[str, Any] = {"lease_until": lease_until, "progress": progress}
+    if eta_at is not None:
+        values["eta_at"] = eta_at
     return _update(db, composition_id, owner, values)
 
 
 def release_composition(
-    db: Database, composition_id: CompositionId, owner: str, not_before: datetime | None = None
+    db: Database,
+    composition_id: CompositionId,
+    owner: str,
+    not_before: datetime | None = None,
+    *,
+    uncounted: bool = False,
 ) -> None:
-    """Give it back unfinished; with ``not_before`` nobody takes it earlier."""
-    _update(db, composition_id, owner, {"lease_owner": "", "lease_until": not_before})
+    """Give it back unfinished; with ``not_before`` nobody takes it earlier. ``uncounted``: this was no attempt."""
+    values: dict[str, Any] = {"lease_owner": "", "lease_until": not_before}
+    if uncounted:
+        values["attempts"] = CompositionRow.attempts - 1
+    _update(db, composition_id, owner, values)
 
 
 def end_composition(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import and_, false, or_, update
 from sqlmodel import col, select
 
 from models.store.database import Database
-from models.tables import CourseRow, RecordingRow, SessionRow
+from models.tables import CompositionRow, CourseRow, MediaEntryRow, RecordingRow, SessionRow
 from models.values import CourseId, PersonId, RecordingId, RecordingStatus, RoomId, SessionId
 
 LIVE = (RecordingStatus.INVOKED, RecordingStatus.RECORDING, RecordingStatus.PAUSED)
@@ -58,18 +58,37 @@ def live_sessions(db: Database) -> list[SessionId]:
     return [SessionId(row) for row in rows]
 
 
-def waiting(db: Database, now: datetime) -> list[RecordingId]:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A closed recording whose film nobody makes at the moment. ``left_s``: what of it is not composed yet."""
+
+    recording_id: RecordingId
+    left_s: float
+    eta_at: datetime | None
+
+
+def waiting(db: Database, now: datetime) -> list[Waiting]:
     """Recordings that wait for composition and are leased by nobody, oldest first."""
     with db.read() as session:
         rows = session.exec(
-            select(RecordingRow.id)
+            select(RecordingRow)
             .where(
                 RecordingRow.status == RecordingStatus.UPLOADING.value,
                 or_(col(RecordingRow.lease_until).is_(None), col(RecordingRow.lease_until) < now),
             )
             .order_by(col(RecordingRow.invoked_at))
         ).all()
-    return [RecordingId(row) for row in rows]
+    return [
+        Waiting(RecordingId(row.id), max(0.0, _length_s(row) - row.composed_s), row.eta_at) for row in rows
+    ]
+
+
+def _length_s(row: RecordingRow) -> float:
+    if row.duration_s is not None:
+        return row.duration_s
+    if row.started_at is None or row.stopped_at is None:
+        return 0.0
+    return (row.stopped_at - row.started_at).total_seconds()
 
 
 def followable(db: Database, now: datetime) -> list[Followed]:
@@ -152,26 +171,66 @@ def renew(
     composed_s: float,
     eta_at: datetime | None,
 ) -> bool:
-    """Prolong the lease and say how far the film is (``progress`` 0…1). False: the lease belongs to another by now."""
+    """Prolong the lease and say how far the film is (``progress`` 0…1); ``eta_at`` None: what was foretold stays.
+
+    False: the lease belongs to another by now.
+    """
+    values = {"lease_until": lease_until, "progress": progress, "composed_s": composed_s}
+    if eta_at is not None:
+        values["eta_at"] = eta_at
     with db.write() as session:
         result = session.execute(
             update(RecordingRow)
             .where(col(RecordingRow.id) == recording_id, col(RecordingRow.lease_owner) == owner)
-            .values(lease_until=lease_until, progress=progress, composed_s=composed_s, eta_at=eta_at)
+            .values(**values)
             .execution_options(synchronize_session=False)
         )
     return bool(result.rowcount == 1)  # type: ignore[attr-defined]
 
 
-def release(db: Database, recording_id: RecordingId, owner: str, not_before: datetime | None = None) -> None:
-    """Give the lease back; with ``not_before`` nobody takes it earlier (a pause after a failure)."""
+def release(
+    db: Database,
+    recording_id: RecordingId,
+    owner: str,
+    not_before: datetime | None = None,
+    *,
+    uncounted: bool = False,
+) -> None:
+    """Give the lease back; with ``not_before`` nobody takes it earlier (a pause after a failure).
+
+    ``uncounted``: it was interrupted from outside, so the attempt that ``lease`` counted was none.
+    """
+    attempts = RecordingRow.attempts - 1 if uncounted else RecordingRow.attempts
     with db.write() as session:
         session.execute(
             update(RecordingRow)
             .where(col(RecordingRow.id) == recording_id, col(RecordingRow.lease_owner) == owner)
-            .values(lease_owner="", lease_until=not_before, eta_at=None)
+            .values(lease_owner="", lease_until=not_before, eta_at=None, attempts=attempts)
             .execution_options(synchronize_session=False)
         )
+
+
+def forget_attempts(db: Database, recording_id: RecordingId) -> None:
+    """Somebody asks for it to be tried anew."""
+    with db.write() as session:
+        session.execute(
+            update(RecordingRow)
+            .where(col(RecordingRow.id) == recording_id)
+            .values(attempts=0, lease_owner="", lease_until=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def foretell(db: Database, ready_at: Mapping[RecordingId, datetime]) -> None:
+    """Say when recordings that still wait for their turn will be ready."""
+    with db.write() as session:
+        for recording_id, at in ready_at.items():
+            session.execute(
+                update(RecordingRow)
+                .where(col(RecordingRow.id) == recording_id, col(RecordingRow.lease_owner) == "")
+                .values(eta_at=at)
+                .execution_options(synchronize_session=False)
+            )
 
 
 def write_facts(
@@ -219,8 +278,24 @@ def recording_info(db: Database, recording_id: RecordingId) -> RecordingInfo | N
     )
 
 
-def uploaded_before(db: Database, at: datetime) -> set[str]:
-    """Ids of recordings whose film has been in the library since before ``at``."""
+def journals_not_needed(db: Database, films_before: datetime | None, failures_before: datetime) -> set[str]:
+    """Ids of recordings of which no film will be made any more.
+
+    Those whose film has been in the library since before ``films_before`` (None: for ever), whose film was deleted there or
+    has expired, and those that failed before ``failures_before``. None of them has a film that was asked for and waits.
+    """
+    status, stopped_at = col(RecordingRow.status), col(RecordingRow.stopped_at)
+    kept = select(MediaEntryRow.recording_id).where(
+        col(MediaEntryRow.recording_id).is_not(None), col(MediaEntryRow.status) != "expired"
+    )
+    is_gone = col(RecordingRow.id).not_in(kept)
+    is_old = stopped_at < films_before if films_before is not None else false()
+    asked = select(CompositionRow.recording_id).where(col(CompositionRow.status) == "waiting")
+    where = or_(
+        and_(status == RecordingStatus.UPLOADED.value, or_(is_gone, is_old)),
+        and_(status == RecordingStatus.ERRORED.value, col(RecordingRow.invoked_at) < failures_before),
+    )
     with db.read() as session:
-        where = (RecordingRow.status == RecordingStatus.UPLOADED.value, col(RecordingRow.stopped_at) < at)
-        return set(session.exec(select(RecordingRow.id).where(*where)).all())
+        return set(
+            session.exec(select(RecordingRow.id).where(where, col(RecordingRow.id).not_in(asked))).all()
+        )

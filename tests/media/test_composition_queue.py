@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -27,10 +27,13 @@ from models.store.media_files import files_of
 from models.store.migrate import upgrade
 from models.store.recordings_jobs import recording_info
 from models.values import MAIN_ROOM, SYSTEM, RecordingId, RecordingStatus, SessionId
+from recorder.compose import Progress
+from recorder.parts import locked
 from rooms import commands as c
 from rooms.service import RoomsService
 from rooms.state import Recording
 from server.cli import main
+from server.composing import CompositionFailed, Interrupted, Task, by_products
 from server.composition import CompositionQueue
 from server.job_settings import JobSettings
 from server.pictures import PictureRefused, fetch
@@ -291,3 +294,142 @@ def test_the_finish_time_is_known_to_the_library_and_to_slack(world: World) -> N
     line = recording_text(world.rooms.state(session_id), recording(), ready_at)
     assert "being prepared, ready at about" in line
     assert not recordings_jobs.renew(world.db, key, "somebody else", ready_at, 0.5, 0.0, None)
+
+
+# -- order, patience and what is left behind: with a composer that only pretends ------------------------------------------
+
+
+@dataclass
+class Pretender:
+    """Composes nothing: takes until it is told to end, or to be interrupted."""
+
+    working: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    fails: bool = False
+
+    def __call__(self, task: Task, renew: Any, halted: threading.Event, *_: Any) -> None:
+        key = task.out.name if task.out.name != "result" else task.journal.name
+        self.working.append(key)
+        assert renew(Progress(0.5, 60.0, 120.0, 30.0))
+        try:
+            if self.fails:
+                raise CompositionFailed("it was killed")
+            if halted.wait(100):
+                raise Interrupted("something more urgent waits")
+        finally:
+            self.ended.append(key)
+
+
+@pytest.fixture
+def pretender(monkeypatch: pytest.MonkeyPatch) -> Pretender:
+    made = Pretender()
+    monkeypatch.setattr("server.composition.compose", made)
+    monkeypatch.setattr("server.recomposing.compose", made)
+    return made
+
+
+def ended(world: World, key: str) -> RecordingId:
+    """A recording that is closed and waits for its film."""
+    session_id, recording = world.record(key)
+    world.journal(recording()).close(1)
+    world.report(session_id, recording().recording_id, "UPLOADING")
+    return recording().recording_id
+
+
+def values(world: World, table: str, key: str) -> Any:
+    with world.db.read() as session:
+        found = session.connection().exec_driver_sql(f"SELECT * FROM {table} WHERE id = ?", (key,))
+        return found.mappings().one()
+
+
+def free(world: World, table: str) -> None:
+    """Let the pause after a try be over."""
+    with world.db.write() as session:
+        session.connection().exec_driver_sql(f"UPDATE {table} SET lease_until = NULL WHERE lease_owner = ''")
+
+
+def test_being_interrupted_is_no_failed_attempt(world: World, pretender: Pretender) -> None:
+    key = ended(world, "a")
+    for times in range(1, 6):
+        free(world, "recording")
+        world.look_until(lambda times=times: len(pretender.working) == times)  # type: ignore[misc]
+        world.queue.stop()
+        assert len(pretender.ended) == times
+    row = values(world, "recording", key)
+    assert row["attempts"] == 0 and row["status"] == "UPLOADING"
+
+
+def test_a_film_asked_for_afterwards_gives_way_to_a_recording_that_has_ended(
+    world: World, pretender: Pretender
+) -> None:
+    first = ended(world, "a")
+    asked = again.request_composition(world.db, first, {"layout": "speaker"}, datetime.now(UTC))
+    with world.db.write() as session:
+        session.connection().exec_driver_sql("UPDATE recording SET status = 'UPLOADED'")
+    world.look_until(lambda: f"again-{asked}" in pretender.working)
+    second = ended(world, "b")
+    world.look_until(lambda: pretender.working[-1] == second)
+    assert pretender.ended == [f"again-{asked}"]
+    row = values(world, "composition", str(asked))
+    assert (row["status"], row["attempts"]) == ("waiting", 0)
+
+
+def test_a_film_asked_for_whose_worker_dies_each_time_is_given_up_and_leaves_nothing(
+    world: World, pretender: Pretender
+) -> None:
+    key = ended(world, "a")
+    asked = again.request_composition(world.db, key, {"layout": "speaker"}, datetime.now(UTC))
+    assert asked is not None
+    with world.db.write() as session:
+        session.connection().exec_driver_sql("UPDATE recording SET status = 'UPLOADED'")
+        session.connection().exec_driver_sql("UPDATE composition SET attempts = 3")
+    rest = world.folder / "recordings" / key / f"again-{asked}"
+    rest.mkdir()
+    world.look_until(lambda: values(world, "composition", asked)["status"] == "failed")
+    assert "killed" in values(world, "composition", asked)["error"] and not pretender.working
+    eventually(lambda: not rest.exists())
+
+
+def test_who_waits_behind_others_knows_when_they_will_be_ready(world: World, pretender: Pretender) -> None:
+    keys = [ended(world, name) for name in ("a", "b", "c")]
+    with world.db.write() as session:
+        session.connection().exec_driver_sql("UPDATE recording SET duration_s = 600")
+    world.look_until(lambda: all(values(world, "recording", key)["eta_at"] for key in keys))
+    ready = [datetime.fromisoformat(values(world, "recording", key)["eta_at"]) for key in keys]
+    assert pretender.working == keys[:1], "one worker makes one film at a time, the oldest first"
+    assert ready[0] < ready[1] < ready[2], "each knows of those before it"
+
+
+def test_a_failed_recording_is_composed_when_an_administrator_asks(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIDEROOM_DATA_DIR", str(world.folder))
+    monkeypatch.setenv("SIDEROOM_DATABASE_URL", world.db.url)
+    key = ended(world, "a")
+    manifest = world.folder / "recordings" / key / "manifest.jsonl"
+    good = manifest.read_bytes()
+    manifest.write_bytes(b"")
+    status = lambda: recordings_jobs.status_of(world.db, key)  # noqa: E731
+    assert main(["recording", "retry", key]) == 1, "it has not failed"
+    for _ in range(2):
+        with world.db.write() as session:
+            session.connection().exec_driver_sql("UPDATE recording SET attempts = 2")
+        free(world, "recording")
+        world.look_until(lambda: status() is RecordingStatus.ERRORED)
+        assert main(["recording", "retry", key]) == 0 and status() is RecordingStatus.UPLOADING
+    manifest.write_bytes(good)
+    world.look_until(lambda: status() is RecordingStatus.UPLOADED)
+    entry = entry_of_recording(world.db, key)
+    assert entry is not None and entry["status"] == "ready"
+    assert main(["recording", "retry", "nothing"]) == 1
+    assert "there is no recording nothing" in capsys.readouterr().err
+
+
+def test_by_products_are_not_made_twice_at_once(world: World) -> None:
+    key = ended(world, "a")
+    journal = world.folder / "recordings" / key
+    (journal / "result").mkdir()
+    with locked(journal / "result"), pytest.raises(Interrupted):
+        by_products(journal, journal / "result", None, lambda _: True, threading.Event())
+    made = by_products(journal, journal / "result", None, lambda _: True, threading.Event())
+    assert made.quality["paused_s"] == 0

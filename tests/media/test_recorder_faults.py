@@ -7,14 +7,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from library.intake import ensure_processing_entry
+from models.store.compositions import request_composition
 from models.store.database import Database
 from models.store.library import entry_of_recording
 from models.store.migrate import upgrade
+from models.store.recordings_jobs import recording_info
 from models.values import MAIN_ROOM, SYSTEM, RecordingStatus, SessionId
 from recorder import journal
 from recorder.service import RecorderService
@@ -157,12 +160,19 @@ def test_journals_are_removed_when_the_film_is_safe_and_not_before(
     folders: dict[str, Path] = {}
     for key, roads in {
         "done": ["UPLOADING", "UPLOADED"],
+        "deleted": ["UPLOADING", "UPLOADED"],
+        "asked": ["UPLOADING", "UPLOADED"],
         "failed": ["ERRORED"],
         "waiting": ["UPLOADING"],
     }.items():
         session_id, recording = record(rooms, key)
         for status in roads:
             rooms.submit(ask(SYSTEM, c.ReportRecording(recording().recording_id, status), session_id))
+        info = recording_info(db, recording().recording_id)
+        if info is not None and key not in ("deleted", "failed"):
+            ensure_processing_entry(db, info)
+        if key == "asked":
+            request_composition(db, recording().recording_id, {"layout": "stage"}, datetime.now(UTC))
         folders[key] = journals / recording().recording_id
         folders[key].mkdir(parents=True)
         (folders[key] / "manifest.jsonl").write_text("{}\n")
@@ -179,9 +189,11 @@ def test_journals_are_removed_when_the_film_is_safe_and_not_before(
     try:
         tidy(None)
         tidy(timedelta(days=1))
+        assert not folders.pop("deleted").exists(), "what was deleted in the library is deleted"
         assert all(folder.exists() for folder in folders.values())
         tidy(timedelta(0))
         assert not folders["done"].exists()
+        assert folders["asked"].exists(), "another film is to be made of it"
         assert folders["failed"].exists() and folders["waiting"].exists() and stranger.exists()
     finally:
         db.close()
