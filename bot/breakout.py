@@ -44,6 +44,13 @@ class BreakoutVerbs:
         assign = next((word for word in ("manual", "self", "keep") if word in typed.words), "auto")
         if typed.number is None and "auto" not in typed.words and assign == "auto":
             assign = "keep" if scene.state.breakout_rooms else "auto"
+        existing = len(scene.state.breakout_rooms)
+        if assign == "keep" and typed.number not in (None, existing):
+            raise SlackRefusal(
+                "bad_usage",
+                f"`keep` uses the rooms that there are ({existing}). Leave out the number, or leave out `keep` to make new rooms.",
+                value="start",
+            )
         count = 4 if typed.number is None else typed.number
         return self.begin(scene, count, assign, typed.seconds, "record" in typed.words)
 

@@ -39,10 +39,12 @@ class CallVerbs:
         return Reply("\n".join(lines), blocks[:LISTED])
 
     def numbered(self, asker: Asker, typed: Typed, *, claim: bool) -> Reply:
-        """``/help-calls join N``: N counts the open calls, oldest first."""
+        """``/help-calls join N``: N counts the open calls, oldest first. Joining without one answers the oldest."""
         scene = self._stage.scene(asker)
         scene.require_moderator()
         calls = open_calls(scene.state)
+        if typed.number is None and not claim and len(calls) > 1:
+            raise SlackRefusal("bad_usage", "Say which call: `/help-calls dismiss 2`.", value="dismiss")
         number = 1 if typed.number is None else typed.number
         if not 1 <= number <= len(calls):
             raise SlackRefusal("call_unknown", f"There is no call {number}. Type `/help-calls list`.")

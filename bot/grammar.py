@@ -7,15 +7,22 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
 
+from bot.markup import plain_words
 from bot.names import DEFAULT_NAMES, KEYS, Names
 from bot.registry import DEFAULT_VERB, Verb, verbs_of
 
 MAX_CHARS: Final = 3000
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})
-_DURATION = re.compile(r"^(\d{1,4})(s|sec|m|min|minutes?|h|hours?)?$", re.I)
-_NUMBER = re.compile(r"^[0-9]{1,4}$")
-_MENTION = re.compile(r"^<@([A-Z0-9_]+)(?:\|[^>]*)?>$")
-_ROOMS = re.compile(r"^\s*(\d{1,3}(?:\s*,\s*\d{1,3})*)\s*:\s*(.+)$", re.S)
+_UNIT = r"s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?"
+_DURATION = re.compile(rf"([0-9]{{1,4}})({_UNIT})?", re.I)
+_LONG = re.compile(r"([0-9]{1,2})h([0-9]{1,2})m?", re.I)
+_APART = re.compile(rf"\b([0-9]{{1,4}})\s+({_UNIT})(?=[\s,]|$)", re.I)
+"""``15 min`` is one thing."""
+_NUMBER = re.compile(r"[0-9]{1,4}")
+_MENTION = re.compile(r"<@([A-Z0-9_]+)(?:\|[^>]*)?>")
+_ROOMS = re.compile(r"\s*([0-9]{1,3}(?:\s*,\s*[0-9]{1,3})*)\s*:\s*(.+)", re.S)
+_CLOCK = re.compile(r"\s*[0-9]{1,2}:[0-9]{2}(?![0-9])")
+"""“10:15 is the end” is a text, not one for room 10."""
 
 
 class BadUsage(Exception):
@@ -67,16 +74,16 @@ def parse(command: str, text: str, names: Names = DEFAULT_NAMES) -> Typed:
 
 
 def _plain(word: str) -> str:
-    return re.sub(r"[<>&`*_~]", "", word)[:40]
+    return re.sub(r"[<>&`*_~]", "", plain_words(word))[:40]
 
 
 def _broadcast(text: str) -> Typed:
     (verb,) = verbs_of("broadcast")
     if not text:
         return Typed(verb, is_bare=True)
-    found = _ROOMS.match(text)
+    found = None if _CLOCK.match(text) else _ROOMS.fullmatch(text)
     rooms = tuple(dict.fromkeys(int(n) for n in found[1].split(","))) if found else ()
-    body = (found[2] if found else text).strip()
+    body = plain_words(found[2] if found else text).strip()
     if len(body) > 1 and body[0] == body[-1] == '"':
         body = body[1:-1].strip()
     if not body:
@@ -89,7 +96,7 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
         case ("breakout", "start"):
             return _start(verb, words)
         case ("breakout", "add"):
-            return Typed(verb, seconds=duration(words[0]) if words else 300)
+            return Typed(verb, seconds=_length(words) if words else 300)
         case ("breakout", "move"):
             return _move(verb, words)
         case ("record", "start" | "pause" | "resume" | "stop"):
@@ -97,14 +104,14 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
         case ("breakout", "gather" | "shuffle" | "end") if words == ["now"]:
             return Typed(verb, words=frozenset({"now"}))
         case ("help-calls", "join" | "dismiss"):
-            return Typed(verb, number=_number(words, 1))
-        case ("", "join"):
             return Typed(verb, number=_number(words, None))
+        case ("", "join"):
+            return Typed(verb, number=_room(words))
         case ("", "connect"):
             return Typed(verb, text="".join(words))
         case ("", "link"):
             roles = frozenset(word.lower() for word in words) & {"moderators", "class"}
-            rest = " ".join(w for w in words if w.lower() not in roles)
+            rest = plain_words(" ".join(w for w in words if w.lower() not in roles))
             return Typed(verb, words=roles, text=rest, is_bare=not words)
         case _:
             if words and not verb.usage:
@@ -112,9 +119,22 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
             return Typed(verb, text=" ".join(words), is_bare=not words)
 
 
+def _length(words: list[str]) -> int:
+    """All words as one time; ``for`` before it is only polite."""
+    said = _join_units(" ".join(words)).strip()
+    return duration(said[4:] if said.lower().startswith("for ") else said)
+
+
+def _join_units(text: str) -> str:
+    return _APART.sub(r"\1\2", text)
+
+
 def duration(word: str) -> int:
-    """``15m``, ``90s``, ``1h`` or plain minutes as seconds. Raises BadUsage."""
-    found = _DURATION.match(word)
+    """``15m``, ``90s``, ``1h``, ``1h30`` or plain minutes as seconds. Raises BadUsage."""
+    long = _LONG.fullmatch(word)
+    if long is not None:
+        return int(long[1]) * 3600 + int(long[2]) * 60
+    found = _DURATION.fullmatch(word)
     if found is None:
         raise BadUsage(f"“{_plain(word)}” is not a time. Say `15m`, `90s` or `1h`.")
     unit = (found[2] or "m")[0].lower()
@@ -125,16 +145,22 @@ def _number(words: list[str], default: int | None) -> int | None:
     if not words:
         return default
     word = words[0].removeprefix("#")
-    if not _NUMBER.match(word):
-        raise BadUsage(f"“{_plain(words[0])}” is not a number.")
+    if not _NUMBER.fullmatch(word) or len(words) > 1:
+        raise BadUsage(f"“{_plain(' '.join(words))}” is not a number.")
     return int(word)
+
+
+def _room(words: list[str]) -> int | None:
+    """``2``, ``room 2`` or ``main``."""
+    rest = words[1:] if words and words[0].lower() == "room" and len(words) > 1 else words
+    return 0 if [word.lower() for word in rest] == ["main"] else _number(rest, None)
 
 
 def _start(verb: Verb, words: list[str]) -> Typed:
     number: int | None = None
     seconds: int | None = None
     said: set[str] = set()
-    rest = list(words)
+    rest = _join_units(" ".join(words)).split()
     while rest:
         word = rest.pop(0).lower().strip(",")
         if word == "for":
@@ -145,9 +171,9 @@ def _start(verb: Verb, words: list[str]) -> Typed:
             said.add(word)
         elif word in ("rooms", "room", "and", "with"):
             continue
-        elif _NUMBER.match(word) and number is None:
+        elif _NUMBER.fullmatch(word) and number is None:
             number = int(word)
-        elif _DURATION.match(word) and seconds is None:
+        elif _DURATION.fullmatch(word) and seconds is None:
             seconds = duration(word)
         else:
             raise BadUsage(
@@ -167,11 +193,11 @@ def _move(verb: Verb, words: list[str]) -> Typed:
     while who and who[-1].lower() in ("to", "room"):
         who.pop()
     number = 0 if where.lower() == "main" else _number([where], None)
-    found = _MENTION.match(who[0]) if len(who) == 1 else None
-    name = " ".join(who).strip("\"'@ ")
+    found = _MENTION.fullmatch(who[0]) if len(who) == 1 else None
+    name = plain_words(" ".join(who)).strip("\"'@ ") if "<" not in " ".join(who) else ""
     if found is not None:
         return Typed(verb, user=found[1], number=number)
-    if not name or "<" in name:
+    if not name:
         raise usage
     return Typed(verb, text=name, number=number)
 

@@ -32,6 +32,8 @@ QUIET = (e.MediaChanged, e.ChatSent, e.HandChanged, e.MessageBroadcast, e.Partic
 REMIND_S: Final = 60.0
 LOOK_S: Final = 10.0
 PURGE_S: Final = 3600.0
+MESSAGE_LIFE: Final = timedelta(days=90)
+"""So long it is known where a card or a call stands; recordings change as long as they are kept."""
 VIEWED: Final = timedelta(hours=12)
 """So long after somebody opened their Home it is kept up to date."""
 PROGRESS_STEP: Final = 0.1
@@ -46,17 +48,20 @@ def _utc_now() -> datetime:
 class Notifier:
     """Turns commits into outbox rows in a thread of its own; the rooms never wait for it."""
 
-    def __init__(self, db: Database, rooms: Rooms, base_url: str, now: Now = _utc_now) -> None:
+    def __init__(
+        self, db: Database, rooms: Rooms, base_url: str, now: Now = _utc_now, most_waiting: int = 10_000
+    ) -> None:
         self._db = db
         self._rooms = rooms
         self._base_url = base_url
         self._now = now
-        self._queue: queue.Queue[Committed | None] = queue.Queue(maxsize=10_000)
+        self._queue: queue.Queue[Committed | None] = queue.Queue(maxsize=most_waiting)
         self._thread = threading.Thread(target=self._run, name="bot.notify", daemon=True)
         self._unsubscribe: Callable[[], None] | None = None
         self._starters: dict[tuple[SessionId, int], Actor] = {}
         self._shown: dict[str, str] = {}
         self._looked_at = self._purged_at = 0.0
+        self._has_lost = threading.Event()
 
     def start(self) -> None:
         self._unsubscribe = self._rooms.subscribe(self._take)
@@ -72,7 +77,8 @@ class Notifier:
         try:
             self._queue.put_nowait(committed)
         except queue.Full:
-            log.warning("slack.notify_full")  # the next commit brings the card up to date again
+            log.warning("slack.notify_full")
+            self._has_lost.set()
 
     def _run(self) -> None:
         self._safely(self.refresh)
@@ -84,6 +90,9 @@ class Notifier:
                 self._safely(lambda done=committed: self.notify(done))  # type: ignore[misc]
             except queue.Empty:
                 pass
+            if self._has_lost.is_set() and self._queue.empty():
+                self._has_lost.clear()
+                self._safely(self.refresh)
             if time.monotonic() - self._looked_at >= LOOK_S:
                 self._looked_at = time.monotonic()
                 self._safely(self.look)
@@ -97,14 +106,13 @@ class Notifier:
             log.exception("slack.notify_failed")
 
     def refresh(self) -> None:
-        """After a start: draw live sessions again, and mark those that ended while nobody listened."""
-        live = set(self._rooms.open_sessions())
-        for session_id in live:
-            self._draw(self._rooms.state(session_id), COUNTS)
-        for key in {key for _, _, key in slack.messages_like(self._db, "card:")}:
-            session_id = SessionId(key.removeprefix("card:"))
-            if session_id not in live and slack.card_is_open(self._db, session_id):
-                self._draw_ended(session_id)
+        """After a start: draw live sessions again, mark those that ended while nobody listened, and tell of recordings."""
+        for session_id in self._rooms.open_sessions():
+            self._safely(lambda it=session_id: self._draw(self._rooms.state(it), COUNTS))  # type: ignore[misc]
+        for ended in slack.unfinished_cards(self._db):
+            self._draw_ended(SessionId(ended))
+        for found in slack.recording_messages(self._db):
+            self._safely(lambda it=found: self._catch_up(it))  # type: ignore[misc]
 
     def _draw_ended(self, session_id: SessionId) -> None:
         try:
@@ -116,9 +124,38 @@ class Notifier:
         for channel in slack.channels_of(self._db, state.course_id):
             self._put_card(channel, state, priority)
             if channel.role == "moderators":
-                for group in call_blocks.groups(state.calls.values()):
-                    if any(call.status in OPEN_CALLS for call in group) or not state.is_open:
-                        self._put_group(channel, state, group)
+                self._draw_calls(channel, state)
+                self._draw_recordings(channel, state)
+
+    def _draw_calls(self, channel: ChannelLink, state: SessionState) -> None:
+        """Calls that wait, and those whose message shows an older state of them."""
+        groups = {f"call:{group[0].call_id}": group for group in call_blocks.groups(state.calls.values())}
+        known = slack.revisions(self._db, channel.team_id, channel.channel_id, groups)
+        for key, group in groups.items():
+            is_open = state.is_open and any(call.status in OPEN_CALLS for call in group)
+            if is_open or known.get(key, state.seq) < state.seq:
+                self._put_group(channel, state, group)
+
+    def _draw_recordings(self, channel: ChannelLink, state: SessionState) -> None:
+        """Recordings that were begun while nobody listened."""
+        running = {
+            f"rec:{each.recording_id}": each for each in state.recordings.values() if each.status.is_live
+        }
+        known = slack.revisions(self._db, channel.team_id, channel.channel_id, running)
+        for key, recording in running.items():
+            if key not in known:
+                self._put_recording(channel, state, recording)
+
+    def _catch_up(self, found: slack.RecordingMessage) -> None:
+        """What became of a recording since its message was written."""
+        session_id, recording_id = SessionId(found.session_id), RecordingId(found.recording_id)
+        if found.channel.role == "moderators" and any(
+            isinstance(recorded.event, e.RecordingStatusChanged)
+            and recorded.event.recording_id == recording_id
+            for recorded in self._rooms.events_after(session_id, found.rev)
+        ):
+            state = self._rooms.state(session_id)
+            self._put_recording(found.channel, state, state.recordings[recording_id])
 
     def notify(self, committed: Committed) -> None:
         """Write the rows for one commit."""
@@ -126,6 +163,12 @@ class Notifier:
             if isinstance(recorded.event, e.BreakoutStarting | e.BreakoutStarted):
                 run = committed.after.breakout.run
                 self._starters.setdefault((committed.after.session_id, run), recorded.actor)
+            elif isinstance(recorded.event, e.SessionEnded):
+                self._starters = {
+                    key: actor
+                    for key, actor in self._starters.items()
+                    if key[0] != committed.after.session_id
+                }
         for channel in slack.channels_of(self._db, committed.after.course_id):
             self._card(channel, committed)
             if channel.role == "moderators":
@@ -229,7 +272,7 @@ class Notifier:
             self._put(place, f"told:{call.call_id}", {"text": said}, state.seq, CALL)
 
     def _name(self, team_id: str, state: SessionState, person_id: PersonId) -> str:
-        user = slack.slack_users(self._db, team_id).get(person_id)
+        user = slack.user_of(self._db, team_id, person_id)
         person = state.people.get(person_id)
         return f"<@{user}>" if user else (escape(person.name) if person else "a moderator")
 
@@ -257,11 +300,13 @@ class Notifier:
         if time.monotonic() - self._purged_at >= PURGE_S:
             self._purged_at = time.monotonic()
             slack_inbox.purge(self._db)
+            slack.purge_messages(self._db, self._now() - MESSAGE_LIFE)
+        before, self._shown = self._shown, {}
         for found in slack.recording_messages(self._db):
             shown = f"{found.status}:{found.published}:{int(found.progress / PROGRESS_STEP)}"
             key = f"{found.channel.channel_id}/{found.recording_id}"
-            before, self._shown[key] = self._shown.get(key), shown
-            if before is not None and before != shown:
+            self._shown[key] = shown
+            if before.get(key, shown) != shown:
                 self._safely(lambda it=found: self._redraw(it))  # type: ignore[misc]
 
     def _redraw(self, found: slack.RecordingMessage) -> None:

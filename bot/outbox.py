@@ -48,7 +48,9 @@ BUGS = {
     "invalid_arguments",
     "no_text",
 }
-RESPONSE_HOSTS = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
+TRANSIENT = {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited"}
+TRIES: Final = 5
+"""So often a call is made that Slack refuses for a reason we do not know."""
 TIMEOUT_S: Final = 10
 LATEST_RESPONSE_S: Final = 60.0
 """An answer to a button is not worth more trouble."""
@@ -129,11 +131,10 @@ class Outbox:
     def work(self, lane: str = "") -> bool:
         """Send what may be sent now (of one lane); True when something was."""
         busy = False
-        for item in slack_outbox.due(self._db, now=self._clock.now()):
+        limits = {"urgent": URGENT} if lane == "urgent" else {"calm": URGENT} if lane else {}
+        for item in slack_outbox.due(self._db, self._clock.now(), **limits):
             if self._stopping.is_set():
                 break
-            if lane and (item.priority <= URGENT) is not (lane == "urgent"):
-                continue
             place = self._begin(item)
             if place is None:
                 continue
@@ -228,7 +229,7 @@ class Outbox:
     def _respond(self, item: OutboxItem) -> None:
         """Answer a command or a button, only for who used it."""
         url = str(item.payload.get("url", ""))
-        if self._settings.api_url.startswith("https://slack.com/") and not url.startswith(RESPONSE_HOSTS):
+        if not url.startswith(self._settings.response_urls):
             log.warning("slack.response_url_refused")
             slack_outbox.drop(self._db, item)
             return
@@ -253,7 +254,9 @@ class Outbox:
             slack.save_message(self._db, team_id, channel_id, item.coalesce_key or "", "")
         elif code in NO_THREAD and item.payload.get("thread_key"):
             slack.save_message(self._db, team_id, channel_id, str(item.payload["thread_key"]), "")
-        elif item.method == "ephemeral" or (item.method == "home" and status == 200 and code not in DISABLED):
+        elif item.method == "ephemeral" and code not in DISABLED:
+            self._tell_directly(item)
+        elif item.method == "home" and status == 200 and code not in DISABLED:
             slack_outbox.drop(self._db, item)
         elif code in CHANNEL:
             slack_outbox.drop(self._db, item)
@@ -266,8 +269,26 @@ class Outbox:
         elif code in DISABLED:
             self._park(team_id, "*", DISABLED_S)
             self._again(item, DISABLED_S)
-        else:
+        elif code in TRANSIENT or status >= 500 or item.attempts < TRIES:
             self._again(item)
+        else:
+            log.error("slack.message_refused method=%s code=%s attempts=%d", method, code, item.attempts)
+            slack_outbox.drop(self._db, item)
+
+    def _tell_directly(self, item: OutboxItem) -> None:
+        """What only one person should see cannot be shown in that channel (the app is not in it): by a direct message then."""
+        slack_outbox.drop(self._db, item)
+        user_id = str(item.payload.get("user", ""))
+        if user_id:
+            slack_outbox.put_out(
+                self._db,
+                team_id=item.team_id,
+                channel_id=user_id,
+                method="message",
+                payload=_shown(item.payload),
+                priority=item.priority,
+                now=self._clock.now(),
+            )
 
     def _park(self, team_id: str, method: str, seconds: float) -> None:
         with self._guard:

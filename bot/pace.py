@@ -14,6 +14,8 @@ URGENT_UPDATES_A_MINUTE: Final = 50
 HOMES_A_MINUTE: Final = 40
 HOME_INTERVAL_S: Final = 10.0
 POST_INTERVAL_S: Final = 1.0
+POSTS_A_MINUTE: Final = 200
+"""New messages in a workspace; Slack allows “several hundred”. What is urgent does not wait for it."""
 ACTIVE_S: Final = 120.0
 """A card that was not rewritten for so long takes no share of Slack's limit."""
 URGENT: Final = 3
@@ -45,6 +47,7 @@ class Pace:
     _posted: dict[tuple[str, str], float] = field(default_factory=dict)
     _changed: dict[Place, float] = field(default_factory=dict)
     _windows: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
+    _forget_at: float = 0.0
 
     def may_send(self, method: str, place: Place, priority: int, now: float) -> bool:
         """Whether this call may be made now."""
@@ -54,7 +57,9 @@ class Pace:
         if method in ("respond", "chat.postEphemeral"):
             return True
         if method == "chat.postMessage":
-            return now - self._posted.get((team_id, channel_id), -MINUTE_S) >= POST_INTERVAL_S
+            since = now - self._posted.get((team_id, channel_id), -MINUTE_S)
+            is_free = priority <= URGENT or self._count(team_id, method, now) < POSTS_A_MINUTE
+            return since >= POST_INTERVAL_S and is_free
         since = now - self._changed.get(place, -1000.0)
         if method == "views.publish":
             least = HOME_INTERVAL_S if priority > URGENT else POST_INTERVAL_S
@@ -73,7 +78,8 @@ class Pace:
         if method == "chat.postMessage":
             self._posted[team_id, channel_id] = now
         self._changed[place] = now
-        if method in ("chat.update", "views.publish"):
+        self._forget(now)
+        if method in ("chat.update", "views.publish", "chat.postMessage"):
             self._windows.setdefault((team_id, method), deque()).append(now)
 
     def park(self, team_id: str, method: str, seconds: float, now: float) -> None:
@@ -93,5 +99,16 @@ class Pace:
         return len(window)
 
     def _active_cards(self, team_id: str, now: float) -> int:
+        return sum(
+            team == team_id and key.startswith("card:") and now - at < ACTIVE_S
+            for (team, _, key), at in self._changed.items()
+        )
+
+    def _forget(self, now: float) -> None:
+        """What is too long ago to matter, once in two minutes."""
+        if now < self._forget_at:
+            return
+        self._forget_at = now + ACTIVE_S
         self._changed = {place: at for place, at in self._changed.items() if now - at < ACTIVE_S}
-        return sum(team == team_id and key.startswith("card:") for team, _, key in self._changed)
+        self._posted = {place: at for place, at in self._posted.items() if now - at < MINUTE_S}
+        self._parked = {key: until for key, until in self._parked.items() if until > now}

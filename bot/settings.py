@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from bot.names import DEFAULT_NAMES, Names
 
@@ -54,3 +54,8 @@ class BotSettings:
     def web_url(self) -> str:
         """Slack's pages: the Web API's address without its path, no slash at the end."""
         return urljoin(self.api_url, "/").rstrip("/")
+
+    @property
+    def response_urls(self) -> tuple[str, ...]:
+        """How an address to answer to begins: Slack's hooks, or the practice Slack itself."""
+        return (f"https://hooks.{urlsplit(self.api_url).hostname}/", f"{self.web_url}/")

@@ -7,7 +7,6 @@ from typing import Final
 
 from models.store import slack, slack_outbox
 from models.store.database import Database
-from models.values import PersonId
 
 log = logging.getLogger("sideroom.bot")
 WHY: Final = {
@@ -29,7 +28,7 @@ def suspend_channel(db: Database, team_id: str, channel_id: str, reason: str) ->
         return
     log.info("slack.channel_suspended reason=%s", reason)
     slack_outbox.drop_channel(db, team_id, channel_id)
-    user_id = slack.slack_users(db, team_id).get(PersonId(linked_by))
+    user_id = slack.user_of(db, team_id, linked_by)
     if user_id is None:
         return
     why = WHY.get(reason, f"Slack refuses messages there ({reason}). Mend that, then type `/room link` there")

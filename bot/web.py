@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 from slack_bolt import App
 from slack_bolt.adapter.flask import SlackRequestHandler
 from slack_sdk.signature import SignatureVerifier
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from bot.settings import BotSettings
 
@@ -25,11 +26,13 @@ def create_blueprint(app: App, settings: BotSettings | None = None) -> Blueprint
 
     @blueprint.post("/slack/events")
     def events() -> Response:
-        if (request.content_length or 0) > MAX_BYTES:
-            return Response("too large", 413, mimetype="text/plain")
+        request.max_content_length = MAX_BYTES  # also of a body that does not say how long it is
         # Bolt fails with a traceback on a timestamp that is no number, a signature that is no ASCII, a body that is
         # no object. ssl_check is the one request without a signature.
-        body = request.get_data(as_text=True)
+        try:
+            body = request.get_data(as_text=True)
+        except RequestEntityTooLarge:
+            return Response("too large", 413, mimetype="text/plain")
         signed = _TIMESTAMP.match(request.headers.get("X-Slack-Request-Timestamp", "")) and _SIGNATURE.match(
             request.headers.get("X-Slack-Signature", "")
         )

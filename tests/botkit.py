@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,10 +21,10 @@ from werkzeug.test import TestResponse
 from bot import watch
 from bot.app import Door, build_door
 from bot.notify import Notifier
-from bot.outbox import Outbox
+from bot.outbox import Clock, Outbox
 from bot.settings import BotSettings
 from bot.web import create_blueprint
-from models.store import people, slack
+from models.store import people, slack, slack_outbox
 from models.store.database import Database
 from models.store.migrate import upgrade
 from models.values import Actor, ActorKind, CommandId, CourseId, Role, SessionId
@@ -196,6 +197,36 @@ class Bot:
 
         return Outbox(self.settings, self.db, draw_home, **more)
 
+    def put(
+        self,
+        text: str,
+        key: str | None = None,
+        rev: int = 1,
+        channel: str = MODS,
+        team: str = TEAM_ID,
+        **more: Any,
+    ) -> None:
+        """A message that waits in the outbox."""
+        slack_outbox.put_out(
+            self.db,
+            team_id=team,
+            channel_id=channel,
+            method=more.pop("method", "message"),
+            payload={"text": text, "blocks": [], **more.pop("payload", {})},
+            coalesce_key=key,
+            rev=rev,
+            **more,
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How much is due in the outbox."""
+        return len(slack_outbox.due(self.db))
+
+    def calls_of(self, method: str) -> list[dict[str, Any]]:
+        """Calls of Slack's Web API."""
+        return [call for call in self.slack.store.calls if call["method"] == method]
+
     def settle(self) -> None:
         """Wait until the desk has done what was asked."""
         until(lambda: self.door.desk.is_idle, "the desk is idle")
@@ -256,6 +287,24 @@ class Bot:
         finally:
             notifier.stop()
             outbox.stop()
+
+
+class Moved(Clock):
+    """A clock of the outbox that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = datetime.now(UTC)
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def forward(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+        self.seconds += seconds
 
 
 def template_db(folder: Path) -> Path:

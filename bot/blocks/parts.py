@@ -22,7 +22,20 @@ def plain(text: str, most: int = 75) -> Block:
 
 
 def mrkdwn(text: str, most: int = 3000) -> Block:
-    return {"type": "mrkdwn", "text": text if len(text) <= most else text[: most - 1] + "…"}
+    """``verbatim``: what looks like an address, a channel or @here in somebody's name stays plain words."""
+    return {"type": "mrkdwn", "text": cut(text, most), "verbatim": True}
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters; never ends inside an entity or a token such as ``<!date^…>``."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 1]
+    for opening, closing in (("<", ">"), ("&", ";")):
+        at = kept.rfind(opening)
+        if at >= 0 and closing not in kept[at:]:
+            kept = kept[:at]
+    return kept + "…"
 
 
 def section(text: str, **more: Any) -> Block:

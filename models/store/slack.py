@@ -43,6 +43,7 @@ def issue_code(db: Database, person_id: str) -> str:
     with db.write() as session:
         session.execute(delete(SlackCodeRow).where(col(SlackCodeRow.person_id) == person_id))
         session.execute(delete(SlackCodeRow).where(col(SlackCodeRow.expires_at) < now))
+        session.execute(delete(SlackTryRow).where(col(SlackTryRow.at) < now - CODE_LIFE))
         session.add(
             SlackCodeRow(code_hash=hash_secret(code), person_id=person_id, expires_at=now + CODE_LIFE)
         )
@@ -72,9 +73,17 @@ def read_code(
         if row is None:
             session.add(SlackTryRow(team_id=team_id, user_id=user_id, at=now))
             return "wrong"
+        person_id = PersonId(row.person_id)
         if use:
-            row.used_at = now
-        return PersonId(row.person_id)
+            used = session.execute(
+                update(SlackCodeRow)
+                .where(*good)
+                .values(used_at=now)
+                .execution_options(synchronize_session=False)
+            )
+            if used.rowcount != 1:  # type: ignore[attr-defined]
+                return "wrong"  # somebody else used it in this very moment
+        return person_id
 
 
 def link_user(db: Database, team_id: str, user_id: str, person_id: str) -> None:
@@ -104,11 +113,11 @@ def link_of(db: Database, person_id: str) -> tuple[str, str] | None:
     return None if row is None else (row.team_id, row.user_id)
 
 
-def slack_users(db: Database, team_id: str) -> dict[PersonId, str]:
-    """Person → Slack user of a workspace."""
+def user_of(db: Database, team_id: str, person_id: str) -> str | None:
+    """The Slack user that a person is linked to in a workspace."""
     with db.read() as session:
-        rows = session.exec(select(SlackLinkRow).where(SlackLinkRow.team_id == team_id)).all()
-    return {PersonId(row.person_id): row.user_id for row in rows}
+        where = (SlackLinkRow.team_id == team_id, SlackLinkRow.person_id == person_id)
+        return session.exec(select(SlackLinkRow.user_id).where(*where)).first()
 
 
 def unlink_user(db: Database, team_id: str, user_id: str) -> None:
@@ -247,27 +256,45 @@ def permalink(db: Database, team_id: str, channel_id: str, key: str) -> str:
     return row.permalink if row is not None and row.ts else ""
 
 
-def messages_like(db: Database, prefix: str) -> list[tuple[str, str, str]]:
-    """(team_id, channel_id, key) of messages of ours whose key begins so."""
+def purge_messages(db: Database, before: datetime) -> None:
+    """Forget where old cards and calls stand. A message's ``ts`` is its time (seconds with six decimals)."""
+    with db.write() as session:
+        old = (
+            col(SlackMessageRow.ts) < f"{before.timestamp():.6f}",
+            ~col(SlackMessageRow.key).startswith("rec:", autoescape=True),
+        )
+        session.execute(delete(SlackMessageRow).where(*old))
+
+
+def revisions(db: Database, team_id: str, channel_id: str, keys: Collection[str]) -> dict[str, int]:
+    """Which of these messages stand in a channel, and the revision that each shows."""
     with db.read() as session:
         rows = session.exec(
-            select(SlackMessageRow).where(
-                col(SlackMessageRow.key).startswith(prefix, autoescape=True), SlackMessageRow.ts != ""
+            select(SlackMessageRow.key, SlackMessageRow.rev).where(
+                SlackMessageRow.team_id == team_id,
+                SlackMessageRow.channel_id == channel_id,
+                col(SlackMessageRow.key).in_(keys),
+                SlackMessageRow.ts != "",
             )
         ).all()
-    return [(row.team_id, row.channel_id, row.key) for row in rows]
+    return {str(row[0]): int(row[1]) for row in rows}
 
 
-def card_is_open(db: Database, session_id: str) -> bool:
-    """Whether a card of an ended session may still look live: the session ended, and its end was not sent."""
+def unfinished_cards(db: Database) -> list[str]:
+    """Ended sessions whose card may still look live: their end was not sent."""
     with db.read() as session:
-        row = session.get(SessionRow, session_id)
-        if row is None or row.status == "open":
-            return False
-        ended = session.exec(
-            select(SlackMessageRow.rev).where(SlackMessageRow.key == f"card:{session_id}")
-        ).all()
-    return any(rev < row.seq for rev in ended)
+        return list(
+            session.exec(
+                select(SessionRow.id)
+                .join(SlackMessageRow, literal("card:") + col(SessionRow.id) == col(SlackMessageRow.key))
+                .where(
+                    SessionRow.status != "open",
+                    SlackMessageRow.ts != "",
+                    col(SlackMessageRow.rev) < col(SessionRow.seq),
+                )
+                .distinct()
+            ).all()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +304,7 @@ class RecordingMessage:
     channel: ChannelLink
     recording_id: str
     session_id: str
+    rev: int
     status: str
     published: bool
     progress: float
@@ -286,7 +314,7 @@ def recording_messages(db: Database, limit: int = 200) -> list[RecordingMessage]
     """The newest messages about recordings, in channels that can be posted to."""
     with db.read() as session:
         rows = session.execute(
-            select(SlackChannelRow, RecordingRow, MediaEntryRow)
+            select(SlackChannelRow, RecordingRow, MediaEntryRow, SlackMessageRow.rev)
             .select_from(SlackMessageRow)
             .join(
                 SlackChannelRow,
@@ -306,9 +334,10 @@ def recording_messages(db: Database, limit: int = 200) -> list[RecordingMessage]
             _channel(channel),
             recording.id,
             recording.session_id,
+            rev,
             entry.status if entry is not None else "",
             entry is not None and entry.published,
             recording.progress,
         )
-        for channel, recording, entry in rows
+        for channel, recording, entry, rev in rows
     ]

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func
+from sqlalchemy import select as sql_select
 from sqlmodel import col, select
 
 from models.store.database import Database
 from models.tables import SlackMessageRow, SlackOutboxRow
+
+A_WORKSPACE, A_CHANNEL = 200, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +79,53 @@ def put_out(
         )
 
 
-def due(db: Database, limit: int = 200, now: datetime | None = None) -> list[OutboxItem]:
-    """Calls whose time has come, most urgent first."""
+def due(
+    db: Database, now: datetime | None = None, *, urgent: int | None = None, calm: int | None = None
+) -> list[OutboxItem]:
+    """Calls whose time has come, most urgent first; ``urgent``: up to this priority only, ``calm``: only beyond it.
+
+    At most ``A_WORKSPACE`` of each workspace and ``A_CHANNEL`` of each channel, so one that Slack lets wait (or one that
+    has very much to say) keeps nobody else's from being seen.
+    """
     at = now if now is not None else datetime.now(UTC)
+    where = [col(SlackOutboxRow.not_before) <= at]
+    if urgent is not None:
+        where.append(col(SlackOutboxRow.priority) <= urgent)
+    if calm is not None:
+        where.append(col(SlackOutboxRow.priority) > calm)
+    order = (col(SlackOutboxRow.priority), col(SlackOutboxRow.created_at), col(SlackOutboxRow.id))
+    team, channel = col(SlackOutboxRow.team_id), col(SlackOutboxRow.channel_id)
+    in_channel = (
+        sql_select(
+            col(SlackOutboxRow.id),
+            func.row_number().over(partition_by=(team, channel), order_by=order).label("place"),
+        )
+        .where(*where)
+        .subquery()
+    )
+    in_team = (
+        sql_select(
+            col(SlackOutboxRow.id), func.row_number().over(partition_by=team, order_by=order).label("place")
+        )
+        .join(in_channel, in_channel.c.id == col(SlackOutboxRow.id))
+        .where(in_channel.c.place <= A_CHANNEL)
+        .subquery()
+    )
     with db.read() as session:
         rows = session.execute(
             select(SlackOutboxRow, SlackMessageRow.ts)
+            .join(in_team, in_team.c.id == col(SlackOutboxRow.id))
             .join(
                 SlackMessageRow,
                 and_(
-                    col(SlackMessageRow.team_id) == col(SlackOutboxRow.team_id),
-                    col(SlackMessageRow.channel_id) == col(SlackOutboxRow.channel_id),
+                    col(SlackMessageRow.team_id) == team,
+                    col(SlackMessageRow.channel_id) == channel,
                     col(SlackMessageRow.key) == col(SlackOutboxRow.coalesce_key),
                 ),
                 isouter=True,
             )
-            .where(col(SlackOutboxRow.not_before) <= at)
-            .order_by(col(SlackOutboxRow.priority), col(SlackOutboxRow.created_at), col(SlackOutboxRow.id))
-            .limit(limit)
+            .where(in_team.c.place <= A_WORKSPACE)
+            .order_by(*order)
         ).all()
     return [_item(row, ts or "") for row, ts in rows]
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +24,6 @@ from tests.botkit import (
     MODS,
     STRANGER,
     Bot,
-    Practice,
-    make_bot,
-    practice_slack,
-    template_db,
     until,
 )
 
@@ -84,23 +78,6 @@ BUTTONS = [
 MODERATOR_WORDS = "Only moderators can do this."
 COURSE_WORDS = "You do not belong to this course."
 CONNECT_WORDS = "Connect your course account first"
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
 
 
 @pytest.fixture

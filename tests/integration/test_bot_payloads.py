@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,28 +15,11 @@ from models.values import BreakoutStatus, CallStatus, Role
 from rooms import commands as c
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import TEAM_ID
-from tests.botkit import ALICE, BOB, CLASS, ISSUER, MODS, Bot, Practice, make_bot, practice_slack, template_db
+from tests.botkit import ALICE, BOB, CLASS, ISSUER, MODS, Bot
 
 pytestmark = pytest.mark.integration
 FOLDER = Path(__file__).parents[1] / "payloads" / "slack"
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
 
 
 @pytest.fixture

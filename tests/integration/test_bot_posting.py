@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,31 +24,10 @@ from tests.botkit import (
     CLASS,
     MODS,
     Bot,
-    Practice,
-    make_bot,
-    practice_slack,
-    template_db,
     until,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
 
 
 def cards(bot: Bot, channel: str = MODS) -> list[dict[str, Any]]:
@@ -63,26 +41,6 @@ def the_message(bot: Bot, words: str, channel: str = MODS) -> dict[str, Any] | N
     return found[0] if found else None
 
 
-def calls_of(bot: Bot, method: str) -> list[dict[str, Any]]:
-    return [call for call in bot.slack.store.calls if call["method"] == method]
-
-
-def waiting(bot: Bot) -> int:
-    return len(slack_outbox.due(bot.db, limit=1000))
-
-
-def put(bot: Bot, text: str, key: str | None = None, rev: int = 1, channel: str = MODS) -> None:
-    slack_outbox.put_out(
-        bot.db,
-        team_id=TEAM_ID,
-        channel_id=channel,
-        method="message",
-        payload={"text": text, "blocks": []},
-        coalesce_key=key,
-        rev=rev,
-    )
-
-
 def test_one_card_is_posted_then_updated_and_ends_right(bot: Bot) -> None:
     with bot.posting():
         bot.run_breakout(2)
@@ -94,25 +52,25 @@ def test_one_card_is_posted_then_updated_and_ends_right(bot: Bot) -> None:
         bot.do(ALICE, c.EndSession())
         until(lambda: the_message(bot, "This session has ended"), "the end on the card")
         until(lambda: the_message(bot, "This session has ended", CLASS), "the end in the class channel")
-        until(lambda: waiting(bot) == 0, "an empty outbox")
+        until(lambda: bot.waiting == 0, "an empty outbox")
     assert len(cards(bot)) == len(cards(bot, CLASS)) == 1
     (card,) = cards(bot)
     assert card["text"] == "BIO 101: the session has ended"
     assert "action_id" not in json.dumps(card["blocks"])
-    updates = [call for call in calls_of(bot, "chat.update") if call["body"]["channel"] == MODS]
+    updates = [call for call in bot.calls_of("chat.update") if call["body"]["channel"] == MODS]
     assert len(updates) < 30, "updates are coalesced"
     assert not any("<!channel>" in json.dumps(call["body"]) for call in bot.slack.store.calls)
-    posts = calls_of(bot, "chat.postMessage")
+    posts = bot.calls_of("chat.postMessage")
     assert all(call["body"].get("unfurl_links") in (False, "0", "false") for call in posts)
 
 
 def test_only_the_newest_revision_is_sent(bot: Bot) -> None:
     for rev in (1, 3, 2):
-        put(bot, f"revision {rev}", "card:x", rev)
+        bot.put(f"revision {rev}", "card:x", rev)
     outbox = Outbox(bot.settings, bot.db)
     assert outbox.work()
-    assert [call["body"]["text"] for call in calls_of(bot, "chat.postMessage")] == ["revision 3"]
-    assert waiting(bot) == 0
+    assert [call["body"]["text"] for call in bot.calls_of("chat.postMessage")] == ["revision 3"]
+    assert bot.waiting == 0
 
 
 def test_a_help_call_is_one_message_rewritten(bot: Bot) -> None:
@@ -152,39 +110,39 @@ def test_a_recording_is_one_message_from_start_to_ready(bot: Bot) -> None:
 
 def test_slack_asks_to_wait(bot: Bot) -> None:
     bot.slack.store.faults["chat.postMessage"].append({"status": 429, "retry_after": 1})
-    put(bot, "patience")
+    bot.put("patience")
     outbox = Outbox(bot.settings, bot.db)
     outbox.start()
     try:
         until(lambda: the_message(bot, "patience"), "the message after the wait")
     finally:
         outbox.stop()
-    first, second = calls_of(bot, "chat.postMessage")
+    first, second = bot.calls_of("chat.postMessage")
     assert second["at"] - first["at"] >= 0.9
 
 
 @pytest.mark.parametrize("fault", [{"status": 500, "error": "internal_error"}, {"error": "internal_error"}])
 def test_a_failing_slack_gets_it_later(bot: Bot, fault: dict[str, Any]) -> None:
     bot.slack.store.faults["chat.postMessage"].extend([fault, fault])
-    put(bot, "once more")
+    bot.put("once more")
     outbox = Outbox(bot.settings, bot.db)
     outbox.start()
     try:
         until(lambda: the_message(bot, "once more"), "the message at the third try")
     finally:
         outbox.stop()
-    assert len(calls_of(bot, "chat.postMessage")) == 3
-    assert waiting(bot) == 0
+    assert len(bot.calls_of("chat.postMessage")) == 3
+    assert bot.waiting == 0
 
 
 def test_a_channel_that_is_gone_suspends_its_link(bot: Bot) -> None:
     bot.slack.store.faults["chat.postMessage"].append({"error": "channel_not_found"})
-    put(bot, "anybody?")
+    bot.put("anybody?")
     Outbox(bot.settings, bot.db).work()
     link = slack.channel_link(bot.db, TEAM_ID, MODS)
     assert link is not None
     assert link.suspended
-    left = [item.channel_id for item in slack_outbox.due(bot.db, limit=10)]
+    left = [item.channel_id for item in slack_outbox.due(bot.db)]
     assert left == [ALICE], "only the word to who linked it"
     with bot.posting():
         bot.do(ALICE, c.CreateRooms(2))
@@ -195,12 +153,12 @@ def test_a_channel_that_is_gone_suspends_its_link(bot: Bot) -> None:
 
 def test_a_message_that_was_deleted_is_posted_again(bot: Bot) -> None:
     outbox = Outbox(bot.settings, bot.db)
-    put(bot, "first", "card:x", 1)
+    bot.put("first", "card:x", 1)
     assert outbox.work()
     message = the_message(bot, "first")
     assert message is not None
     bot.slack.store.delete(MODS, message["ts"])
-    put(bot, "second", "card:x", 2)
+    bot.put("second", "card:x", 2)
     until(lambda: (outbox.work(), the_message(bot, "second"))[1], "the message again")
     methods = [call["method"] for call in bot.slack.store.calls if call["method"] != "chat.getPermalink"]
     assert methods == [
@@ -212,10 +170,10 @@ def test_a_message_that_was_deleted_is_posted_again(bot: Bot) -> None:
 
 def test_a_message_slack_cannot_read_is_dropped(bot: Bot) -> None:
     bot.slack.store.faults["chat.postMessage"].append({"error": "invalid_blocks"})
-    put(bot, "bad")
-    put(bot, "good", channel=CLASS)
+    bot.put("bad")
+    bot.put("good", channel=CLASS)
     Outbox(bot.settings, bot.db).work()
-    assert waiting(bot) == 0
+    assert bot.waiting == 0
     assert the_message(bot, "good", CLASS)
 
 
@@ -223,7 +181,7 @@ def test_the_rooms_never_wait_for_slack(bot: Bot) -> None:
     bot.slack.store.faults["chat.postMessage"].extend([{"hang": 4}] * 2)
     with bot.posting():
         bot.do(ALICE, c.CreateRooms(2, countdown_s=0))
-        until(lambda: calls_of(bot, "chat.postMessage"), "a call that hangs")
+        until(lambda: bot.calls_of("chat.postMessage"), "a call that hangs")
         began = time.monotonic()
         bot.do(ALICE, c.StartBreakout())
         assert "BIO 101" in bot.say(ALICE, "/room status")
@@ -240,11 +198,11 @@ def test_cards_are_drawn_again_after_a_restart(bot: Bot) -> None:
     with bot.posting():
         until(lambda: cards(bot), "the card")
         until(lambda: the_message(bot, "asks for help"), "the call")
-    first = len(calls_of(bot, "chat.postMessage"))
+    first = len(bot.calls_of("chat.postMessage"))
     with bot.posting():
-        until(lambda: calls_of(bot, "chat.update"), "the card rewritten")
-        until(lambda: waiting(bot) == 0, "an empty outbox")
-    assert len(calls_of(bot, "chat.postMessage")) == first, "no message twice"
+        until(lambda: bot.calls_of("chat.update"), "the card rewritten")
+        until(lambda: bot.waiting == 0, "an empty outbox")
+    assert len(bot.calls_of("chat.postMessage")) == first, "no message twice"
 
 
 def test_a_commit_that_cannot_be_told_does_not_end_the_notifier(
@@ -276,13 +234,13 @@ def test_an_answer_goes_only_to_slacks_own_address(bot: Bot) -> None:
         )
         Outbox(settings, bot.db).work()
         assert len([m for m in bot.slack.store.seen_by(MODS, ALICE) if m["text"] == "hello"]) == expected
-    assert waiting(bot) == 0
+    assert bot.waiting == 0
 
 
 def test_a_help_call_goes_before_the_cards(bot: Bot) -> None:
     """Urgent first, one message a second and channel; the other channel does not wait for this one."""
     for number in range(3):
-        put(bot, f"card {number}", f"card:{number}")
+        bot.put(f"card {number}", f"card:{number}")
     slack_outbox.put_out(
         bot.db,
         team_id=TEAM_ID,
@@ -293,7 +251,72 @@ def test_a_help_call_goes_before_the_cards(bot: Bot) -> None:
         rev=1,
         priority=1,
     )
-    put(bot, "class card", "card:0", channel=CLASS)
+    bot.put("class card", "card:0", channel=CLASS)
     Outbox(bot.settings, bot.db).work()
-    assert [call["body"]["text"] for call in calls_of(bot, "chat.postMessage")] == ["call", "class card"]
-    assert waiting(bot) == 3
+    assert [call["body"]["text"] for call in bot.calls_of("chat.postMessage")] == ["call", "class card"]
+    assert bot.waiting == 3
+
+
+def report(bot: Bot, status: str, **more: Any) -> None:
+    """What the recorder tells of the only recording."""
+    (recording,) = bot.state.recordings.values()
+    command = ReportRecording(recording.recording_id, status, **more)
+    bot.rooms.submit(Envelope(CommandId(uuid4().hex), bot.session_id, SYSTEM, command))
+
+
+def test_a_recording_that_became_ready_while_nobody_listened(bot: Bot) -> None:
+    with bot.posting():
+        bot.do(ALICE, c.StartRecording())
+        until(lambda: the_message(bot, "Recording starting"), "the recording's message")
+    for status in ("RECORDING", "UPLOADING"):
+        report(bot, status)
+    bot.do(ALICE, c.EndSession())
+    report(bot, "UPLOADED", duration_s=65.0, entry_id="e1")
+    with bot.posting():
+        until(lambda: the_message(bot, "Recording ready"), "the same message says ready")
+    posted = len(bot.bot_messages())
+    Notifier(bot.db, bot.rooms, bot.settings.base_url).refresh()
+    assert bot.waiting == 0, "what is told is not told again"
+    assert len(bot.bot_messages()) == posted
+
+
+def test_a_recording_that_began_while_nobody_listened(bot: Bot) -> None:
+    bot.do(ALICE, c.StartRecording())
+    with bot.posting():
+        until(lambda: the_message(bot, "Recording starting"), "its message")
+
+
+def test_a_call_that_was_answered_while_nobody_listened(bot: Bot) -> None:
+    bot.run_breakout(1)
+    with bot.posting():
+        bot.do(BOB, c.CallModerator())
+        until(lambda: the_message(bot, "help_join"), "the call")
+    (call,) = bot.state.calls.values()
+    bot.do(ALICE, c.DismissCall(call.call_id))
+    with bot.posting():
+        until(lambda: the_message(bot, "dismissed by"), "its buttons are gone")
+
+
+def test_commits_that_found_no_place_are_made_up_for(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    notifier = Notifier(bot.db, bot.rooms, bot.settings.base_url, most_waiting=1)
+    held, go_on = threading.Event(), threading.Event()
+    notify = notifier.notify
+
+    def slowly(committed: Committed) -> None:
+        held.set()
+        assert go_on.wait(20)
+        notify(committed)
+
+    bot.run_breakout(1)
+    monkeypatch.setattr(notifier, "notify", slowly)
+    notifier.start()
+    try:
+        bot.do(ALICE, c.AddTime(60))
+        assert held.wait(20)
+        bot.do(ALICE, c.AddTime(60))  # fills the queue
+        bot.do(BOB, c.CallModerator())  # lost
+        go_on.set()
+        until(lambda: any((i.coalesce_key or "").startswith("call:") for i in slack_outbox.due(bot.db)), "it")
+    finally:
+        go_on.set()
+        notifier.stop()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -14,26 +12,9 @@ from bot.web import MAX_BYTES
 from models.store import slack, slack_inbox
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import TEAM_ID
-from tests.botkit import ALICE, MODS, SECRET, TOKEN, Bot, Practice, make_bot, practice_slack, template_db
+from tests.botkit import ALICE, MODS, SECRET, TOKEN, Bot
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
 
 
 STATUS = slack_client.command_body(ALICE, MODS, "/room", "status")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.notify import Notifier
-from bot.outbox import Clock, Outbox
+from bot.outbox import Outbox
 from models.store import people, slack, slack_outbox
 from models.store.slack_install import Installation, Installations
 from models.values import Actor, ActorKind, CommandId, Role, SessionId
@@ -29,10 +27,7 @@ from tests.botkit import (
     MODS,
     TOKEN,
     Bot,
-    Practice,
-    make_bot,
-    practice_slack,
-    template_db,
+    Moved,
     until,
 )
 from tests.slackkit import oauth_settings
@@ -44,47 +39,13 @@ UPDATES_A_MINUTE = 50
 """Slack's own limit for chat.update in a workspace."""
 
 
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
-
-
-class Moved(Clock):
-    """Stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def forward(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-        self.seconds += seconds
-
-
 class Storm:
     """Ten courses, each with a live session and a moderators' channel; notifier and outbox work by hand."""
 
     def __init__(self, bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bot = bot
         self.clock = Moved()
+        self.clock.at = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
         self.notifier = Notifier(bot.db, bot.rooms, "https://room.test", self.clock.now)
         self.outbox: Outbox = bot.outbox(clock=self.clock)
         self.commits: list[Committed] = []
@@ -177,32 +138,17 @@ def test_a_help_call_passes_the_storm(bot: Bot, monkeypatch: pytest.MonkeyPatch)
 # -- waiting as Slack asks -------------------------------------------------------------------------------------
 
 
-def put(
-    bot: Bot, text: str, key: str | None = None, rev: int = 1, channel: str = MODS, priority: int = 5
-) -> None:
-    slack_outbox.put_out(
-        bot.db,
-        team_id=TEAM_ID,
-        channel_id=channel,
-        method="message",
-        payload={"text": text},
-        coalesce_key=key,
-        rev=rev,
-        priority=priority,
-    )
-
-
 def test_a_limit_parks_one_method_only(bot: Bot) -> None:
     clock = Moved()
     clock.at = datetime.now(UTC) + timedelta(seconds=5)
     outbox = bot.outbox(clock=clock)
-    put(bot, "card", "card:x", 1)
+    bot.put("card", "card:x", 1)
     outbox.work()
     clock.forward(10)
     bot.slack.store.faults["chat.update"].append({"status": 429, "retry_after": 120})
-    put(bot, "card again", "card:x", 2)
+    bot.put("card again", "card:x", 2)
     outbox.work()
-    put(bot, "a post", priority=1)
+    bot.put("a post", priority=1)
     outbox.work()
     assert "a post" in [m["text"] for m in bot.bot_messages()], "posting is not limited"
     assert outbox.health()["limited"] == [TEAM_ID]
@@ -220,7 +166,7 @@ def test_calls_that_came_too_late_become_one_line(bot: Bot) -> None:
     outbox = bot.outbox(clock=clock)
     bot.slack.store.faults["chat.postMessage"].extend([{"status": 503, "error": "service_unavailable"}] * 3)
     for number in range(3):
-        put(bot, f"Bob {number} asks for help", f"call:h{number}", 1, priority=1)
+        bot.put(f"Bob {number} asks for help", f"call:h{number}", 1, priority=1)
     for _ in range(40):
         outbox.work()
         clock.forward(1)
@@ -233,11 +179,11 @@ def test_an_outage_ends_with_one_update_a_card(bot: Bot) -> None:
     clock = Moved()
     clock.at = datetime.now(UTC) + timedelta(seconds=5)
     outbox = bot.outbox(clock=clock)
-    put(bot, "card 0", "card:x", 0)
+    bot.put("card 0", "card:x", 0)
     outbox.work()
     bot.slack.store.faults["chat.update"].extend([{"status": 500, "error": "fatal_error"}] * 6)
     for rev in range(1, 40):
-        put(bot, f"card {rev}", "card:x", rev)
+        bot.put(f"card {rev}", "card:x", rev)
         outbox.work()
         clock.forward(3)
     for _ in range(40):
@@ -248,17 +194,17 @@ def test_an_outage_ends_with_one_update_a_card(bot: Bot) -> None:
 
 
 def test_a_hanging_card_does_not_hold_a_help_call_up(bot: Bot) -> None:
-    put(bot, "card", "card:x", 1)
+    bot.put("card", "card:x", 1)
     bot.outbox().work()
     bot.slack.store.faults["chat.update"].append({"hang": 6})
     outbox = bot.outbox()
-    put(bot, "card again", "card:x", 2)
+    bot.put("card again", "card:x", 2)
     outbox.start()
     try:
         until(
             lambda: any(call["method"] == "chat.update" for call in bot.slack.store.calls), "the hanging call"
         )
-        put(bot, "help", "call:h", 1, priority=1)
+        bot.put("help", "call:h", 1, priority=1)
         until(lambda: "help" in [m["text"] for m in bot.bot_messages()], "the help call", 5)
         assert "card again" not in [m["text"] for m in bot.bot_messages()], "the card still hangs"
     finally:
@@ -270,8 +216,8 @@ def test_a_revoked_token_stops_the_workspace_for_a_while(bot: Bot) -> None:
     clock.at = datetime.now(UTC) + timedelta(seconds=5)
     outbox = bot.outbox(clock=clock)
     bot.slack.store.faults["chat.postMessage"].append({"error": "token_revoked"})
-    put(bot, "first")
-    put(bot, "second", channel="C0BIO101")
+    bot.put("first")
+    bot.put("second", channel="C0BIO101")
     outbox.work()
     assert [call["method"] for call in bot.slack.store.calls] == ["chat.postMessage"], "one try is enough"
     link = slack.channel_link(bot.db, TEAM_ID, MODS)
@@ -289,7 +235,7 @@ def test_a_workspace_that_took_the_token_back_is_suspended(bot: Bot) -> None:
     installs = Installations(bot.db, settings.token_key)
     installs.save(Installation(TEAM_ID, TOKEN))
     bot.slack.store.faults["chat.postMessage"].append({"error": "token_revoked"})
-    put(bot, "anybody?")
+    bot.put("anybody?")
     Outbox(settings, bot.db).work()
     assert installs.find(TEAM_ID) is None
     assert slack_outbox.depth(bot.db)[0] == 0

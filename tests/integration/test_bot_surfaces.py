@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,31 +30,10 @@ from tests.botkit import (
     MODS,
     STRANGER,
     Bot,
-    Practice,
-    make_bot,
-    practice_slack,
-    template_db,
     until,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
 
 
 def home_of(bot: Bot, user: str) -> str:

@@ -15,7 +15,7 @@ from flask import Flask
 from bot.registry import DESCRIPTIONS
 from models.store import slack_home
 from sandbox.slack.setup import TEAM_ID
-from tests.botkit import ALICE, BOB, MODS, TOKEN, Bot, make_bot, practice_slack, served, template_db, until
+from tests.botkit import ALICE, BOB, MODS, TOKEN, Bot, make_bot, practice_slack, served, until
 
 pytestmark = pytest.mark.integration
 SOME = [{"type": "section", "text": {"type": "mrkdwn", "text": "hello"}}]
@@ -50,11 +50,6 @@ class Page:
             timeout=20,
         )
         return answer.json()
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
 
 
 @pytest.fixture

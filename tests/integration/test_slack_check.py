@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,33 +23,17 @@ from tests.botkit import (
     SECRET,
     TOKEN,
     Bot,
-    Practice,
-    make_bot,
-    practice_slack,
     served,
-    template_db,
 )
 from tests.slackkit import KEY, oauth_settings, pages
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
 @pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    practice.provider.scopes = ",".join([*BOT_SCOPES, "chat:write.public"])
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
+def bot(bot: Bot) -> Bot:
+    bot.slack.provider.scopes = ",".join([*BOT_SCOPES, "chat:write.public"])
+    return bot
 
 
 def found(bot: Bot, settings: BotSettings, level: str = "") -> list[Finding]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +24,6 @@ from tests.botkit import (
     MODS,
     STRANGER,
     Bot,
-    Practice,
-    make_bot,
-    practice_slack,
-    template_db,
     until,
 )
 from tests.slackkit import pages, signin_settings
@@ -44,23 +38,6 @@ COMMANDS = (
     "/room link moderators",
     "/room unlink",
 )
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
 
 
 def aged(bot: Bot, user_id: str, age: timedelta) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,32 +19,20 @@ from models.store import slack, slack_outbox
 from models.store.slack_install import Installation, Installations
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import CLASS_CHANNEL, TEAM_ID
-from tests.botkit import ALICE, MODS, STRANGER, Bot, Practice, make_bot, practice_slack, template_db, until
+from tests.botkit import ALICE, MODS, STRANGER, Bot, until
 from tests.slackkit import KEY, Pages, oauth_settings, pages
 
 pytestmark = pytest.mark.integration
 OTHER_TEAM = "T0SECOND"
 
 
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
 @pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    practice.provider.rotates = practice.provider.org_install = False
-    practice.provider.scopes = ",".join(BOT_SCOPES)
-    with make_bot(tmp_path, empty, practice) as made:
-        made.slack.store.set_user("U0SECOND", OTHER_TEAM)
-        made.slack.store.teams[OTHER_TEAM] = "Second"
-        yield made
+def bot(bot: Bot) -> Bot:
+    bot.slack.provider.rotates = bot.slack.provider.org_install = False
+    bot.slack.provider.scopes = ",".join(BOT_SCOPES)
+    bot.slack.store.set_user("U0SECOND", OTHER_TEAM)
+    bot.slack.store.teams[OTHER_TEAM] = "Second"
+    return bot
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +19,6 @@ from tests.botkit import (
     CHARLIE,
     STRANGER,
     Bot,
-    Practice,
-    make_bot,
-    practice_slack,
-    template_db,
     until,
 )
 from tests.slackkit import Pages, pages, signin_settings
@@ -32,22 +27,10 @@ pytestmark = pytest.mark.integration
 OVER = "This sign-in is over"
 
 
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Practice]:
-    with practice_slack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
 @pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    practice.provider.claims.clear()
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
+def bot(bot: Bot) -> Bot:
+    bot.slack.provider.claims.clear()
+    return bot
 
 
 @pytest.fixture

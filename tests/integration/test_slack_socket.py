@@ -26,9 +26,7 @@ from tests.botkit import (
     MODS,
     Bot,
     Practice,
-    make_bot,
     practice_slack,
-    template_db,
     until,
 )
 
@@ -39,17 +37,6 @@ pytestmark = pytest.mark.integration
 def practice() -> Iterator[Practice]:
     with practice_slack() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return template_db(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
-    with make_bot(tmp_path, empty, practice) as made:
-        yield made
 
 
 @contextmanager

@@ -83,7 +83,17 @@ def test_start_with_everything() -> None:
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [("15m", 900), ("90s", 90), ("1h", 3600), ("5", 300), ("2 hours", None), ("10min", 600)],
+    [
+        ("15m", 900),
+        ("90s", 90),
+        ("1h", 3600),
+        ("5", 300),
+        ("2 hours", 7200),
+        ("10min", 600),
+        ("15 min, auto", 900),
+        ("1h30", 5400),
+        ("soon", None),
+    ],
 )
 def test_durations(said: str, seconds: int | None) -> None:
     if seconds is None:
@@ -91,6 +101,52 @@ def test_durations(said: str, seconds: int | None) -> None:
             parse("/breakout", f"start 4 for {said}")
     else:
         assert parse("/breakout", f"start 4 for {said}").seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("5m", 300), ("5 min", 300), ("30 seconds", 30), ("for 5m", 300), ("", 300)]
+)
+def test_all_that_was_said_counts_as_the_time(said: str, seconds: int) -> None:
+    assert parse("/breakout", f"add {said}").seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["add 5m or so", "start 4 for 1 week"])
+def test_nothing_that_was_said_is_dropped_in_silence(text: str) -> None:
+    with pytest.raises(BadUsage):
+        parse("/breakout", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rooms"),
+    [("10:15 is the end", ()), ("1:30 left", ()), ("3: 45 seconds left", (3,)), ("2:go", (2,))],
+)
+def test_a_time_is_no_room(text: str, rooms: tuple[int, ...]) -> None:
+    typed = parse("/broadcast", text)
+    assert typed.rooms == rooms
+    assert typed.text == (text if not rooms else text.partition(":")[2].strip())
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("Q&amp;A at 3 &lt; 4", "Q&A at 3 < 4"),
+        ("Read <https://x.org/a?b=1&amp;c=2>", "Read https://x.org/a?b=1&c=2"),
+        ("Read <https://x.org|this>", "Read this (https://x.org)"),
+        ("See <http://x.org|x.org>", "See http://x.org"),
+        ("Ask <@U0BOB|bob> in <#C1|bio101> or <#C2|>", "Ask @bob in #bio101 or #C2"),
+        ("<!channel> come back by <!date^1^{time}|10:15>", "@channel come back by 10:15"),
+        ("mail <mailto:a@x.org|a@x.org>", "mail a@x.org"),
+        ("&amp;lt; stays", "&lt; stays"),
+    ],
+)
+def test_slacks_markup_becomes_plain_words(sent: str, meant: str) -> None:
+    assert parse("/broadcast", sent).text == meant
+    assert parse("/room", f"link class {sent}").text == meant
+
+
+@pytest.mark.parametrize(("said", "number"), [("", None), ("2", 2), ("room 2", 2), ("main", 0), ("#3", 3)])
+def test_the_room_to_join(said: str, number: int | None) -> None:
+    assert parse("/room", f"join {said}").number == number
 
 
 @pytest.mark.parametrize("text", ["“Two minutes left”", '"Two minutes left"', "„Two minutes left“"])
