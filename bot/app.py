@@ -18,7 +18,7 @@ from typing import Any
 from slack_bolt import App, BoltContext, BoltResponse
 from sqlalchemy.exc import DBAPIError
 
-from bot import identity_events
+from bot import identity_events, redo
 from bot.breakout import BreakoutVerbs
 from bot.calls import CallVerbs
 from bot.desk import Desk
@@ -39,6 +39,7 @@ from bot.verbs import Verbs
 from bot.watch import Links
 from library.media import Library
 from models.store.database import Database
+from models.store.slack_inbox import Work
 from rooms.errors import CODES
 from rooms.service import RoomsService
 
@@ -59,6 +60,8 @@ class Door:
     desk: Desk
     home: HomeVerbs
     links: Links
+    listeners: Listeners
+    """``listeners.again`` does for the outbox what was left undone."""
 
 
 def build_door(settings: BotSettings, db: Database, rooms: RoomsService, library_root: Path) -> Door:
@@ -100,7 +103,7 @@ def build_door(settings: BotSettings, db: Database, rooms: RoomsService, library
     identity_events.register(app, db, workspaces, guard.finishing)
     # Every event, also those that need nothing: unacknowledged ones Slack sends again and counts as failures.
     app.event(ANY)(guard.finishing(Events(db, workspaces, stage).take))
-    return Door(app, desk, home, links)
+    return Door(app, desk, home, links, listeners)
 
 
 class _Guard:
@@ -132,14 +135,16 @@ class _Guard:
         if kind_of_body == "block_suggestion":
             return next()  # asks, changes nothing, and is asked at every letter
         key, kind = request_key(body)
-        if not self._take(key, kind):
+        if not self._take(key, kind, body):
             log.info("slack.repeated kind=%s", kind)
             return _ok()
         return next()
 
-    def _take(self, key: str, kind: str) -> bool:
+    def _take(self, key: str, kind: str, body: dict[str, Any]) -> bool:
+        payload = redo.kept(body)
+        work = Work(team_of(body), "", redo.METHOD, payload) if payload is not None else None
         try:
-            return self._ledger.take(key, kind)
+            return self._ledger.take(key, kind, work)
         except DBAPIError:
             if kind == "event":
                 raise  # answered 500: Slack sends events again

@@ -63,12 +63,18 @@ class Desk:
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._open = 0
+        self._keys: set[str] = set()
 
     @property
     def is_idle(self) -> bool:
         """Whether all that was asked is done and its answer is on its way."""
         with self._guard:
             return self._open == 0
+
+    def is_at(self, key: str) -> bool:
+        """Whether a request is being worked on, or waits for its turn."""
+        with self._guard:
+            return key in self._keys
 
     def start(self) -> None:
         """Nothing to do: threads begin with the first request."""
@@ -106,8 +112,15 @@ class Desk:
         future.add_done_callback(lambda done: self._later(task, done))
         future.add_done_callback(lambda _: self._count(-1))
 
+    def done(self, key: str) -> None:
+        """A request that asks nothing of us."""
+        self._ledger.finish(key, "done")
+        self._pool_flush()
+
     def _begin(self, task: Task, open_form: OpenForm) -> Future[Reply]:
         self._count(1)
+        with self._guard:
+            self._keys.add(task.asker.key)
         return self._pool.submit(self._work, task, open_form)
 
     def _count(self, change: int) -> None:
@@ -117,6 +130,13 @@ class Desk:
     # -- in the threads ----------------------------------------------------------------------------------------
 
     def _work(self, task: Task, open_form: OpenForm) -> Reply:
+        try:
+            return self._worked(task, open_form)
+        finally:
+            with self._guard:
+                self._keys.discard(task.asker.key)
+
+    def _worked(self, task: Task, open_form: OpenForm) -> Reply:
         reply = self._guarded(task)
         if reply.modal is not None:
             reply = self._show_form(task, reply.modal, open_form)
@@ -175,9 +195,11 @@ class Desk:
         try:
             open_form(task.trigger_id, modal)
         except (SlackApiError, SlackClientError, OSError) as error:
-            log.warning("slack.modal_failed error=%s", type(error).__name__)
-            text = "The form could not be opened. Try again, or type it: `/breakout start 4 for 15m auto`."
-            return refused("slack_unreachable", text)
+            code = (
+                error.response.get("error", "") if isinstance(error, SlackApiError) and error.response else ""
+            )
+            log.warning("slack.modal_failed error=%s code=%s", type(error).__name__, code)
+            return refused("slack_unreachable", "Slack was too slow to open the form. Please try again.")
         return Reply()
 
     def _note(self, task: Task, result: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.store import slack_inbox
 from models.store.database import Database
-from models.store.slack_inbox import Entry, Finished, Noted, Taken
+from models.store.slack_inbox import Entry, Finished, Noted, Taken, Work
 
 log = logging.getLogger("sideroom.bot")
 KEPT_OFFLINE = 1000
@@ -40,12 +40,12 @@ class Ledger:
         self._waiting: list[_Waiting] = []
         self._offline: dict[str, None] = {}
 
-    def take(self, key: str, kind: str) -> bool:
-        """Remember a request; False when it was taken before. Raises SQLAlchemyError."""
+    def take(self, key: str, kind: str, work: Work | None = None) -> bool:
+        """Remember a request (and what it asks, until it is finished); False when it was taken before. Raises SQLAlchemyError."""
         with self._guard:
             if key in self._offline:
                 return False
-        mine = self._add(Taken(key, kind))
+        mine = self._add(Taken(key, kind, work))
         with self._writer:
             if not mine.is_written:
                 self._write_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt import BoltContext
@@ -14,11 +15,13 @@ from bot.ask import Asker, Reply, SlackRefusal
 from bot.blocks.parts import option
 from bot.desk import FORM_S, Desk, Task, shown
 from bot.forms import FieldError, Forms
-from bot.grammar import Typed, parse
+from bot.grammar import parse
 from bot.identity import home_of, team_of
 from bot.inbox import request_key
 from bot.install import Workspaces
+from bot.markup import plain_words
 from bot.names import Names
+from bot.redo import TOO_LATE
 from bot.verbs import Verbs
 from rooms.errors import DomainError
 
@@ -43,36 +46,45 @@ class Listeners:
 
     def command(self, ack: Ack, body: Body, context: BoltContext) -> None:
         """Every slash command; the answer stands in the acknowledgement, or follows when it takes longer."""
+        task = self._command(body)
+        reply = self._desk.answer(task, self._opener(task.asker), came_at=float(context["came_at"]))
+        answer = shown(reply, self._names) if reply.text else {}
+        ack(**({"response_type": "ephemeral", **answer} if answer else {}))
+
+    def _command(self, body: Body) -> Task:
         asker = asker_of(body, str(body.get("channel_id", "")))
         command, text = str(body.get("command", "")), str(body.get("text") or "")
-        typed: Typed | None = None
-
-        def act() -> Reply:
-            return self._verbs.run(asker, parse(command, text, self._names))
-
         try:
             typed = parse(command, text, self._names)
             keep = (typed.verb.group, typed.verb.name) in KEPT_VERBS
             what = " ".join(part for part in (typed.verb.group, typed.verb.name) if part)
         except Exception:
-            keep, what = False, command  # said properly by act()
-        task = Task(asker, what, act, _trigger(body), str(body.get("response_url") or ""), keep)
-        reply = self._desk.answer(task, self._opener(asker), came_at=float(context["came_at"]))
-        answer = shown(reply, self._names) if reply.text else {}
-        ack(**({"response_type": "ephemeral", **answer} if answer else {}))
+            keep, what = False, command  # said properly when it is done
+
+        def act() -> Reply:
+            return self._verbs.run(asker, parse(command, text, self._names))
+
+        return Task(asker, what, act, _trigger(body), str(body.get("response_url") or ""), keep)
 
     def action(self, ack: Ack, body: Body) -> None:
         """Buttons and menus, in messages and in App Home; also those of older versions and those with an address."""
         ack()
+        task = self._action(body)
+        if task is None:
+            self._desk.done(request_key(body)[0])
+        else:
+            self._desk.submit(task, self._opener(task.asker))
+
+    def _action(self, body: Body) -> Task | None:
         action = body["actions"][0]
         name = str(action.get("action_id", ""))
         value = str(action.get("value") or (action.get("selected_option") or {}).get("value") or "")
         press = self._verbs.buttons.get(name)
         if press is None:
-            return
+            return None
         asker = asker_of(body, str((body.get("channel") or {}).get("id") or ""))
         what = f"{name}:{value.partition(':')[0]}" if name in ("room_menu", "rec_menu") else name
-        task = Task(
+        return Task(
             asker,
             what,
             lambda: press(asker, value),
@@ -81,31 +93,44 @@ class Listeners:
             what in KEPT_BUTTONS,
             bool((body.get("container") or {}).get("is_ephemeral")),
         )
-        self._desk.submit(task, self._opener(asker))
 
     def shortcut(self, ack: Ack, body: Body) -> None:
         """Global shortcuts and those of a message."""
         ack()
+        task = self._shortcut(body)
+        self._desk.submit(task, self._opener(task.asker))
+
+    def _shortcut(self, body: Body) -> Task:
         asker = asker_of(body, str((body.get("channel") or {}).get("id") or ""))
         name = str(body.get("callback_id", ""))
-        text = str((body.get("message") or {}).get("text") or "")
-        task = Task(
+        text = plain_words(str((body.get("message") or {}).get("text") or ""))
+        return Task(
             asker,
             name,
             lambda: self._forms.shortcut(asker, name, text),
             _trigger(body),
             str(body.get("response_url") or ""),
         )
-        self._desk.submit(task, self._opener(asker))
 
     def view(self, ack: Ack, body: Body) -> None:
         """A submitted form: closed, or its errors shown at their fields."""
+        answer: Body = {}
+        task = self._view(body, answer)
+
+        def update(_trigger: str, view: Body) -> None:
+            answer.update(response_action="update", view=view)
+
+        reply = self._desk.answer(task, update, seconds=FORM_S)
+        ack(**answer)
+        self._desk.tell(task.asker, reply)
+
+    def _view(self, body: Body, answer: Body) -> Task:
+        """``answer`` gets what the form shall show."""
         view = body["view"]
         meta = _read_meta(str(view.get("private_metadata") or ""))
         asker = asker_of(body, meta.get("c", ""))
         name = str(view.get("callback_id", ""))
         values = (view.get("state") or {}).get("values") or {}
-        answer: Body = {}
 
         def act() -> Reply:
             try:
@@ -118,12 +143,29 @@ class Listeners:
                 answer.update(self._forms.refused(name, self._names.render(text)))
                 return Reply(text, code=error.code)
 
-        def update(_trigger: str, view: Body) -> None:
-            answer.update(response_action="update", view=view)
+        return Task(asker, name, act, _trigger(body))
 
-        reply = self._desk.answer(Task(asker, name, act, _trigger(body)), update, seconds=FORM_S)
-        ack(**answer)
-        self._desk.tell(asker, reply)
+    def again(self, key: str, body: Body, may_run: bool) -> bool:
+        """Do a request that a dead process left undone, or say that it is too late; False while it is being worked on."""
+        if self._desk.is_at(key):
+            return False
+        if "command" in body:
+            task: Task | None = self._command(body)
+        elif body.get("type") == "block_actions":
+            task = self._action(body)
+        elif body.get("type") == "view_submission":
+            task = self._view(body, {})
+        else:
+            task = self._shortcut(body)
+        if task is None:
+            self._desk.done(key)
+        elif may_run:
+            self._desk.submit(task, self._opener(task.asker))
+        else:
+            self._desk.submit(
+                replace(task, act=lambda: Reply(TOO_LATE, code="too_late")), self._opener(task.asker)
+            )
+        return True
 
     @staticmethod
     def closed(ack: Ack) -> None:

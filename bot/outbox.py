@@ -18,11 +18,12 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
+from bot import redo
 from bot.install import Workspaces
 from bot.pace import URGENT, Pace, Place, retry_after
 from bot.settings import BotSettings
 from bot.suspend import suspend_channel
-from models.store import slack, slack_outbox
+from models.store import slack, slack_inbox, slack_outbox
 from models.store.database import Database
 from models.store.slack_outbox import OutboxItem
 
@@ -63,6 +64,8 @@ LANES: Final = ("urgent", "calm")
 
 DrawHome = Callable[[str, str, bool], dict[str, Any]]
 """Workspace, user, whether Slack makes us wait → the view of App Home."""
+Again = Callable[[str, dict[str, Any], bool], bool]
+"""Key and kept parts of a request that was left undone, whether it may still be done → False while it is being worked on."""
 
 
 class Clock:
@@ -84,10 +87,12 @@ class Outbox:
         db: Database,
         draw_home: DrawHome | None = None,
         clock: Clock | None = None,
+        again: Again | None = None,
     ) -> None:
         self._settings = settings
         self._db = db
         self._draw_home = draw_home
+        self._redo = again
         self._clock = clock or Clock()
         self._workspaces = Workspaces(settings, db)
         self._stopping = threading.Event()
@@ -135,6 +140,9 @@ class Outbox:
         for item in slack_outbox.due(self._db, self._clock.now(), **limits):
             if self._stopping.is_set():
                 break
+            if item.method == redo.METHOD:
+                self._take_up(item)
+                continue
             place = self._begin(item)
             if place is None:
                 continue
@@ -145,6 +153,15 @@ class Outbox:
                     self._sending.discard(place)
             busy = True
         return busy
+
+    def _take_up(self, item: OutboxItem) -> None:
+        """A request whose process died before it was done. Its row goes when the desk has finished it."""
+        slack_outbox.later(self._db, item, slack_inbox.DEAD_AFTER_S, self._clock.now())
+        if self._redo is None:
+            return
+        age_s = (self._clock.now() - item.created_at).total_seconds()
+        if self._redo(item.coalesce_key or "", item.payload, age_s <= redo.RUN_WITHIN_S):
+            log.warning("slack.taken_up_again age_s=%.0f", age_s)
 
     def _begin(self, item: OutboxItem) -> Place | int | None:
         """Whether it may be sent now, and nobody else is sending this message; what to put back after it."""

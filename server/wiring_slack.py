@@ -85,7 +85,12 @@ def build_slack(settings: Settings, db: Database, rooms: RoomsService) -> Slack:
     socket = SocketDoor(door.app, bot) if bot.app_token else None
     if socket is None:
         blueprints.append(create_blueprint(door.app, bot))
-    outbox = Outbox(bot, db, lambda team, user, limited: door.home.view(team, user, limited=limited))
+    outbox = Outbox(
+        bot,
+        db,
+        lambda team, user, limited: door.home.view(team, user, limited=limited),
+        again=door.listeners.again,
+    )
     parts: list[Part] = [Notifier(db, rooms, bot.base_url), outbox, door.desk, Watch(bot, db)]
     # First, so that it stops first: nothing comes in any more while the others finish.
     return Slack(blueprints, [*([socket] if socket is not None else []), *parts], socket, outbox)

@@ -119,6 +119,14 @@ class Bot:
     session_id: SessionId
     actors: dict[str, Actor]
     door: Door
+    library: Path
+
+    def restart(self) -> None:
+        """The process ends; the next one begins."""
+        self.door.desk.stop()
+        self.door = build_door(self.settings, self.db, self.rooms, self.library)
+        self.flask = _flask(self.db, self.door, self.settings, self.library)
+        self.client = self.flask.test_client()
 
     # -- the rooms -----------------------------------------------------------------------------------------------
 
@@ -195,7 +203,7 @@ class Bot:
         def draw_home(team_id: str, user_id: str, limited: bool) -> dict[str, Any]:
             return self.door.home.view(team_id, user_id, limited=limited)
 
-        return Outbox(self.settings, self.db, draw_home, **more)
+        return Outbox(self.settings, self.db, draw_home, again=self.door.listeners.again, **more)
 
     def put(
         self,
@@ -341,16 +349,34 @@ def make_bot(folder: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
         answer_within_s=10.0,
         watch_key="watch-key",
     )
-    flask = Flask("bot-test")
-    door = build_door(settings, db, rooms, folder / "library")
-    flask.register_blueprint(create_blueprint(door.app, settings))
-    flask.register_blueprint(watch.create_blueprint(db, door.links, folder / "library", "media-key"))
-    bot = Bot(db, rooms, settings, practice, flask, flask.test_client(), course_id, session_id, actors, door)
+    library = folder / "library"
+    door = build_door(settings, db, rooms, library)
+    flask = _flask(db, door, settings, library)
+    bot = Bot(
+        db,
+        rooms,
+        settings,
+        practice,
+        flask,
+        flask.test_client(),
+        course_id,
+        session_id,
+        actors,
+        door,
+        library,
+    )
     for user in (ALICE, BOB):
         bot.do(user, c.EnterSession(actors[user].name, actors[user].role or Role.PARTICIPANT))
     try:
         yield bot
     finally:
-        door.desk.stop()
+        bot.door.desk.stop()
         rooms.close()
         db.close()
+
+
+def _flask(db: Database, door: Door, settings: BotSettings, library: Path) -> Flask:
+    flask = Flask("bot-test")
+    flask.register_blueprint(create_blueprint(door.app, settings))
+    flask.register_blueprint(watch.create_blueprint(db, door.links, library, "media-key"))
+    return flask

@@ -16,11 +16,21 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Session, col, select
 
 from models.store.database import Database
-from models.tables import AuditRow, SlackInboxRow, SlackLinkRow
+from models.tables import AuditRow, SlackInboxRow, SlackLinkRow, SlackOutboxRow
 
 INBOX_LIFE = timedelta(hours=48)
 DEAD_AFTER_S = 30.0
 """A request taken so long ago and not finished belonged to a process that died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is kept of a request until it is done: an outbox row that becomes due when its process must have died."""
+
+    team_id: str
+    channel_id: str
+    method: str
+    payload: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +39,12 @@ class Taken:
 
     key: str
     kind: str
+    work: Work | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a request. ``state``: done | failed."""
+    """What became of a request. ``state``: done | failed. Its kept work goes."""
 
     key: str
     state: str
@@ -59,10 +70,12 @@ def write(db: Database, entries: Sequence[Entry], dead_after_s: float = DEAD_AFT
     One that failed, or whose process died, may be taken again.
     """
     now = datetime.now(UTC)
-    takes = {entry.key: entry.kind for entry in entries if isinstance(entry, Taken)}
+    takes = {entry.key: entry for entry in entries if isinstance(entry, Taken)}
     with db.write() as session:
         _finish(session, [entry for entry in entries if isinstance(entry, Finished)])
-        new = _take(session, db.is_sqlite, takes, now, dead_after_s)
+        kinds = {key: entry.kind for key, entry in takes.items()}
+        new = _take(session, db.is_sqlite, kinds, now, dead_after_s)
+        _keep(session, [entry for key, entry in takes.items() if key in new], now, dead_after_s)
         _note(session, [entry for entry in entries if isinstance(entry, Noted)], now)
     answers = []
     for entry in entries:
@@ -76,6 +89,30 @@ def _finish(session: Session, entries: Sequence[Finished]) -> None:
     for state in {entry.state for entry in entries}:
         keys = [entry.key for entry in entries if entry.state == state]
         session.execute(update(SlackInboxRow).where(col(SlackInboxRow.key).in_(keys)).values(state=state))
+    if entries:
+        done = [entry.key for entry in entries]
+        session.execute(delete(SlackOutboxRow).where(col(SlackOutboxRow.coalesce_key).in_(done)))
+
+
+def _keep(session: Session, entries: Sequence[Taken], now: datetime, dead_after_s: float) -> None:
+    rows = [
+        {
+            "team_id": entry.work.team_id,
+            "channel_id": entry.work.channel_id,
+            "method": entry.work.method,
+            "coalesce_key": entry.key,
+            "payload": entry.work.payload,
+            "rev": 0,
+            "priority": 0,
+            "attempts": 0,
+            "not_before": now + timedelta(seconds=dead_after_s),
+            "created_at": now,
+        }
+        for entry in entries
+        if entry.work is not None
+    ]
+    if rows:
+        session.connection().execute(_INSERT_WORK, rows)
 
 
 def _take(
@@ -133,6 +170,7 @@ def _insert_new(dialect_insert: Any) -> Any:
     return dialect_insert(SlackInboxRow).on_conflict_do_nothing().returning(col(SlackInboxRow.key))
 
 
+_INSERT_WORK = insert(SlackOutboxRow)
 _INSERT = {True: _insert_new(sqlite_insert), False: _insert_new(postgresql_insert)}
 
 
