@@ -82,6 +82,7 @@ def build_door(settings: BotSettings, db: Database, rooms: RoomsService, library
         CallVerbs(stage, settings.base_url),
         RecordVerbs(stage, Library(db, library_root), links),
         home,
+        names,
     )
     app = App(
         signing_secret=settings.signing_secret,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,13 @@ class Asker:
     channel_id: str
     key: str
     home_team_id: str = ""
+    chosen: str = ""
+    """The course or session that was chosen where the place names none (a direct message)."""
+
+    @property
+    def is_direct(self) -> bool:
+        """App Home, a global shortcut, or a direct message (which may be named by its user): nobody else is there."""
+        return not self.channel_id or self.channel_id[0] in "DUW"
 
     @property
     def is_outside(self) -> bool:
@@ -47,6 +55,14 @@ class SlackRefusal(Exception):
         self.text = text
         self.value = value
         super().__init__(code)
+
+
+class WhichOne(SlackRefusal):
+    """Said where several are meant. ``choices``: (title, course or session id)."""
+
+    def __init__(self, choices: list[tuple[str, str]]) -> None:
+        super().__init__("which_one", "Several courses may be meant. Do this in the channel of one of them.")
+        self.choices = choices
 
 
 FIXES: Final[dict[str, tuple[str, str]]] = {
@@ -80,6 +96,7 @@ KNOWN_REFUSALS: Final = (
     "channel_unfit",
     "code_wrong",
     "person_unknown",
+    "which_one",
 )
 """What docs/slack.md explains."""
 
@@ -98,6 +115,22 @@ def refusal(error: SlackRefusal | DomainError) -> Reply:
     if isinstance(error, SlackRefusal):
         return refused(error.code, error.text, error.value)
     return refused(error.code, error.message, url=str(error.facts.get("url", "")))
+
+
+MOST_CHOICES: Final = 20
+MOST_TYPED: Final = 1800
+"""Slack takes 2000 characters in a button's value."""
+
+
+def choice(error: WhichOne, command: str, text: str) -> Reply:
+    """A button for each; whoever presses one has said it there."""
+    if len(text) > MOST_TYPED or len(error.choices) > MOST_CHOICES:
+        return refused(error.code, error.text)
+    buttons = [
+        button(title, f"run_in:{number}", json.dumps({"in": key, "command": command, "text": text}))
+        for number, (title, key) in enumerate(error.choices)
+    ]
+    return Reply("Which course?", [section("Which course?"), actions("run_in", *buttons)], code=error.code)
 
 
 def question(text: str, action_id: str, value: str, yes: str, *, danger: bool = False) -> Reply:

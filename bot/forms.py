@@ -96,7 +96,8 @@ class Forms:
         try:
             scene = self._stage.scene(asker)
         except SlackRefusal as refusal:
-            if refusal.code != "channel_not_linked":
+            # In a direct message with several live, or in a channel of no course: the form asks.
+            if refusal.code not in ("which_one", "channel_not_linked"):
                 raise
             return self._among_many(asker, name, text)
         if name == "start_breakout":

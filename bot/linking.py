@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk.errors import SlackClientError
@@ -14,12 +15,26 @@ from bot.blocks.parts import escape
 from bot.grammar import Typed
 from bot.identity import Identity
 from bot.scene import ChannelLookup, Stage, publish
-from models.store import people, slack, slack_outbox
+from models.store import deeplinks, people, slack, slack_outbox
 from models.store.people import Course
-from models.values import PersonId
+from models.values import CourseId, PersonId
 from rooms.errors import DomainError
 
+EVERY = " · every room"
 NO_CODE = "Open the Room in your course; in its card *Slack* sign in, or press *Show code* and type `/room connect CODE`."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a channel may be linked to: a course with every room (``room_key`` empty), or one of its named rooms."""
+
+    course_id: CourseId
+    room_key: str
+    title: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.course_id}/{self.room_key}" if self.room_key else self.course_id
 
 
 class LinkVerbs:
@@ -88,7 +103,7 @@ class LinkVerbs:
         if typed.is_bare:
             return self._form(asker, person_id, mine)
         role = "class" if "class" in typed.words else "moderators"
-        return self._link(asker, person_id, _choose(mine, typed.text, role), role)
+        return self._link(asker, person_id, _choose(self._targets(mine), typed.text, role), role)
 
     def open_link(self, asker: Asker) -> Reply:
         person_id, mine = self._may_link(asker)
@@ -96,34 +111,50 @@ class LinkVerbs:
 
     def _form(self, asker: Asker, person_id: PersonId, mine: list[Course]) -> Reply:
         found = slack.channel_link(self._stage.db, asker.team_id, asker.channel_id)
+        targets = self._targets(mine)
         now = next(
-            (course for course in mine if found is not None and course.course_id == found.course_id), mine[0]
+            (
+                each
+                for each in targets
+                if found and (each.course_id, each.room_key) == (found.course_id, found.room_key)
+            ),
+            targets[0],
         )
         meta = json.dumps({"c": asker.channel_id})
-        return Reply(
-            modal=messages.link_modal(
-                meta, now.course_id, now.title, found.role if found is not None else "moderators"
-            )
-        )
+        role = found.role if found is not None else "moderators"
+        return Reply(modal=messages.link_modal(meta, now.key, now.title, role))
 
-    def suggest(self, asker: Asker, typed: str) -> list[Course]:
-        """Courses for the form's picker: those that the asker moderates, by a part of the title."""
+    def _targets(self, mine: list[Course]) -> list[Target]:
+        """Each course, and after it its named rooms when it has any."""
+        made = []
+        for course in mine:
+            title = course.title or course.context_id
+            rooms = deeplinks.list_rooms(self._stage.db, course.course_id)
+            made.append(Target(course.course_id, "", title + EVERY if rooms else title))
+            made += [Target(course.course_id, room.room_key, f"{title} · {room.title}") for room in rooms]
+        return made
+
+    def suggest(self, asker: Asker, typed: str) -> list[Target]:
+        """For the form's picker: what the asker moderates, by a part of the title."""
         found = self._stage.place(asker)
         if found.person_id is None:
             return []
         said = typed.casefold()
-        return [c for c in self._stage.moderated(found.person_id) if said in c.title.casefold()][:100]
+        targets = self._targets(self._stage.moderated(found.person_id))
+        return [target for target in targets if said in target.title.casefold()][:100]
 
-    def link_chosen(self, asker: Asker, course_id: str, role: str) -> Reply:
+    def link_chosen(self, asker: Asker, key: str, role: str) -> Reply:
         """The form's answer; the course is looked up among the asker's own anew."""
         person_id, mine = self._may_link(asker)
-        course = next((course for course in mine if course.course_id == course_id), None)
-        if course is None or role not in ("moderators", "class"):
+        target = next((each for each in self._targets(mine) if each.key == key), None)
+        if target is None or role not in ("moderators", "class"):
             raise DomainError("not_moderator")
-        return self._link(asker, person_id, course, role)
+        return self._link(asker, person_id, target, role)
 
     def _may_link(self, asker: Asker) -> tuple[PersonId, list[Course]]:
         person_id, found = self._stage.linked(asker)
+        if asker.is_direct:
+            raise SlackRefusal("channel_unfit", "Type `/room link` in the channel that you want to link.")
         mine = self._stage.moderated(person_id)
         if not mine:
             raise DomainError("not_moderator")
@@ -134,14 +165,20 @@ class LinkVerbs:
             )
         return person_id, mine
 
-    def _link(self, asker: Asker, person_id: PersonId, course: Course, role: str) -> Reply:
+    def _link(self, asker: Asker, person_id: PersonId, target: Target, role: str) -> Reply:
         self._check_place(asker, role)
-        slack.link_channel(self._stage.db, asker.team_id, asker.channel_id, course.course_id, role, person_id)
-        self._announce(
-            asker,
-            f"<@{asker.user_id}> linked this channel to *{escape(course.title)}* as its {role} channel.",
+        slack.link_channel(
+            self._stage.db,
+            asker.team_id,
+            asker.channel_id,
+            target.course_id,
+            role,
+            person_id,
+            target.room_key,
         )
-        return Reply(f"This channel is linked to *{escape(course.title)}* as its {role} channel.")
+        where = f"to *{escape(target.title)}* as its {role} channel."
+        self._announce(asker, f"<@{asker.user_id}> linked this channel {where}")
+        return Reply(f"This channel is linked {where}")
 
     def _check_place(self, asker: Asker, role: str) -> None:
         """Help calls name students: only a private channel of this workspace may get them."""
@@ -211,12 +248,14 @@ class LinkVerbs:
         )
 
 
-def _choose(courses: list[Course], wanted: str, role: str) -> Course:
-    """The course that is meant: the only one, or the one whose title was typed. Raises SlackRefusal."""
+def _choose(targets: list[Target], wanted: str, role: str) -> Target:
+    """What is meant: the only course, or the title that was typed. Raises SlackRefusal."""
     said = wanted.casefold()
-    found = [course for course in courses if said in course.title.casefold()]
-    exact = [course for course in found if said == course.title.casefold()]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    titles = ", ".join(f"`/room link {role} {escape(course.title)}`" for course in (found or courses)[:10])
+    found = [each for each in targets if said in each.title.casefold()]
+    exact = [each for each in found if each.title.casefold().removesuffix(EVERY.casefold()) == said]
+    whole = [each for each in found if not each.room_key]  # a course's title is part of those of its rooms
+    for meant in (exact, found, whole):
+        if len(meant) == 1:
+            return meant[0]
+    titles = ", ".join(f"`/room link {role} {escape(each.title)}`" for each in (found or targets)[:10])
     raise SlackRefusal("bad_usage", f"Say which course: {titles}.", value="link")

@@ -62,7 +62,7 @@ class Listeners:
             keep, what = False, command  # said properly when it is done
 
         def act() -> Reply:
-            return self._verbs.run(asker, parse(command, text, self._names))
+            return self._verbs.say(asker, command, text)
 
         return Task(asker, what, act, _trigger(body), str(body.get("response_url") or ""), keep)
 
@@ -77,7 +77,7 @@ class Listeners:
 
     def _action(self, body: Body) -> Task | None:
         action = body["actions"][0]
-        name = str(action.get("action_id", ""))
+        name = str(action.get("action_id", "")).partition(":")[0]
         value = str(action.get("value") or (action.get("selected_option") or {}).get("value") or "")
         press = self._verbs.buttons.get(name)
         if press is None:
@@ -180,7 +180,7 @@ class Listeners:
             found = self._verbs.links.suggest(asker, str(body.get("value") or ""))
         except SlackRefusal:
             found = []
-        ack(options=[option(course.title or course.context_id, course.course_id) for course in found])
+        ack(options=[option(target.title, target.key) for target in found])
 
     def _opener(self, asker: Asker) -> Callable[[str, Body], None]:
         def open_form(trigger_id: str, view: Body) -> None:

@@ -14,7 +14,7 @@ from bot.blocks import calls as call_blocks
 from bot.blocks import card, recordings
 from bot.blocks.parts import escape
 from models.store import library as library_store
-from models.store import slack, slack_home, slack_inbox, slack_outbox, slack_roster
+from models.store import sessions, slack, slack_home, slack_inbox, slack_outbox, slack_roster
 from models.store.database import Database
 from models.store.slack import ChannelLink
 from models.values import Actor, CallStatus, PersonId, RecordingId, RecordingStatus, SessionId
@@ -60,6 +60,7 @@ class Notifier:
         self._unsubscribe: Callable[[], None] | None = None
         self._starters: dict[tuple[SessionId, int], Actor] = {}
         self._shown: dict[str, str] = {}
+        self._room_keys: dict[SessionId, str] = {}
         self._looked_at = self._purged_at = 0.0
         self._has_lost = threading.Event()
 
@@ -121,7 +122,7 @@ class Notifier:
             log.info("slack.session_gone session_id=%s", session_id)
 
     def _draw(self, state: SessionState, priority: int) -> None:
-        for channel in slack.channels_of(self._db, state.course_id):
+        for channel in self._channels(state):
             self._put_card(channel, state, priority)
             if channel.role == "moderators":
                 self._draw_calls(channel, state)
@@ -169,12 +170,25 @@ class Notifier:
                     for key, actor in self._starters.items()
                     if key[0] != committed.after.session_id
                 }
-        for channel in slack.channels_of(self._db, committed.after.course_id):
+        for channel in self._channels(committed.after):
             self._card(channel, committed)
             if channel.role == "moderators":
                 self._calls(channel, committed)
                 self._recordings(channel, committed)
         self._homes(committed)
+
+    def _channels(self, state: SessionState) -> list[ChannelLink]:
+        """Where a session is told: channels of its room, and those of every room of the course."""
+        found = slack.channels_of(self._db, state.course_id)
+        if all(not channel.room_key for channel in found):
+            return found
+        if state.session_id not in self._room_keys:
+            place = sessions.session_place(self._db, state.session_id)
+            self._room_keys[state.session_id] = place[1] if place is not None else ""
+        room_key = self._room_keys[state.session_id]
+        if not state.is_open:
+            del self._room_keys[state.session_id]
+        return [channel for channel in found if channel.room_key in ("", room_key)]
 
     # -- the card ----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from bot.blocks.parts import actions, button, escape, section
 from bot.grammar import Typed
 from bot.names import Names
 from bot.scene import Scene, Stage
-from models.store import slack, slack_outbox
+from models.store import deeplinks, slack, slack_outbox
 from rooms import commands as c
 from rooms.errors import DomainError
 
@@ -29,7 +29,7 @@ class RoomVerbs:
         now = datetime.now(UTC)
         moderator = scene.actor.is_moderator
         blocks = card.card(scene.state, now, self.url(scene), moderators=moderator)
-        if moderator and asker.channel_id:
+        if moderator and not asker.is_direct:
             blocks.append(actions("here", button("Post card here", "card_here", scene.state.session_id)))
         return Reply(messages.status_lines(scene.state, now), blocks)
 
@@ -116,5 +116,7 @@ class RoomVerbs:
             raise DomainError("not_moderator")
         link = slack.channel_link(self._stage.db, asker.team_id, asker.channel_id)
         room_key = link.room_key if link is not None else ""
-        self._stage.rooms.open_session(course.course_id, course.title, "Room", room_key)
+        room = deeplinks.get_room(self._stage.db, course.course_id, room_key)
+        title = room.title if room is not None else "Room"
+        self._stage.rooms.open_session(course.course_id, course.title, title, room_key)
         return self.enter(self._stage.scene(asker), None)

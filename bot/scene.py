@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bot.ask import Asker, SlackRefusal
+from bot.ask import Asker, SlackRefusal, WhichOne
 from bot.blocks.parts import escape
 from bot.identity import NOT_CONNECTED, Identity
 from models.store import people, slack, slack_outbox
@@ -57,15 +57,6 @@ class Scene:
         return int(hashlib.sha256(self.asker.key.encode()).hexdigest()[:12], 16)
 
 
-def _is_direct(channel_id: str) -> bool:
-    """App Home, a global shortcut, or a direct message (which may be named by its user): nobody else is there.
-
-    Everywhere else a room is run only from a channel that its course's moderators linked: a link is what vouches that the
-    channel is not shared with another organisation.
-    """
-    return not channel_id or channel_id[0] in "DUW"
-
-
 class Stage:
     """Finds the scene of an action and submits its commands."""
 
@@ -93,10 +84,12 @@ class Stage:
     def scene(self, asker: Asker, session_id: str = "") -> Scene:
         """The live session that is meant: the one a button names, else the channel's, else the person's only one.
 
-        Raises SlackRefusal, DomainError.
+        A room is run only from a channel that its course's moderators linked, or where nobody else is: a link is what
+        vouches that the channel is not shared with another organisation. Raises SlackRefusal, DomainError.
         """
         person_id, found = self.linked(asker)
-        if not _is_direct(asker.channel_id):
+        session_id = session_id or asker.chosen
+        if not asker.is_direct:
             self._require_link(found)
         if session_id:
             state = self.rooms.state(SessionId(session_id))
@@ -128,22 +121,27 @@ class Stage:
             )
 
     def course(self, asker: Asker) -> tuple[Actor, Course]:
-        """The channel's course, or the person's only one. Raises SlackRefusal, DomainError."""
+        """The channel's course, or the person's only (or chosen) one. Raises SlackRefusal, DomainError."""
         person_id, found = self.linked(asker)
-        if not _is_direct(asker.channel_id):
+        if not asker.is_direct:
             self._require_link(found)
         if found.channel is not None:
             course = people.get_course(self.db, found.channel.course_id)
             role = found.role
         else:
-            courses = self.courses(person_id)
-            course = courses[0] if len(courses) == 1 else None
-            if course is None:
-                self._require_link(found)
-            role = people.membership_role(self.db, course.course_id, person_id) if course else None
+            course = self._only_course(person_id, asker.chosen)
+            role = people.membership_role(self.db, course.course_id, person_id)
         if course is None or role is None:
             raise DomainError("other_course")
         return Actor(ActorKind.PERSON, person_id, found.name, role, course.course_id), course
+
+    def _only_course(self, person_id: PersonId, chosen: str) -> Course:
+        courses = [course for course in self.courses(person_id) if chosen in ("", course.course_id)]
+        if not courses:
+            raise DomainError("other_course")
+        if len(courses) > 1:
+            raise WhichOne([(course.title or course.context_id, course.course_id) for course in courses])
+        return courses[0]
 
     def courses(self, person_id: PersonId) -> list[Course]:
         """A person's courses but for the LMS's private workspaces."""
@@ -166,15 +164,18 @@ class Stage:
         ]
 
     def _only_live(self, person_id: PersonId) -> SessionState:
-        courses = self.courses(person_id)
         live = self.live_of(person_id)
-        if len(live) == 1:
-            return live[0]
-        if not live and len(courses) <= 1:
+        if not live:
             raise DomainError("no_session")
-        raise SlackRefusal(
-            "channel_not_linked", "This channel belongs to no course. A moderator types `/room link`."
-        )
+        if len(live) > 1:
+            titles = [state.course_title or "Course" for state in live]
+            raise WhichOne(
+                [
+                    (title if titles.count(title) == 1 else f"{title}, {state.room_title}", state.session_id)
+                    for title, state in zip(titles, live, strict=True)
+                ]
+            )
+        return live[0]
 
     def _newest(self, course_id: CourseId, room_key: str) -> SessionId:
         """The newest session of the course when the link names no room of it. Raises DomainError ``no_session``."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.ask import Asker, Reply
+from bot.ask import Asker, Reply, WhichOne, choice
 from bot.breakout import BreakoutVerbs
 from bot.calls import CallVerbs
-from bot.grammar import Typed
+from bot.grammar import Typed, parse
 from bot.home import HomeVerbs
 from bot.linking import LinkVerbs
+from bot.names import Names
 from bot.record import RecordVerbs
 from bot.room import RoomVerbs
 from bot.scene import Stage
@@ -32,8 +34,10 @@ class Verbs:
         calls: CallVerbs,
         record: RecordVerbs,
         home: HomeVerbs,
+        names: Names,
     ) -> None:
         self._stage = stage
+        self._names = names
         self.room = room
         self.links = links
         self.breakout = breakout
@@ -98,11 +102,22 @@ class Verbs:
             "rec_menu": self._recording_menu,
             "rec_delete": lambda a, v: _instead(record.delete(a, v)),
             "dm_calls": home.switch_calls,
+            "run_in": self._run_in,
         }
 
-    def run(self, asker: Asker, typed: Typed) -> Reply:
-        """Do what was typed."""
-        return self._verbs[typed.verb.group, typed.verb.name](asker, typed)
+    def say(self, asker: Asker, command: str, text: str) -> Reply:
+        """Do what was typed; where several courses may be meant, ask which. Raises BadUsage."""
+        typed = parse(command, text, self._names)
+        try:
+            return self._verbs[typed.verb.group, typed.verb.name](asker, typed)
+        except WhichOne as error:
+            return choice(error, command, text)
+
+    def _run_in(self, asker: Asker, value: str) -> Reply:
+        """What was typed before, in the course that was pressed now."""
+        said = json.loads(value)
+        reply = self.say(replace(asker, chosen=str(said["in"])), str(said["command"]), str(said["text"]))
+        return _instead(reply)
 
     def _simple(self, asker: Asker, what: str, session_id: str) -> Reply:
         return _instead(self.breakout.simple(asker, what, session_id))
