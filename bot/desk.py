@@ -199,7 +199,10 @@ class Desk:
                 error.response.get("error", "") if isinstance(error, SlackApiError) and error.response else ""
             )
             log.warning("slack.modal_failed error=%s code=%s", type(error).__name__, code)
-            return refused("slack_unreachable", "The form could not be opened: Slack did not answer in time. Please try again.")
+            return refused(
+                "slack_unreachable",
+                "The form could not be opened: Slack did not answer in time. Please try again.",
+            )
         return Reply()
 
     def _note(self, task: Task, result: str) -> None:
