@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,8 +10,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from recorder import faces
 from recorder.layout import Rect, even
 
 Plane = NDArray[np.uint8]
@@ -90,8 +92,16 @@ def dimmed(bitmap: Bitmap) -> Bitmap:
 def initials(name: str) -> str:
     """First letters of the first and the last word, upper case; “?” for no name."""
     words = [word for word in name.split() if word]
-    letters = [words[0][0]] + ([words[-1][0]] if len(words) > 1 else []) if words else ["?"]
+    letters = [_first(words[0])] + ([_first(words[-1])] if len(words) > 1 else []) if words else ["?"]
     return "".join(letters).upper()
+
+
+def _first(word: str) -> str:
+    """A word's first letter with the marks that belong to it."""
+    end = 1
+    while end < len(word) and unicodedata.category(word[end]).startswith("M"):
+        end += 1
+    return word[:end]
 
 
 def to_bitmap(image: Image.Image) -> Bitmap:
@@ -121,16 +131,14 @@ def initials_card(name: str, person_id: str, width: int, height: int) -> Bitmap:
     centre = (width / 2, height / 2)
     disc = DISCS[zlib.crc32(person_id.encode()) % len(DISCS)]
     draw.ellipse((centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius), fill=disc)
-    draw.text(centre, initials(name), fill=WHITE, font=_font(int(radius * 0.9)), anchor="mm")
+    faces.draw(draw, centre, initials(name), int(radius * 0.9), WHITE)
     return to_bitmap(image)
 
 
 @lru_cache(maxsize=16)
 def more_card(count: int, width: int, height: int) -> Bitmap:
     image = Image.new("RGB", (width, height), CARD)
-    ImageDraw.Draw(image).text(
-        (width / 2, height / 2), f"+{count}", fill=WHITE, font=_font(height // 4), anchor="mm"
-    )
+    faces.draw(ImageDraw.Draw(image), (width / 2, height / 2), f"+{count}", height // 4, WHITE)
     return to_bitmap(image)
 
 
@@ -140,18 +148,11 @@ def quiet_card(room: str, title: str, width: int, height: int) -> Bitmap:
     image = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(image)
     size = max(12, height // 14)
-    draw.text(
-        (width / 2, height / 2), _cut(room, size, width), fill=(222, 226, 232), font=_font(size), anchor="mm"
-    )
+    faces.draw(draw, (width / 2, height / 2), faces.cut(room, size, width), size, (222, 226, 232))
     if title:
         small = max(10, height // 28)
-        draw.text(
-            (width / 2, height / 2 + size * 1.3),
-            _cut(title, small, width),
-            fill=GREY,
-            font=_font(small),
-            anchor="mm",
-        )
+        at = (width / 2, height / 2 + size * 1.3)
+        faces.draw(draw, at, faces.cut(title, small, width), small, GREY)
     return to_bitmap(image)
 
 
@@ -168,7 +169,7 @@ def title_card(course: str, room: str, date: str, width: int, height: int) -> Bi
     ]
     for text, points, line, colour in lines:
         at = (width / 2, height / 2 + line * size)
-        draw.text(at, _cut(text, points, width * 0.9), fill=colour, font=_font(points), anchor="mm")
+        faces.draw(draw, at, faces.cut(text, points, width * 0.9), points, colour)
     return to_bitmap(image)
 
 
@@ -176,10 +177,8 @@ def title_card(course: str, room: str, date: str, width: int, height: int) -> Bi
 def clock(text: str, height: int) -> Bitmap:
     """The time of day on a dark bar."""
     size = max(10, height // 36)
-    font = _font(size)
-    image = Image.new("RGB", (even(font.getlength(text) + size + 1), even(size * 1.7)), TAG)
-    draw = ImageDraw.Draw(image)
-    draw.text((image.width / 2, image.height / 2), text, fill=WHITE, font=font, anchor="mm")
+    image = Image.new("RGB", (even(faces.width(text, size) + size + 1), even(size * 1.7)), TAG)
+    faces.draw(ImageDraw.Draw(image), (image.width / 2, image.height / 2), text, size, WHITE)
     return to_bitmap(image)
 
 
@@ -187,11 +186,10 @@ def clock(text: str, height: int) -> Bitmap:
 def name_tag(name: str, muted: bool, tile: Rect) -> Bitmap:
     """The name on a dark bar, with a red crossed disc when the microphone is off. The name may be empty."""
     size = max(11, min(22, tile.height // 14))
-    font = _font(size)
     pad = size // 2
     mark = size + pad if muted else 0
-    text = _cut(name, size, max(2 * size, tile.width - 2 * pad - mark - 8))
-    width = min(tile.width, even(font.getlength(text) + 2 * pad + mark + 1))
+    text = faces.cut(name, size, max(2 * size, tile.width - 2 * pad - mark - 8))
+    width = min(tile.width, even(faces.width(text, size) + 2 * pad + mark + 1))
     height = even(size * 1.7)
     image = Image.new("RGB", (width, height), TAG)
     draw = ImageDraw.Draw(image)
@@ -199,20 +197,5 @@ def name_tag(name: str, muted: bool, tile: Rect) -> Bitmap:
         top = (height - size) / 2
         draw.ellipse((pad, top, pad + size, top + size), fill=MUTED)
         draw.line((pad + size * 0.2, top + size * 0.8, pad + size * 0.8, top + size * 0.2), WHITE, 2)
-    draw.text((pad + mark, height / 2), text, fill=WHITE, font=font, anchor="lm")
+    faces.draw(draw, (pad + mark, height / 2), text, size, WHITE, centred=False)
     return to_bitmap(image)
-
-
-@lru_cache(maxsize=32)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    # Pillow carries this face, so that no font of the system is needed.
-    return ImageFont.load_default(size=size)
-
-
-def _cut(text: str, size: int, width: float) -> str:
-    font = _font(size)
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"

@@ -10,6 +10,7 @@ from typing import Final
 import av
 from PIL import Image
 
+from recorder import faces
 from recorder.follow import Follower
 from recorder.journal import RecordReader
 from recorder.mix import BLOCK, Mixer, Pcm
@@ -110,7 +111,19 @@ class Compositor:
     def close(self) -> list[str]:
         """Let go of everything; returns what was left to say."""
         self._sources.finish()
-        return self._sources.take_warnings()
+        return [*self._sources.take_warnings(), *self._undrawn()]
+
+    def _undrawn(self) -> list[str]:
+        """What stands in the film, but not as it is written."""
+        t, options = self._follower.timeline, self._options.recording
+        if not options.export_video:
+            return []
+        names = {person.name for person in t.presences} if options.names else set()
+        texts = [text for text in (*sorted(names), t.room_name, t.course_title) if faces.lacking(text)]
+        if not texts:
+            return []
+        shown = ", ".join(f"“{text}”" for text in texts[:3]) + (" and others" if len(texts) > 3 else "")
+        return [f"no typeface of the server has all letters of {shown}: install {faces.PACKAGES}"]
 
     def _ready(self, tick: int) -> bool:
         """Whether there is a picture ``tick``; waits until the journal says so."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.recording import options_from_json
-from recorder import cards
+from recorder import cards, faces
 from recorder.compose import compose
 from recorder.layout import Rect, arrange, grid, speaker, stage
 from recorder.options import CompositeOptions, from_json, to_json
@@ -253,6 +253,16 @@ def test_a_frame_with_a_spoilt_time_holds_up_nothing_behind_it(tmp_path: Path) -
     result = compose(j.close(6), tmp_path / "out", tiny(**SMALL))
     assert is_near(colour_at(yuv(tmp_path / "out" / result.path, 5.5), SIZE[0] // 2, SIZE[1] // 2), RED)
     assert any("spoilt" in warning for warning in result.warnings)
+
+
+def test_a_name_that_no_face_can_draw_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faces, "installed", lambda: ())
+    j = HandJournal(tmp_path / "j")
+    j.person("zoe", 0, "Zoë Ünver")
+    j.person("ann", 0)
+    result = compose(j.close(1), tmp_path / "out", tiny(**SMALL))
+    [told] = [warning for warning in result.warnings if "typeface" in warning]
+    assert "“Zoë Ünver”" in told and "Ann" not in told and "fonts-noto-core" in told
 
 
 span = st.tuples(st.integers(0, 50), st.integers(1, 30)).map(lambda s: (s[0] / 10, (s[0] + s[1]) / 10))
