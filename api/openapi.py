@@ -179,7 +179,8 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
 
 def _link(name: str) -> dict[str, Any]:
     """The operation ``name`` takes the answer's id as what it is about."""
-    parameter = "webhook_id" if "webhook" in name or "deliver" in name else "recording_id"
+    hooks, storages = "webhook" in name or "deliver" in name, name.endswith("_storage")
+    parameter = "webhook_id" if hooks else "storage_id" if storages else "recording_id"
     return {"operationId": name, "parameters": {parameter: "$response.body#/data/id"}}
 
 

@@ -25,6 +25,8 @@ from rooms.errors import DomainError
 log = logging.getLogger("sideroom.storage")
 CHECK_TIMEOUT_S: Final = 15.0
 MAX_NAME_CHARS: Final = 100
+MOST: Final = 20
+"""Storages of the site, and of each course."""
 
 
 def create(
@@ -60,19 +62,21 @@ class Storages:
         keep_local: bool = True,
         delete_copies: bool = False,
         dry_run: bool = True,
+        folders: bool = True,
     ) -> str:
         """Check, try out and save a storage; returns its id.
 
         ``scope``: ``site``, ``course:<course id>``, or ``call:<course id>`` for one that came with a start call. Folders of
-        this server may be used by the site only. Raises ``bad_value`` with the field, or ``storage_unusable`` with what
-        the dry run found and what to do.
+        this server may be used by the site only, and only with ``folders``. Raises ``bad_value`` with the field, ``too_many``,
+        or ``storage_unusable`` with what the dry run found and what to do.
         """
         kind, course_id = _scope(scope)
         if course_id is not None and get_course(self._db, course_id) is None:
             raise DomainError("bad_value", "There is no such course.", field="course_id")
-        checked = read_config(config, local=kind == "site")
-        if len(name) > MAX_NAME_CHARS:
-            raise DomainError("bad_value", f"A name has at most {MAX_NAME_CHARS} characters.", field="name")
+        checked = read_config(config, local=kind == "site" and folders)
+        _check_name(name)
+        if kind != "call" and store.count(self._db, kind, course_id) >= MOST:
+            raise DomainError("too_many", f"There are {MOST} storages already. Remove one first.")
         if dry_run:
             problem = self.try_out(checked)
             if problem is not None:
@@ -122,6 +126,45 @@ class Storages:
         store.checked(self._db, storage_id, datetime.now(UTC), problem)
         log.info("storage.checked storage_id=%s ok=%s", storage_id, problem is None)
         return problem
+
+    def change(
+        self,
+        storage_id: str,
+        *,
+        name: str | None = None,
+        keep_local: bool | None = None,
+        delete_copies: bool | None = None,
+        credentials: Mapping[str, str] | None = None,
+    ) -> Storage:
+        """Change what is given. New ``credentials`` (``access_key``, ``secret``) are tried out first; those not given stay.
+
+        Where it leads cannot be changed: copies are there, and the old credentials must not be sent elsewhere. Raises
+        ``storage_unknown``, ``bad_value``, ``storage_unusable``.
+        """
+        storage = self.get(storage_id)
+        if name is not None:
+            _check_name(name)
+        given = {"name": name or None, "keep_local": keep_local, "delete_copies": delete_copies}
+        values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        if credentials:
+            values |= self._resealed(storage, credentials)
+        store.change(self._db, storage_id, values)
+        log.info("storage.changed storage_id=%s what=%s", storage_id, ",".join(sorted(values)))
+        return self.get(storage_id)
+
+    def _resealed(self, storage: Storage, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """The columns for other credentials that were tried out."""
+        try:
+            known = dict(self.config(storage).credentials)
+        except DomainError:
+            known = {}  # sealed with a lost key: all must be given again
+        config = read_config({**storage.config, **known, **credentials}, local=storage.scope == "site")
+        problem = self.try_out(config)
+        if problem is not None:
+            raise DomainError("storage_unusable", problem)
+        sealed = self._vault.seal(storage.storage_id, config.credentials)
+        now = datetime.now(UTC)
+        return {"sealed": sealed, "key_id": self._vault.key_id, "checked_at": now, "problem": None}
 
     def remove(self, storage_id: str) -> None:
         """Use it no more and forget its credentials; copies there stay. Raises ``storage_unknown``."""
@@ -182,6 +225,11 @@ class Storages:
             store.reseal(self._db, storage.storage_id, sealed, self._vault.key_id)
             changed += 1
         return changed
+
+
+def _check_name(name: str) -> None:
+    if len(name) > MAX_NAME_CHARS:
+        raise DomainError("bad_value", f"A name has at most {MAX_NAME_CHARS} characters.", field="name")
 
 
 def public(storage: Storage) -> dict[str, Any]:

@@ -16,8 +16,6 @@ from models.store.migrate import upgrade
 from models.values import CourseId
 from server.settings import SettingsError, load, prepare
 
-MAX_DAYS = 3650
-
 
 def add_parser(commands: Any) -> None:
     """Add ``key`` and ``openapi`` to the command's subcommands."""
@@ -52,8 +50,8 @@ def _openapi(_args: argparse.Namespace) -> int:
 
 
 def _create(args: argparse.Namespace) -> int:
-    if args.days is not None and not 1 <= args.days <= MAX_DAYS:
-        raise SettingsError([f"--days is a number from 1 to {MAX_DAYS}."])
+    if args.days is not None and not 1 <= args.days <= store.MAX_DAYS:
+        raise SettingsError([f"--days is a number from 1 to {store.MAX_DAYS}."])
     ends = datetime.now(UTC) + timedelta(days=args.days) if args.days is not None else None
     scopes = args.scope or sorted(store.SCOPES)
     course_id = CourseId(args.course) if args.course else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -36,6 +37,7 @@ class _Keys:
     def create(self) -> tuple[Response, int]:
         body = json_object()
         name, scopes, course_id = body.get("name"), body.get("scopes"), body.get("course_id") or None
+        days = body.get("days")
         if not isinstance(name, str) or not 0 < len(name.strip()) <= MAX_NAME_CHARS:
             raise DomainError(
                 "bad_value", f"Give the key a name of 1 to {MAX_NAME_CHARS} characters.", field="name"
@@ -46,9 +48,18 @@ class _Keys:
             not isinstance(course_id, str) or get_course(self._db, course_id) is None
         ):
             raise DomainError("bad_value", "There is no such course.", field="course_id")
+        if days is not None and (type(days) is not int or not 1 <= days <= store.MAX_DAYS):
+            raise DomainError(
+                "bad_value",
+                f"A key may end after 1 to {store.MAX_DAYS} days.",
+                field="days",
+                least=1,
+                most=store.MAX_DAYS,
+            )
+        ends = datetime.now(UTC) + timedelta(days=days) if days is not None else None
         try:
             key_id, secret = store.create_key(
-                self._db, name.strip(), scopes, CourseId(course_id) if course_id else None
+                self._db, name.strip(), scopes, CourseId(course_id) if course_id else None, ends
             )
         except ValueError as error:
             raise DomainError("bad_value", f"Choose what the key may do: {error}.", field="scopes") from error

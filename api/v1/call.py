@@ -23,7 +23,9 @@ from rooms.ports import Accepted, Rooms
 from webhooks.setup import Setup
 
 M = TypeVar("M", bound=BaseModel)
-Scope = Literal["recordings:read", "recordings:write", "commands", "webhooks", "usage", "storage"]
+Scope = Literal[
+    "recordings:read", "recordings:write", "commands", "webhooks", "usage", "storage", "storage:write"
+]
 MAX_KEY_CHARS: Final = 64
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -63,8 +65,9 @@ class Call:
         assert isinstance(self.query, model)
         return self.query
 
-    def submit(self, session_id: str, command: Command, part: str = "") -> Accepted:
-        """Submit as the key. With an Idempotency-Key a repeat gets the first answer; ``part`` tells several apart."""
+    def submit(self, session_id: str, command: Command, part: str) -> Accepted:
+        """Submit as the key. With an Idempotency-Key a repeat gets the first answer; ``part`` says what is asked and tells
+        several commands of one request apart."""
         given = request.headers.get("Idempotency-Key")
         if given is not None and not _KEY.fullmatch(given):
             raise DomainError(

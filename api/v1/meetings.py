@@ -85,6 +85,7 @@ def command(call: Call) -> Commanded:
     body = call.body_as(CommandBody)
     if body.name not in wire.CLIENT_COMMANDS:
         raise DomainError("bad_command", f"There is no command “{body.name[:40]}”.", field="name")
-    accepted = call.submit(call.path["session_id"], wire.command_from_json(body.name, body.args))
+    command = wire.command_from_json(body.name, body.args)
+    accepted = call.submit(call.path["session_id"], command, f"command:{body.name}")
     events = [Event.model_validate(wire.recorded_to_json(recorded)) for recorded in accepted.events]
     return Commanded(events=events, repeated=accepted.repeated)

@@ -65,15 +65,25 @@ def track(call: Call) -> Recording | Group:
 def _start(call: Call, body: Where, options: dict[str, Any], allow_multiple: bool) -> Recording | Group:
     if body.all_rooms and body.room_id is not None:
         raise DomainError("bad_value", "Give room_id or all_rooms, not both.", field="room_id")
-    options |= _storages(call, body, options.get("storages", []))
+    options |= (more := _storages(call, body, options.get("storages", [])))
     room_id = None if body.all_rooms else RoomId(body.room_id or MAIN_ROOM)
     command = StartRecording(room_id, body.all_rooms, options, allow_multiple)
+    brought = more["storages"][-1] if body.storage_config is not None else None
     try:
-        accepted = call.submit(body.meeting_id, command)
+        accepted = call.submit(body.meeting_id, command, "start")
     except DomainError as error:
+        _forget(call, brought)
         raise in_our_words(error) from None
+    if accepted.repeated:
+        _forget(call, brought)
     invoked = next(r.event for r in accepted.events if isinstance(r.event, RecordingInvoked))
     return _found(call, invoked.parent_id or invoked.recording_id)
+
+
+def _forget(call: Call, storage_id: str | None) -> None:
+    """Nothing is recorded to the storage that came along: its credentials must not stay."""
+    if storage_id is not None:
+        call.deps.storages.remove(storage_id)
 
 
 def _storages(call: Call, body: Where, given: list[str]) -> dict[str, Any]:
@@ -81,9 +91,12 @@ def _storages(call: Call, body: Where, given: list[str]) -> dict[str, Any]:
     ``storage_unusable`` when the dry run fails, ``other_course``."""
     if not given and body.storage_config is None:
         return {}
-    course_id = call.deps.rooms.state(SessionId(body.meeting_id)).course_id
+    state = call.deps.rooms.state(SessionId(body.meeting_id))
+    course_id = state.course_id
     if call.course_id not in (None, course_id):
         raise DomainError("other_course")
+    if not state.is_open:
+        raise DomainError("session_ended")
     known = {storage.storage_id for storage in usable(call.deps.db, course_id, given)}
     for storage_id in given:
         if storage_id not in known:
@@ -140,27 +153,28 @@ def act(call: Call) -> Recording | Group:
     if action == "stop" and rows[0].parent_id == group_id:
         try:
             # As a whole, so that rooms which are entered later do not begin again.
-            call.submit(rows[0].session_id, StopRecording(RecordingId(group_id)), group_id)
+            call.submit(rows[0].session_id, StopRecording(RecordingId(group_id)), f"stop:{group_id}")
             return _found(call, group_id)
         except DomainError as error:
             if error.code != "recording_unknown":
                 raise
-    return _each(call, ACTIONS[action])
+    return _each(call, action, ACTIONS[action])
 
 
 def set_layout(call: Call) -> Recording | Group:
     layout = call.body_as(LayoutBody).layout
-    return _each(call, lambda recording_id: SetRecordingLayout(layout, recording_id))
+    return _each(call, f"layout:{layout}", lambda recording_id: SetRecordingLayout(layout, recording_id))
 
 
-def _each(call: Call, command: Callable[[RecordingId], Command]) -> Recording | Group:
+def _each(call: Call, what: str, command: Callable[[RecordingId], Command]) -> Recording | Group:
     """Ask it of the recording, or of each of a group; refused when it is refused for all of them."""
     recording_id = call.path["recording_id"]
     refused: list[DomainError] = []
     rows = _rows(call, recording_id)
     for row in rows:
         try:
-            call.submit(row.session_id, command(RecordingId(row.recording_id)), row.recording_id)
+            recording = RecordingId(row.recording_id)
+            call.submit(row.session_id, command(recording), f"{what}:{recording}")
         except DomainError as error:
             refused.append(error)
     if len(refused) == len(rows):

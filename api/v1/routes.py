@@ -33,6 +33,7 @@ STARTING: Final = (
 )
 ACTING: Final = ("recording_unknown", "nothing_recording", "other_course", "session_ended")
 HOOK: Final = ("webhook_unknown",)
+STORAGE: Final = ("storage_unknown",)
 
 ROUTES: Final = (
     # -- recordings
@@ -192,6 +193,37 @@ ROUTES: Final = (
         storages.listing,
         storages.StorageData,
         is_list=True,
+    ),
+    Route(
+        "POST", "/storages", "create_storage", "storages", "A new storage, saved when it could be tried out",
+        "storage:write", storages.create, storages.StorageData, body=storages.StorageBody,
+        codes=("other_course", "course_unknown", "storage_unusable", "too_many"), status=201, is_recording=True,
+        links=("get_storage", "change_storage", "check_storage", "retry_storage", "remove_storage"),
+    ),
+    Route(
+        "GET", "/storages/{storage_id}", "get_storage", "storages", "One storage",
+        "storage", storages.details, storages.StorageData, codes=STORAGE,
+    ),
+    Route(
+        "PATCH", "/storages/{storage_id}", "change_storage", "storages",
+        "Change a storage's name, options or credentials",
+        "storage:write", storages.change, storages.StorageData, body=storages.StorageChange,
+        codes=(*STORAGE, "storage_unusable"), is_recording=True,
+    ),
+    Route(
+        "DELETE", "/storages/{storage_id}", "remove_storage", "storages",
+        "Use a storage no more and forget its credentials; copies there stay",
+        "storage:write", storages.remove, None, codes=STORAGE,
+    ),
+    Route(
+        "POST", "/storages/{storage_id}/check", "check_storage", "storages",
+        "Try a storage out now: write, look, read, delete",
+        "storage:write", storages.check, storages.StorageData, codes=STORAGE, is_recording=True,
+    ),
+    Route(
+        "POST", "/storages/{storage_id}/retry", "retry_storage", "storages",
+        "Make the failed copies at a storage again now",
+        "storage:write", storages.retry, storages.Retried, codes=STORAGE, is_recording=True,
     ),
     Route(
         "GET", "/usage", "get_usage", "usage", "What was recorded and is kept, a course and month a row",

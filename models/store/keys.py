@@ -17,8 +17,11 @@ from models.store.database import Database
 from models.tables import ApiKeyRow, CourseRow
 from models.values import Actor, ActorKind, CourseId, Role
 
-SCOPES: Final = frozenset({"recordings:read", "recordings:write", "commands", "webhooks", "usage", "storage"})
+SCOPES: Final = frozenset(
+    {"recordings:read", "recordings:write", "commands", "webhooks", "usage", "storage", "storage:write"}
+)
 PREFIX: Final = "srk_"
+MAX_DAYS: Final = 3650
 NOTED: Final = timedelta(minutes=1)
 """How exactly ``last_used_at`` is kept."""
 

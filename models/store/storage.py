@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import and_, func, or_, update
 from sqlmodel import col, select
 
 from models.store.database import Database
@@ -83,6 +83,29 @@ def configured(db: Database) -> list[Storage]:
             .order_by(col(StorageRow.created_at), col(StorageRow.id))
         ).all()
     return [_storage(row) for row in rows]
+
+
+def count(db: Database, scope: Scope, course_id: str | None) -> int:
+    """How many the site or a course has."""
+    with db.read() as session:
+        where = (
+            col(StorageRow.scope) == scope,
+            col(StorageRow.course_id) == course_id if course_id else col(StorageRow.course_id).is_(None),
+            col(StorageRow.removed_at).is_(None),
+        )
+        return int(session.exec(select(func.count()).select_from(StorageRow).where(*where)).one())
+
+
+def change(db: Database, storage_id: str, values: Mapping[str, Any]) -> None:
+    """Change columns of a storage that was not removed."""
+    if not values:
+        return
+    with db.write() as session:
+        session.execute(
+            update(StorageRow)
+            .where(col(StorageRow.id) == storage_id, col(StorageRow.removed_at).is_(None))
+            .values(**values)
+        )
 
 
 def checked(db: Database, storage_id: str, at: datetime, problem: str | None) -> None:

@@ -180,9 +180,23 @@ def test_a_key_is_made_shown_once_and_revoked(site: Site) -> None:
         {"scopes": ["everything"]},
         {"scopes": "x"},
         {"course_id": "nowhere"},
+        {"days": 0},
+        {"days": 3651},
+        {"days": "7"},
+        {"days": True},
     ):
         answer = client.post("/admin/api/keys", json={**body, **bad}, headers=csrf)
         assert (answer.status_code, answer.json["error"]["code"]) == (422, "bad_value"), bad
+
+
+def test_a_key_may_end_by_itself(site: Site) -> None:
+    client, csrf = site.client()
+    body = {"name": "Term", "scopes": ["usage"], "course_id": None, "days": 7}
+    made = client.post("/admin/api/keys", json=body, headers=csrf)
+    (listed,) = client.get("/admin/api/keys", headers=csrf).json["keys"]
+    left = datetime.fromisoformat(listed["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
+    assert check_key(site.world.db, made.json["secret"]) is not None
 
 
 # -- from the LMS ----------------------------------------------------------------------------------------------

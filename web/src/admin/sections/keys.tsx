@@ -35,6 +35,9 @@ const t = catalogue({
   scopeWebhooks: "Set up webhooks",
   scopeUsage: "See usage",
   scopeStorage: "See storages",
+  scopeStorageWrite: "Add, change and remove storages",
+  days: "Ends after days",
+  daysNote: "Empty: good until you revoke it",
   used: "Last used {when}",
   unused: "Never used",
   expired: "Ended {when}",
@@ -65,6 +68,7 @@ const SCOPES = new Map([
   ["webhooks", t("scopeWebhooks")],
   ["usage", t("scopeUsage")],
   ["storage", t("scopeStorage")],
+  ["storage:write", t("scopeStorageWrite")],
 ]);
 
 /** A scope in words, or its name when it has none. */
@@ -76,9 +80,9 @@ function Keys({ ask }: SectionProps) {
   const [made, setMade] = useState<{ name: string; secret: string } | null>(null);
   const { busy, error, act } = useAct();
   const close = () => setAsking(null);
-  const create = (name: string, scopes: string[], course_id: string) =>
+  const create = (name: string, scopes: string[], course_id: string, days: number | null) =>
     void act(async () => {
-      const { secret } = await ask<{ secret: string }>("POST", "/keys", { name, scopes, course_id });
+      const { secret } = await ask<{ secret: string }>("POST", "/keys", { name, scopes, course_id, days });
       close();
       setMade({ name, secret });
       await loaded.reload();
@@ -154,13 +158,14 @@ interface CreateProps {
   scopes: string[];
   busy: boolean;
   error: string | null;
-  onCreate: (name: string, scopes: string[], courseId: string) => void;
+  onCreate: (name: string, scopes: string[], courseId: string, days: number | null) => void;
   onClose: () => void;
 }
 
 function Create({ scopes, busy, error, onCreate, onClose }: CreateProps) {
   const [name, setName] = useState("");
   const [course, setCourse] = useState("");
+  const [days, setDays] = useState("");
   const [chosen, setChosen] = useState<string[]>(scopes);
   const toggle = (scope: string, on: boolean) => setChosen(on ? [...chosen, scope] : chosen.filter((each) => each !== scope));
   return (
@@ -169,7 +174,7 @@ function Create({ scopes, busy, error, onCreate, onClose }: CreateProps) {
         class="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          onCreate(name, chosen, course.trim());
+          onCreate(name, chosen, course.trim(), days === "" ? null : Number(days));
         }}
       >
         <div class="field">
@@ -190,6 +195,11 @@ function Create({ scopes, busy, error, onCreate, onClose }: CreateProps) {
           <label for="key-course">{t("course")}</label>
           <input id="key-course" value={course} onInput={(event) => setCourse(event.currentTarget.value)} aria-describedby="key-course-note" />
           <span class="note" id="key-course-note">{t("courseNote")}</span>
+        </div>
+        <div class="field">
+          <label for="key-days">{t("days")}</label>
+          <input id="key-days" type="number" min={1} max={3650} step={1} value={days} onInput={(event) => setDays(event.currentTarget.value)} aria-describedby="key-days-note" />
+          <span class="note" id="key-days-note">{t("daysNote")}</span>
         </div>
         {error && <p role="alert" class="error">{error}</p>}
         <div class="row">

@@ -7,7 +7,7 @@ import type { Section, SectionProps } from "../sections";
 
 const t = catalogue({
   title: "Storage",
-  intro: "Finished recordings are kept on this server and copied to each of these places. What is here stays until every copy is confirmed.",
+  intro: "Finished recordings are kept on this server and copied to each of these places. What is here stays until every copy is confirmed, and then for as long as the server’s setting says (SIDEROOM_RETENTION_DAYS: 7 days; 0: for ever).",
   create: "Add storage",
   none: "Recordings are kept on this server only",
   noneText: "Add a bucket, a container or a folder, and every new recording is copied there.",
