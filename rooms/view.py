@@ -16,18 +16,20 @@ from rooms.events import Event, Recorded
 from rooms.state import HelpCall, Participant, Recording, Room, SessionState, Transition
 
 View = dict[str, Any]
+ViewersClass = tuple[RoomId, RoomId] | None
+"""Moderators (None), or participants by the rooms they were in before and are in after a commit."""
 COLLECTIONS = ("people", "rooms", "transitions", "calls", "recordings", "expected")
 """Members of a view that are patched entity by entity."""
 
 
 def view(state: SessionState, person_id: PersonId, role: Role) -> View:
     """The whole view of one person, as docs/protocol.md §4 shows it."""
-    room_id = _room_of(state, person_id)
-    shared = _moderators_view(state) if role is Role.MODERATOR else _participants_view(state, room_id)
-    return {**shared, **_own(state, person_id, role)}
+    if role is Role.MODERATOR:
+        return {**moderators_view(state), **own_view(state, person_id, role)}
+    return {**_participants_view(state, room_of(state, person_id)), **own_view(state, person_id, role)}
 
 
-def _room_of(state: SessionState, person_id: PersonId) -> RoomId:
+def room_of(state: SessionState, person_id: PersonId) -> RoomId:
     person = state.people.get(person_id)
     return person.room_id if person is not None else MAIN_ROOM
 
@@ -51,7 +53,7 @@ def _session(state: SessionState) -> View:
     }
 
 
-def _person(p: Participant, near: bool) -> View:
+def person_view(p: Participant, near: bool) -> View:
     """Near: in the viewer's room, or the viewer is a moderator. Far people have a name and a room only."""
     return {
         "person_id": p.person_id,
@@ -142,10 +144,10 @@ def _is_open(call: HelpCall) -> bool:
 # -- views of a class ------------------------------------------------------------------------------------------
 
 
-def _moderators_view(state: SessionState) -> View:
+def moderators_view(state: SessionState) -> View:
     return {
         "session": _session(state),
-        "people": {k: _person(p, True) for k, p in state.people.items()},
+        "people": {k: person_view(p, True) for k, p in state.people.items()},
         "rooms": {k: _room(r) for k, r in state.rooms.items()},
         "breakout": _breakout(state),
         "transitions": {k: _transition(t, t.moves) for k, t in state.transitions.items()},
@@ -155,7 +157,7 @@ def _moderators_view(state: SessionState) -> View:
     }
 
 
-def _common_view(state: SessionState) -> View:
+def common_view(state: SessionState) -> View:
     """What all participants see alike."""
     return {
         "session": _session(state),
@@ -164,19 +166,19 @@ def _common_view(state: SessionState) -> View:
     }
 
 
-def _recordings_of(state: SessionState, room_id: RoomId) -> View:
+def recordings_of(state: SessionState, room_id: RoomId) -> View:
     return {k: _recording_mark(r) for k, r in state.recordings.items() if r.room_id == room_id}
 
 
 def _participants_view(state: SessionState, room_id: RoomId) -> View:
     return {
-        **_common_view(state),
-        "people": {k: _person(p, p.room_id == room_id) for k, p in state.people.items()},
-        "recordings": _recordings_of(state, room_id),
+        **common_view(state),
+        "people": {k: person_view(p, p.room_id == room_id) for k, p in state.people.items()},
+        "recordings": recordings_of(state, room_id),
     }
 
 
-def _own(state: SessionState, person_id: PersonId, role: Role) -> View:
+def own_view(state: SessionState, person_id: PersonId, role: Role) -> View:
     """The bits of one person alone; participants' transitions and calls are theirs only."""
     me = state.people.get(person_id)
     own: View = {
@@ -228,33 +230,39 @@ class Viewer:
     def __init__(self, before: SessionState, after: SessionState) -> None:
         self._before = before
         self._after = after
-        self._shared: dict[tuple[object, ...], View | None] = {}
+        self._shared: dict[ViewersClass, View | None] = {}
         self._common: View | None = None
         self._far: View | None = None
 
     def patch(self, person_id: PersonId, role: Role) -> View | None:
-        """The patch of this viewer's view; the shared part is worked out once a class. Do not change the result."""
-        shared = self._shared_patch(person_id, role)
-        own = patch(_own(self._before, person_id, role), _own(self._after, person_id, role))
-        if own is None:
-            return shared
-        return {**(shared or {}), **own}
+        """The patch of this viewer's view. Do not change the result."""
+        shared = self.shared_patch(self.viewers_class(person_id, role))
+        own = self.own_patch(person_id, role)
+        return {**(shared or {}), **own} if own is not None else shared
 
-    def _shared_patch(self, person_id: PersonId, role: Role) -> View | None:
+    def viewers_class(self, person_id: PersonId, role: Role) -> ViewersClass:
+        """Viewers of one class have all but their own bits in common."""
         if role is Role.MODERATOR:
-            key: tuple[object, ...] = ("moderators",)
-            if key not in self._shared:
-                self._shared[key] = patch(_moderators_view(self._before), _moderators_view(self._after))
-            return self._shared[key]
-        rooms = (_room_of(self._before, person_id), _room_of(self._after, person_id))
-        if rooms not in self._shared:
-            self._shared[rooms] = self._rooms_patch(*rooms)
-        return self._shared[rooms]
+            return None
+        return room_of(self._before, person_id), room_of(self._after, person_id)
+
+    def own_patch(self, person_id: PersonId, role: Role) -> View | None:
+        """The bits of this person alone; its members are never those of the shared patch."""
+        return patch(own_view(self._before, person_id, role), own_view(self._after, person_id, role))
+
+    def shared_patch(self, viewers: ViewersClass) -> View | None:
+        """What a class has in common, worked out once."""
+        if viewers not in self._shared:
+            if viewers is None:
+                self._shared[viewers] = patch(moderators_view(self._before), moderators_view(self._after))
+            else:
+                self._shared[viewers] = self._rooms_patch(*viewers)
+        return self._shared[viewers]
 
     def _rooms_patch(self, old_room: RoomId, new_room: RoomId) -> View | None:
         """As ``patch`` of two participants' views, from the parts that all rooms share."""
         if self._common is None or self._far is None:
-            self._common = patch(_common_view(self._before), _common_view(self._after)) or {}
+            self._common = patch(common_view(self._before), common_view(self._after)) or {}
             self._far = self._far_people()
         people = dict(self._far)
         for state, room_id in ((self._before, old_room), (self._after, new_room)):
@@ -262,8 +270,8 @@ class Viewer:
                 if person.room_id == room_id:
                     self._near(people, key, old_room, new_room)
         recordings = patch(
-            {"recordings": _recordings_of(self._before, old_room)},
-            {"recordings": _recordings_of(self._after, new_room)},
+            {"recordings": recordings_of(self._before, old_room)},
+            {"recordings": recordings_of(self._after, new_room)},
         )
         changes = {**self._common, **(recordings or {})}
         if people:
@@ -277,8 +285,8 @@ class Viewer:
             old = self._before.people.get(key)
             if old is person:
                 continue
-            entity = _person(person, False)
-            if old is None or _person(old, False) != entity:
+            entity = person_view(person, False)
+            if old is None or person_view(old, False) != entity:
                 changed[key] = entity
         return changed
 
@@ -288,8 +296,8 @@ class Viewer:
         if new is None:
             return
         old = self._before.people.get(key)
-        entity = _person(new, new.room_id == new_room)
-        if old is None or _person(old, old.room_id == old_room) != entity:
+        entity = person_view(new, new.room_id == new_room)
+        if old is None or person_view(old, old.room_id == old_room) != entity:
             people[key] = entity
         else:
             people.pop(key, None)
@@ -311,7 +319,7 @@ def announcement(
 
 
 def _chat(state: SessionState, x: e.ChatSent, viewer: PersonId, _m: bool) -> dict[str, Any] | None:
-    if _room_of(state, viewer) != x.room_id:
+    if room_of(state, viewer) != x.room_id:
         return None
     return {"person_id": x.person_id, "name": x.name, "room_id": x.room_id, "text": x.text}
 
@@ -319,7 +327,7 @@ def _chat(state: SessionState, x: e.ChatSent, viewer: PersonId, _m: bool) -> dic
 def _broadcast(
     state: SessionState, x: e.MessageBroadcast, viewer: PersonId, moderator: bool
 ) -> dict[str, Any] | None:
-    if not moderator and _room_of(state, viewer) not in x.room_ids:
+    if not moderator and room_of(state, viewer) not in x.room_ids:
         return None
     return {
         "person_id": x.person_id,
@@ -405,7 +413,7 @@ def _recording_of(
         return None
     if moderator:
         return _recording(recording)
-    return _recording_mark(recording) if recording.room_id == _room_of(state, viewer) else None
+    return _recording_mark(recording) if recording.room_id == room_of(state, viewer) else None
 
 
 def _session_ended(_s: SessionState, x: e.SessionEnded, _v: PersonId, _m: bool) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from sandbox.beepflash import Beat, BeepTrack, FlashTrack
 log = logging.getLogger("sideroom.participant")
 # With another policy aiortc leaves a second line of a kind without its transport.
 RTC_CONFIGURATION = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-COLLECTIONS = ("people", "rooms", "transitions", "calls", "recordings")
+COLLECTIONS = ("people", "rooms", "transitions", "calls", "recordings", "expected")
+HEARTBEAT_S = 10.0
 
 
 class CommandRefused(Exception):
@@ -159,7 +160,7 @@ class Participant:
             raise ConnectionError("not connected")
         await self._socket.send(text)
 
-    async def command(self, name: str, *, command_id: str | None = None, **args: Any) -> int:
+    async def command(self, name: str, /, *, command_id: str | None = None, **args: Any) -> int:
         """Ask for a command; returns the seq after it. Raises CommandRefused."""
         message_id = command_id or uuid4().hex
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -179,7 +180,14 @@ class Participant:
                 except TimeoutError:
                     continue
 
+    async def _beat(self, socket: ClientConnection) -> None:
+        """Who is silent for long is taken for gone."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await socket.send('{"type":"ping","t":0}')
+
     async def _read(self, socket: ClientConnection) -> None:
+        heart = asyncio.create_task(self._beat(socket))
         try:
             async for text in socket:
                 await self._handle(json.loads(text))
@@ -187,6 +195,9 @@ class Participant:
                     self._changed.notify_all()
         except ConnectionClosed:
             pass
+        finally:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
         async with self._changed:
             self._changed.notify_all()
 

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from models.store.access import check_token
 from models.store.database import Database
-from models.values import CommandId
+from models.values import CommandId, Role
 from rooms import wire
 from rooms.commands import Envelope
 from rooms.errors import DomainError
@@ -176,6 +176,8 @@ class Endpoint:
                     else DomainError("bad_command", name=message.name[:40])
                 )
             command = wire.command_from_json(message.name, message.args)
+            if access.role is not Role.MODERATOR and not connection.commands.allows(time.monotonic()):
+                raise DomainError("rate_limited")
             command_id = CommandId(f"ws:{access.session_id}:{access.person_id}:{message.id}")
             envelope = Envelope(command_id, access.session_id, access.actor, command)
             accepted = await asyncio.to_thread(self._hub.rooms.submit, envelope)
@@ -190,6 +192,9 @@ async def _write(socket: WebSocket, connection: Connection, hub: Hub) -> None:
         for text in await outbox.take():
             if socket.application_state is not WebSocketState.CONNECTED:
                 return
-            await socket.send_text(text)
+            try:
+                await socket.send_text(text)
+            except UnicodeEncodeError:
+                log.warning("signalling.unsendable")  # one odd character must not end this browser's messages
         if outbox.overflowed:
             await hub.refresh(connection)

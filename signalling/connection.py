@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from models.store.access import Access
-from models.values import MediaSource
+from models.values import MediaSource, RoomId
 
 
 class Socket(Protocol):
@@ -78,18 +79,23 @@ class Connection:
     It outlives its socket for the grace time (``socket`` None), so that a resumed page keeps its media.
     """
 
-    def __init__(self, peer_id: str, access: Access, queue_size: int) -> None:
+    def __init__(self, peer_id: str, access: Access, queue_size: int, commands_per_s: float = 5.0) -> None:
         self.peer_id = peer_id
         self.access = access
         self.socket: Socket | None = None
         self.outbox = Outbox(queue_size)
+        self.commands = RateLimit(commands_per_s, 10, time.monotonic())
         self.is_welcome = False
         self.seq = 0
         """What this browser's state holds already; older events are not sent to it."""
         self.dropped_at: float | None = None
         self.media_joined = False
+        self.media_room: RoomId | None = None
+        """Where the media plane was told that this peer is."""
         self.muted: set[MediaSource] = set()
-        """What a moderator switched off; told to the media plane again after it was restarted."""
+        """What a moderator switched off."""
+        self.told_muted: set[MediaSource] = set()
+        """What of it the media plane knows."""
 
     def attach(self, socket: Socket, queue_size: int) -> None:
         """Give it a (new) socket; messages that waited for the old one are gone, a ``welcome`` replaces them."""

@@ -11,29 +11,20 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from models.store.access import Access
-from models.values import SYSTEM, CommandId, MediaSource, PersonId, RoomId, SessionId
-from rooms import view as views
-from rooms.commands import Command, EnterSession, Envelope, LeaveSession
+from models.values import SYSTEM, CommandId, PersonId, RoomId, SessionId
+from rooms.commands import EnterSession, Envelope, LeaveSession
 from rooms.errors import DomainError
-from rooms.events import (
-    ChatSent,
-    MediaChanged,
-    ParticipantMuted,
-    ParticipantRemoved,
-    ParticipantsMoved,
-    Recorded,
-    SessionEnded,
-)
+from rooms.events import ParticipantRemoved, ParticipantsMoved, Recorded, SessionEnded
 from rooms.ports import (
     ActiveSpeakers,
     Committed,
-    MediaError,
     MediaEvent,
     MediaPlane,
     MediaReset,
@@ -43,55 +34,17 @@ from rooms.ports import (
     SubscribeOffer,
 )
 from rooms.state import SessionState
+from signalling.audience import Audience
 from signalling.connection import Connection, Socket
-from signalling.lens import Lens
+from signalling.follower import MediaFollower
+from signalling.lens import Lens, encoded
 from signalling.messages import stamp
 from signalling.settings import SignallingSettings
 from signalling.turn import ice_servers
 
 log = logging.getLogger("sideroom.signalling")
-CHAT_LINES = 200
-
-
-class Audience:
-    """The browsers of one session here, the newest state delivered to them, and the chat so far."""
-
-    def __init__(self, session_id: SessionId) -> None:
-        self.session_id = session_id
-        self.connections: dict[str, Connection] = {}
-        self.state: SessionState | None = None
-        self._chat: list[Recorded] | None = None
-        self._fresh: list[Recorded] = []
-
-    def delivered(self, committed: Committed) -> None:
-        self.state = committed.after
-        lines = [r for r in committed.events if isinstance(r.event, ChatSent)]
-        (self._fresh if self._chat is None else self._chat).extend(lines)
-
-    async def load(self, rooms: Rooms) -> None:
-        """Read the session's log once; commits that arrive meanwhile are kept and appended."""
-        if self._chat is not None:
-            return
-        events = await asyncio.to_thread(rooms.events_after, self.session_id, 0)
-        if self._chat is None:
-            last = events[-1].seq if events else 0
-            old = [r for r in events if isinstance(r.event, ChatSent)]
-            self._chat = old + [r for r in self._fresh if r.seq > last]
-
-    def newest(self, state: SessionState) -> SessionState:
-        """``state``, or what was delivered meanwhile if that is newer."""
-        return self.state if self.state is not None and self.state.seq > state.seq else state
-
-    def chat(self, state: SessionState, person_id: PersonId) -> list[dict[str, Any]]:
-        person = state.people.get(person_id)
-        if person is None:
-            return []
-        lines = [
-            r
-            for r in self._chat or []
-            if isinstance(r.event, ChatSent) and r.event.room_id == person.room_id and r.seq <= state.seq
-        ]
-        return [_chat_line(r) for r in lines[-CHAT_LINES:]]
+RING_OFF_S = 0.2
+"""Between an event that sends people away and the closing of their sockets: the event shall reach them first."""
 
 
 class Hub:
@@ -104,10 +57,14 @@ class Hub:
         self._connections: dict[str, Connection] = {}
         self._sessions: dict[SessionId, Audience] = {}
         self._commits: asyncio.Queue[Committed] = asyncio.Queue()
-        self._orders: asyncio.Queue[tuple[Committed, list[Connection]]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe: Callable[[], None] | None = None
         self._closers: set[asyncio.Task[None]] = set()
+        self._follower = MediaFollower(media)
+        self._doors: WeakValueDictionary[tuple[SessionId, PersonId], asyncio.Lock] = WeakValueDictionary()
+        self._gone: dict[tuple[SessionId, PersonId], str] = {}
+        """Who must still be told to have left, with the command's id: the database did not take it yet."""
+        self._strangers_at = 0.0
 
     # -- life --------------------------------------------------------------------------------------------------
 
@@ -121,7 +78,6 @@ class Hub:
         await self.media.start(self._on_media)
         self._tasks = [
             asyncio.create_task(self._fan_out(), name="hub.fan_out"),
-            asyncio.create_task(self._follow(), name="hub.follow"),
             asyncio.create_task(self._sweep(), name="hub.sweep"),
         ]
 
@@ -131,6 +87,7 @@ class Hub:
         for task in (*self._tasks, *self._closers):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._closers, return_exceptions=True)
+        await self._follower.stop()
         await self.media.stop()
 
     @property
@@ -144,97 +101,78 @@ class Hub:
         """Bring a browser in: EnterSession, media peer, ``welcome``. Raises DomainError."""
         command = EnterSession(name=access.name, role=access.role)
         envelope = Envelope(CommandId(f"enter:{uuid4().hex}"), access.session_id, access.actor, command)
-        accepted = await asyncio.to_thread(self.rooms.submit, envelope)
-        connection, resumed = await self._connection(access, socket, resume)
-        if not connection.media_joined:
-            await self._join_media(connection, accepted.state)
-        await self._welcome(connection, resumed)
-        if resumed:
-            await self._repeat_offer(connection, accepted.state)
+        async with self._door(access.session_id, access.person_id):
+            accepted = await asyncio.to_thread(self.rooms.submit, envelope)
+            connection, resumed, replaced = self._connection(access, socket, resume)
+        try:
+            if replaced is not None:
+                await close_socket(replaced, 4409, "replaced", "This page was opened again elsewhere.")
+            audience = self._audience(connection)
+            audience.saw(accepted.state)
+            if not connection.media_joined:
+                await self._follower.join(connection, audience)
+            await self._welcome(connection, resumed)
+            if resumed:
+                await self._follower.repeat_offer(connection)
+        except BaseException:
+            self.drop(connection, socket)
+            raise
         return connection
 
-    async def _repeat_offer(self, connection: Connection, state: SessionState) -> None:
-        """Offers that came while the socket was down are lost: a move to the same room repeats the newest."""
-        person = state.people.get(connection.access.person_id)
-        if person is None or not connection.media_joined:
-            return
-        try:
-            await self.media.move(connection.peer_id, person.room_id)
-        except MediaError as error:
-            log.info("media.repeat_failed code=%s", error.code)
+    def _door(self, session_id: SessionId, person_id: PersonId) -> asyncio.Lock:
+        """Held while a person comes in or goes: otherwise the last tab's end could overtake the first of a new one."""
+        return self._doors.setdefault((session_id, person_id), asyncio.Lock())
 
-    async def _connection(
+    def _audience(self, connection: Connection) -> Audience:
+        audience = self._sessions.get(connection.access.session_id)
+        if audience is None or connection.peer_id not in audience.connections:
+            raise DomainError("session_ended")  # or the person was removed, while coming in
+        return audience
+
+    def _connection(
         self, access: Access, socket: Socket, resume: str | None
-    ) -> tuple[Connection, bool]:
+    ) -> tuple[Connection, bool, Socket | None]:
+        """The connection to use, whether it is a resumed one, and a socket that it had before."""
         known = self._connections.get(resume or "")
         if (
             known is not None
             and known.access.person_id == access.person_id
             and known.access.session_id == access.session_id
         ):
-            old = known.socket
-            if old is not None:
-                known.socket = None
-                await close_socket(old, 4409, "replaced", "This page was opened again elsewhere.")
+            replaced, known.socket = known.socket, None
             known.access = access
             known.attach(socket, self.settings.queue_size)
-            return known, True
-        connection = Connection("c" + secrets.token_urlsafe(12), access, self.settings.queue_size)
+            return known, True, replaced
+        connection = Connection(
+            "c" + secrets.token_urlsafe(12), access, self.settings.queue_size, self.settings.commands_per_s
+        )
         connection.attach(socket, self.settings.queue_size)
         self._connections[connection.peer_id] = connection
         audience = self._sessions.setdefault(access.session_id, Audience(access.session_id))
         audience.connections[connection.peer_id] = connection
-        return connection, False
-
-    async def _join_media(self, connection: Connection, state: SessionState) -> None:
-        person = state.people.get(connection.access.person_id)
-        if person is None:
-            return
-        try:
-            room_id = person.room_id
-            await self.media.join(connection.peer_id, state.session_id, room_id, connection.access.person_id)
-            connection.media_joined = True
-            for source in connection.muted:
-                await self.media.mute(connection.peer_id, source, True)
-            # Who was moved meanwhile must not stay behind to hear another room.
-            while (newest := await self._room_of(connection)) not in (None, room_id):
-                assert newest is not None
-                await self.media.move(connection.peer_id, newest)
-                room_id = newest
-            if self._connections.get(connection.peer_id) is not connection:  # gone while it joined
-                await self.media.leave(connection.peer_id)
-        except MediaError as error:
-            # The room works without media; the plane's MediaReset brings the peer in later.
-            log.warning("media.join_failed code=%s", error.code)
-
-    async def _room_of(self, connection: Connection) -> RoomId | None:
-        state = await asyncio.to_thread(self.rooms.state, connection.access.session_id)
-        person = state.people.get(connection.access.person_id)
-        return person.room_id if person is not None else None
+        mine = [c for c in audience.connections.values() if c.access.person_id == access.person_id]
+        for oldest in mine[: -self.settings.max_tabs]:
+            self._spawn(self._dismiss(oldest, 4409, "replaced", "This room is open in too many tabs."))
+        return connection, False, None
 
     async def _welcome(self, connection: Connection, resumed: bool) -> None:
         access = connection.access
-        audience = self._sessions[access.session_id]
-        await audience.load(self.rooms)
-        state = audience.newest(await asyncio.to_thread(self.rooms.state, access.session_id))
+        audience = self._audience(connection)
+        state = await audience.load(self.rooms)
         # From here to ``send`` nothing may wait: what is delivered later has a higher seq than this state.
         connection.seq = state.seq
         connection.is_welcome = True
-        connection.send(
-            {
-                "type": "welcome",
-                "connection_id": connection.peer_id,
-                "resumed": resumed,
-                "server_time": stamp(datetime.now(UTC)),
-                "you": {"person_id": access.person_id, "role": access.role.value, "name": access.name},
-                "seq": state.seq,
-                "state": views.view(state, access.person_id, access.role),
-                "chat": audience.chat(state, access.person_id),
-                "ice_servers": ice_servers(self.settings, access.person_id, int(time.time())),
-                "slack": self.settings.slack,
-                "heartbeat_s": self.settings.heartbeat_s,
-            }
-        )
+        head = {
+            "type": "welcome",
+            "connection_id": connection.peer_id,
+            "resumed": resumed,
+            "server_time": stamp(datetime.now(UTC)),
+            "you": {"person_id": access.person_id, "role": access.role.value, "name": access.name},
+            "ice_servers": ice_servers(self.settings, access.person_id, int(time.time())),
+            "slack": self.settings.slack,
+            "heartbeat_s": self.settings.heartbeat_s,
+        }
+        self._send_view(connection, audience, state, head)
 
     def drop(self, connection: Connection, socket: Socket) -> None:
         """The socket is gone; the connection waits for its page to come back."""
@@ -248,54 +186,75 @@ class Hub:
             return
         access = connection.access
         audience = self._sessions.get(access.session_id)
-        others = audience.connections if audience is not None else {}
-        others.pop(connection.peer_id, None)
-        if not others:
-            self._sessions.pop(access.session_id, None)
-        try:
-            await self.media.leave(connection.peer_id)
-        except MediaError as error:
-            log.info("media.leave_failed code=%s", error.code)
-        if not any(c.access.person_id == access.person_id for c in others.values()):
-            await self._submit_quietly(
-                access.session_id, LeaveSession(access.person_id), f"leave:{connection.peer_id}"
-            )
+        if audience is not None:
+            audience.connections.pop(connection.peer_id, None)
+            if not audience.connections:
+                self._sessions.pop(access.session_id, None)
+        connection.media_joined = False
+        await self._follower.leave(connection)
+        if audience is not None and audience.newest is not None and not audience.newest.is_open:
+            return  # with the session everybody has left
+        await self._see_out(access.session_id, access.person_id, f"leave:{connection.peer_id}")
 
-    async def _submit_quietly(self, session_id: SessionId, command: Command, command_id: str) -> None:
-        try:
-            await asyncio.to_thread(
-                self.rooms.submit, Envelope(CommandId(command_id), session_id, SYSTEM, command)
-            )
-        except DomainError as error:
-            log.info("signalling.command_refused command=%s code=%s", type(command).__name__, error.code)
+    def _is_here(self, session_id: SessionId, person_id: PersonId) -> bool:
+        audience = self._sessions.get(session_id)
+        return audience is not None and any(
+            c.access.person_id == person_id for c in audience.connections.values()
+        )
+
+    async def _see_out(self, session_id: SessionId, person_id: PersonId, command_id: str) -> None:
+        """Let a person leave the session who has no connection here any more. Tried again by the sweep until it is done."""
+        key = session_id, person_id
+        async with self._door(*key):
+            self._gone.pop(key, None)
+            if self._is_here(*key):
+                return
+            try:
+                envelope = Envelope(CommandId(command_id), session_id, SYSTEM, LeaveSession(person_id))
+                await asyncio.to_thread(self.rooms.submit, envelope)
+            except DomainError as error:
+                log.info("signalling.leave_refused code=%s", error.code)
+                if error.code == "conflict":
+                    self._gone[key] = command_id
+            except Exception:
+                log.exception("signalling.leave_failed")
+                self._gone[key] = command_id
 
     async def _sweep(self) -> None:
         """Every second: end the grace of dropped connections. Once, after a start: people nobody is connected for."""
-        strangers_at = time.monotonic() + self.settings.grace_s
+        self._strangers_at = time.monotonic() + self.settings.grace_s
         while True:
             await asyncio.sleep(1.0)
-            now = time.monotonic()
-            for connection in list(self._connections.values()):
-                dropped = connection.dropped_at
-                if dropped is not None and now - dropped > self.settings.grace_s:
-                    await self.leave(connection)
-            if strangers_at and now > strangers_at:
-                strangers_at = 0.0
-                await self._sweep_strangers()
+            try:
+                await self._sweep_once(time.monotonic())
+            except Exception:
+                log.exception("hub.sweep_failed")
+
+    async def _sweep_once(self, now: float) -> None:
+        for (session_id, person_id), command_id in list(self._gone.items()):
+            await self._see_out(session_id, person_id, command_id)
+        for audience in self._sessions.values():
+            self._follower.settle(audience)
+        for connection in list(self._connections.values()):
+            dropped = connection.dropped_at
+            if dropped is not None and now - dropped > self.settings.grace_s:
+                await self.leave(connection)
+        if self._strangers_at and now > self._strangers_at:
+            await self._sweep_strangers()
+            self._strangers_at = 0.0
 
     async def _sweep_strangers(self) -> None:
         # After a crash of this server the log still says “online” for people who never came back.
         for session_id in await asyncio.to_thread(self.rooms.open_sessions):
-            state = await asyncio.to_thread(self.rooms.state, session_id)
-            audience = self._sessions.get(session_id)
-            here = {c.access.person_id for c in audience.connections.values()} if audience else set()
+            try:
+                state = await asyncio.to_thread(self.rooms.state, session_id)
+            except Exception:
+                log.exception("hub.session_skipped session_id=%s", session_id)
+                continue
             for person in state.people.values():
-                if person.online and person.person_id not in here:
-                    await self._submit_quietly(
-                        session_id,
-                        LeaveSession(person.person_id),
-                        f"swept:{session_id}:{person.person_id}:{state.seq}",
-                    )
+                if person.online and not self._is_here(session_id, person.person_id):
+                    command_id = f"swept:{session_id}:{person.person_id}:{state.seq}"
+                    await self._see_out(session_id, person.person_id, command_id)
 
     # -- commits -----------------------------------------------------------------------------------------------
 
@@ -303,107 +262,76 @@ class Hub:
         while True:
             committed = await self._commits.get()
             try:
-                await self._deliver(committed)
+                self._deliver(committed)
             except Exception:
                 log.exception("hub.deliver_failed session_id=%s", committed.after.session_id)
+            await asyncio.sleep(0)  # others' turn, also when many commits wait
 
-    async def _deliver(self, committed: Committed) -> None:
+    def _deliver(self, committed: Committed) -> None:
         audience = self._sessions.get(committed.after.session_id)
         if audience is None:
             return
         audience.delivered(committed)
-        here = list(audience.connections.values())
         moved = _moved(committed)
         lens = Lens(committed)
-        for connection in here:
+        for connection in audience.connections.values():
             if connection.socket is None or not connection.is_welcome:
                 continue
             access = connection.access
-            for text in lens.frames(access.person_id, access.role, connection.seq):
+            if connection.seq >= committed.after.seq:
+                continue
+            changes_room = access.person_id in moved
+            for text in lens.frames(
+                access.person_id, access.role, connection.seq, state_follows=changes_room
+            ):
                 connection.send_text(text)
-            if access.person_id in moved:
-                self._send_state(connection, audience)
-        self._orders.put_nowait((committed, here))
+            if changes_room:
+                self._send_state(connection, audience, committed.after)
+        self._follower.note(committed, audience)
+        for recorded in committed.events:
+            self._show_out(recorded, audience)
 
-    def _send_state(self, connection: Connection, audience: Audience) -> None:
-        state = audience.state
-        if state is None:
-            return
-        access = connection.access
+    def _send_state(self, connection: Connection, audience: Audience, state: SessionState) -> None:
         connection.outbox.overflowed = False
+        self._send_view(connection, audience, state, {"type": "state"})
+
+    def _send_view(
+        self, connection: Connection, audience: Audience, state: SessionState, head: dict[str, Any]
+    ) -> None:
+        """A message with the view of the connection's person; what is committed after ``state`` will follow it."""
         connection.seq = state.seq
-        connection.send(
-            {
-                "type": "state",
-                "seq": state.seq,
-                "state": views.view(state, access.person_id, access.role),
-                "chat": audience.chat(state, access.person_id),
-            }
-        )
+        chat = audience.chat(state, connection.access.person_id)
+        rest = encoded({**head, "seq": state.seq, "chat": chat})
+        connection.send_text(f'{rest[:-1]},"state":{audience.view_text(state, connection)}}}')
 
     async def refresh(self, connection: Connection) -> None:
-        """A slow browser lost messages (its queue overflowed): give it a whole new state."""
+        """A slow browser lost messages (its queue overflowed): give it a whole new state, and the newest offer."""
         audience = self._sessions.get(connection.access.session_id)
-        if audience is None:
+        state = None if audience is None else audience.shown or audience.newest
+        if audience is None or state is None:
             return
-        if audience.state is None:
-            audience.state = audience.newest(await asyncio.to_thread(self.rooms.state, audience.session_id))
-        self._send_state(connection, audience)
+        self._send_state(connection, audience, state)
+        await self._follower.repeat_offer(connection)
 
-    async def _follow(self) -> None:
-        """The media plane follows the commits in their order; a slow one must not hold up anybody's page."""
-        while True:
-            committed, here = await self._orders.get()
-            try:
-                await self._obey(committed, here)
-            except Exception:
-                log.exception("hub.follow_failed session_id=%s", committed.after.session_id)
-
-    async def _obey(self, committed: Committed, here: list[Connection]) -> None:
-        """Moves, mutes, removals, the end. All moves of a commit at once: nobody waits for another's."""
-        moved = _moved(committed)
-        await asyncio.gather(
-            *(
-                self._order(self.media.move(connection.peer_id, moved[connection.access.person_id]))
-                for connection in here
-                if connection.access.person_id in moved and connection.media_joined
-            )
-        )
-        for recorded in committed.events:
-            await self._obey_event(recorded, here)
-
-    async def _order(self, order: Awaitable[None]) -> None:
-        """One that is refused (the peer is gone, the worker is away) changes nothing for the others."""
-        try:
-            await order
-        except MediaError as error:
-            log.warning("media.refused code=%s", error.code)
-
-    async def _obey_event(self, recorded: Recorded, here: list[Connection]) -> None:
+    def _show_out(self, recorded: Recorded, audience: Audience) -> None:
         event = recorded.event
-        if isinstance(event, ParticipantMuted):
-            for connection in _of(here, set(event.person_ids)):
-                connection.muted.add(MediaSource.MIC)
-                if connection.media_joined:
-                    await self._order(self.media.mute(connection.peer_id, MediaSource.MIC, True))
-        elif isinstance(event, MediaChanged) and event.mic:
-            for connection in _of(here, {event.person_id}):
-                connection.muted.discard(MediaSource.MIC)
-                if connection.media_joined:
-                    await self._order(self.media.mute(connection.peer_id, MediaSource.MIC, False))
-        elif isinstance(event, ParticipantRemoved):
-            for connection in _of(here, {event.person_id}):
-                self._spawn(self._dismiss(connection, 4403, "removed"))
+        here = list(audience.connections.values())
+        if isinstance(event, ParticipantRemoved):
+            for connection in here:
+                if connection.access.person_id == event.person_id:
+                    self._spawn(self._dismiss(connection, 4403, "removed"))
         elif isinstance(event, SessionEnded):
             for connection in here:
                 self._spawn(self._dismiss(connection, 4410, "session_ended"))
 
-    async def _dismiss(self, connection: Connection, close_code: int, code: str) -> None:
-        await asyncio.sleep(0.2)  # let the event itself reach the browser first
+    async def _dismiss(
+        self, connection: Connection, close_code: int, code: str, message: str | None = None
+    ) -> None:
+        await asyncio.sleep(RING_OFF_S)
         socket, connection.socket = connection.socket, None
         await self.leave(connection)
         if socket is not None:
-            await close_socket(socket, close_code, code, DomainError(code).message)
+            await close_socket(socket, close_code, code, message or DomainError(code).message)
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)
@@ -425,7 +353,7 @@ class Hub:
                         {"type": "subscribe", "sdp": event.sdp, "tracks": tracks, "version": event.version}
                     )
             case ActiveSpeakers():
-                await self._tell_speakers(event)
+                self._tell_speakers(event)
             case MediaReset():
                 await self._media_reset(event)
             case PeerConnected():
@@ -433,35 +361,25 @@ class Hub:
             case PeerLost():
                 log.info("media.lost")
 
-    async def _tell_speakers(self, event: ActiveSpeakers) -> None:
+    def _tell_speakers(self, event: ActiveSpeakers) -> None:
+        # Often, and for many rooms: from what is known here, without the database.
         audience = self._sessions.get(event.session_id)
-        if audience is None:
+        state = audience.newest if audience is not None else None
+        if audience is None or state is None:
             return
-        state = audience.state
-        if state is None:
-            state = await asyncio.to_thread(self.rooms.state, event.session_id)
-        text = json.dumps({"type": "speakers", "person_ids": list(event.person_ids)})
+        text = encoded({"type": "speakers", "person_ids": list(event.person_ids)})
         for connection in audience.connections.values():
             person = state.people.get(connection.access.person_id)
             if person is not None and person.room_id == event.room_id:
                 connection.send_text(text)
 
     async def _media_reset(self, event: MediaReset) -> None:
-        for session_id, audience in list(self._sessions.items()):
-            if event.session_ids is not None and session_id not in event.session_ids:
-                continue
-            here = list(audience.connections.values())
-            for connection in here:
-                connection.media_joined = False
-            state = await asyncio.to_thread(self.rooms.state, session_id)
-            for connection in here:
-                await self._join_media(connection, state)
-                if connection.media_joined:
-                    connection.send({"type": "media_reset"})
-
-
-def _of(here: list[Connection], people: set[PersonId]) -> list[Connection]:
-    return [c for c in here if c.access.person_id in people]
+        anew = []
+        for session_id, audience in self._sessions.items():
+            if event.session_ids is None or session_id in event.session_ids:
+                for connection in audience.connections.values():
+                    anew.append(self._follower.begin_anew(connection, audience))
+        await asyncio.gather(*anew)
 
 
 def _moved(committed: Committed) -> dict[PersonId, RoomId]:
@@ -470,18 +388,6 @@ def _moved(committed: Committed) -> dict[PersonId, RoomId]:
         if isinstance(recorded.event, ParticipantsMoved):
             moves.update(recorded.event.moves)
     return moves
-
-
-def _chat_line(recorded: Recorded) -> dict[str, Any]:
-    event = recorded.event
-    assert isinstance(event, ChatSent)
-    return {
-        "seq": recorded.seq,
-        "at": stamp(recorded.at),
-        "person_id": event.person_id,
-        "name": event.name,
-        "text": event.text,
-    }
 
 
 async def close_socket(socket: Socket, close_code: int, code: str, message: str) -> None:

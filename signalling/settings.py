@@ -21,5 +21,9 @@ class SignallingSettings:
     grace_s: float = 30.0
     """How long a dropped connection keeps its media peer and the person stays online."""
     max_message_bytes: int = 256 * 1024
+    max_tabs: int = 8
+    """Connections of one person in one session; the oldest gives way to a new one."""
+    commands_per_s: float = 5.0
+    """What one page of a participant may ask for in the long run, with bursts of ten seconds' worth."""
     queue_size: int = 512
     """Messages waiting for one slow browser; past that they are replaced by one fresh ``state``."""

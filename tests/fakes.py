@@ -31,6 +31,7 @@ class FakeMedia:
         self.places: dict[str, tuple[SessionId, RoomId, PersonId]] = {}
         self.muted: set[tuple[str, MediaSource]] = set()
         self.answers: list[tuple[str, str, int]] = []
+        self.moves: list[tuple[str, RoomId]] = []
         self.emit: Callable[[MediaEvent], Awaitable[None]] | None = None
         self.gates: dict[str, asyncio.Event] = {}
         """An order named here waits for its event, as when the worker is slow."""
@@ -59,6 +60,7 @@ class FakeMedia:
 
     async def move(self, peer_id: str, room_id: RoomId) -> None:
         await self._pass("move")
+        self.moves.append((peer_id, room_id))
         if peer_id not in self.places:
             raise MediaError("unknown_peer", "This connection is not known here; join first.")
         session_id, _, person_id = self.places[peer_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,9 @@ from rooms.commands import Command, Envelope
 from rooms.core import decide, evolve
 from rooms.errors import DomainError
 from rooms.events import Recorded
+from rooms.ports import Committed
 from rooms.state import SessionState
+from signalling.lens import Lens, Portrait
 from tests.people import ALICE, BEA, BEN, BOB, COURSE, SESSION
 
 pytestmark = pytest.mark.unit
@@ -258,6 +261,25 @@ def test_patches_are_exact_and_views_leak_nothing(steps: list[Step]) -> None:
             assert _applied(old, viewer.patch(person_id, role)) == new
             if role is not Role.MODERATOR:
                 _leaks_nothing(new, person_id)
+        before = after
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories)
+def test_the_texts_that_browsers_get_say_what_views_and_patches_say(steps: list[Step]) -> None:
+    history = told(steps)
+    viewers = [(_id(actor), actor.role or Role.GUEST) for actor in PEOPLE]
+    before = history.states[0]
+    for after in history.states[1:]:
+        events = tuple(r for r in history.log if before.seq < r.seq <= after.seq)
+        lens, portrait = Lens(Committed(events, before, after)), Portrait(after)
+        for person_id, role in viewers:
+            seen = view.view(after, person_id, role)
+            assert json.loads(portrait.text(person_id, role)) == seen
+            frames = [json.loads(text) for text in lens.frames(person_id, role, before.seq)]
+            assert all(frame["patch"] is None for frame in frames[:-1])
+            patch = frames[-1]["patch"] if frames else None
+            assert _applied(view.view(before, person_id, role), patch) == seen
         before = after
 
 
