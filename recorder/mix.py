@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder import loudness
 from recorder.floor import Floor
 from recorder.sources import SAMPLE_RATE, Sources
 
@@ -19,7 +20,7 @@ CEILING: Final = 0.89
 STEP: Final = 256
 RELEASE: Final = 0.06
 """Share of the way back to full gain in one step (5.3 ms): about 90 ms to recover."""
-WANTED_DB: Final = -20.0
+WANTED_LUFS: Final = -20.0
 GATE_DB: Final = -50.0
 """What is quieter says nothing about how loud somebody speaks."""
 MAX_GAIN_DB: Final = 12.0
@@ -61,19 +62,19 @@ class Leveller:
         self._energy: float | None = None
 
     def apply(self, pcm: Pcm) -> float:
-        """Level a block in place; returns its loudness before, in dB of full scale."""
-        energy = float(np.mean(np.square(pcm)))
-        loudness = 10 * float(np.log10(energy + 1e-12))
+        """Level a block in place; returns its level before (RMS, in dB of full scale)."""
+        level = 10 * float(np.log10(float(np.mean(np.square(pcm))) + 1e-12))
         before = self.gain_db
-        if loudness > GATE_DB:
+        if level > GATE_DB:
+            energy = loudness.energy(pcm)
             self._energy = energy if self._energy is None else MEMORY * self._energy + (1 - MEMORY) * energy
-            wanted = WANTED_DB - 10 * float(np.log10(self._energy))
+            wanted = WANTED_LUFS - loudness.lufs(self._energy)
             wanted = max(-MAX_GAIN_DB, min(MAX_GAIN_DB, wanted))
             self.gain_db += max(-GAIN_STEP_DB, min(GAIN_STEP_DB, wanted - self.gain_db))
         if before or self.gain_db:
             first, last = 10 ** (before / 20), 10 ** (self.gain_db / 20)
             pcm *= np.linspace(first, last, pcm.shape[1], dtype=np.float32)
-        return loudness
+        return level
 
 
 class Mixer:

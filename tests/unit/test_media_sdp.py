@@ -167,6 +167,14 @@ def test_answer_takes_named_lines_and_rejects_others() -> None:
     assert video.ice_candidates[0].priority > video.ice_candidates[1].priority
 
 
+def test_turned_pictures_must_be_turned_by_who_sends_them() -> None:
+    # Whoever finds this extension taken sends the camera's picture as it lies and only says how the phone is held.
+    turned = OFFER.replace("a=rtpmap:96 VP8", "a=extmap:4 urn:3gpp:video-orientation\r\na=rtpmap:96 VP8")
+    offer = parse(turned)
+    assert offer.media[1].extensions == {"urn:3gpp:video-orientation": 4}
+    assert "orientation" not in write_answer(OURS, offer, SOURCES, session_id=1, version=1, active=False)
+
+
 def test_extension_numbers_are_the_browsers() -> None:
     answer = write_answer(OURS, parse(OFFER), SOURCES, session_id=5, version=1, active=False)
     assert f"a=extmap:1 {AUDIO_LEVEL_URI}" in answer and f"a=extmap:2 {ABS_SEND_TIME_URI}" in answer

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from recorder.journal import parse_manifest
 from recorder.layout import GAP, Rect, fit, grid, stage
-from recorder.mix import CEILING, Limiter
+from recorder.loudness import SILENT_DB, energy, lufs
+from recorder.mix import BLOCK, CEILING, Leveller, Limiter
 from recorder.tap import Decoder, Message, Rtp, TapBroken, encode_json, encode_rtp
 from recorder.timeline import NTP_EPOCH_US, SETTLE_US, BadManifest, TimelineBuilder, build
 
@@ -234,3 +236,26 @@ def test_tap_refuses_oversize_and_malformed_frames() -> None:
     for bad in (b"\xff\xff\xff\xff\x01", b"\x00\x00\x00\x02\x01{", b"\x00\x00\x00\x02\x02a"):
         with pytest.raises(TapBroken):
             list(Decoder().feed(bad))
+
+
+def sine(hertz: float, amplitude: float, seconds: float = 0.0) -> NDArray[np.float32]:
+    at = np.arange(round(seconds * 48_000) or BLOCK) / 48_000
+    return np.stack([amplitude * np.sin(2 * np.pi * hertz * at)] * 2).astype(np.float32)
+
+
+def test_loudness_is_that_of_bs_1770() -> None:
+    calibration = sine(997, 1.0)
+    assert abs(lufs(energy(calibration)) - 0.0) < 0.1, "both channels"
+    calibration[1] = 0.0
+    assert abs(lufs(energy(calibration)) + 3.01) < 0.1, "one channel"
+    assert lufs(energy(sine(40, 1.0))) < -4.0 and lufs(energy(sine(4000, 1.0))) > 3.0, "as ears hear"
+    assert lufs(energy(np.zeros((2, BLOCK), dtype=np.float32))) == SILENT_DB
+
+
+@pytest.mark.parametrize("amplitude", [0.02, 0.2, 0.4])
+def test_every_voice_comes_to_the_same_loudness(amplitude: float) -> None:
+    leveller = Leveller()
+    for _ in range(120):  # 20 s
+        block = sine(500, amplitude)
+        leveller.apply(block)
+    assert abs(lufs(energy(block)) + 20.0) < 0.5 or leveller.gain_db == pytest.approx(12.0, abs=0.1)
