@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from library.values import Entry
+from models.store.compositions import DONE, compositions_of
 from models.store.database import Database
 from models.store.media_files import MediaFile, files_of
+from models.values import RecordingId
 
 Link = Callable[[str, bool], str]
 """(file name, as a download) → signed address."""
@@ -16,7 +18,8 @@ _INNER: Final = frozenset({"thumbnail", "warnings", "chapters"})
 
 
 def details(db: Database, entry: Entry, link: Link, *, may_edit: bool) -> dict[str, Any]:
-    """``chapters`` for everybody who may watch; ``tracks`` (all files but the film) and ``quality`` for who may edit."""
+    """``chapters`` for everybody who may watch; for who may edit: ``tracks`` (all files but the film), ``coming`` (films that were
+    asked for afterwards and are not there) and ``quality``."""
     files = files_of(db, [entry.entry_id]).get(entry.entry_id, []) if entry.status == "ready" else []
     chapters = next((file for file in files if file.kind == "chapters"), None)
     film = {
@@ -28,8 +31,25 @@ def details(db: Database, entry: Entry, link: Link, *, may_edit: bool) -> dict[s
         "chapters_url": link(chapters.name, False) if chapters is not None else None,
         "chapters": list(chapters.quality.get("chapters", [])) if chapters is not None else [],
         "tracks": [_file(file, link) for file in others] if may_edit else [],
+        "coming": _coming(db, entry) if may_edit else [],
         "quality": {**quality, "sha256": entry.sha256} if may_edit and entry.status == "ready" else None,
     }
+
+
+def _coming(db: Database, entry: Entry) -> list[dict[str, Any]]:
+    if not entry.recording_id:
+        return []
+    return [
+        {
+            "id": film.composition_id,
+            "options": film.options,
+            "progress": film.progress,
+            "ready_at": film.eta_at.isoformat() if film.eta_at is not None else None,
+            "error": film.error,
+        }
+        for film in compositions_of(db, RecordingId(entry.recording_id))
+        if film.status != DONE
+    ]
 
 
 def _file(file: MediaFile, link: Link) -> dict[str, Any]:

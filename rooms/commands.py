@@ -354,6 +354,16 @@ class WarnOfRecording(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ReportFilm(Command):
+    """System only: the job worker tells what became of another film of a recording that was asked for afterwards."""
+
+    recording_id: RecordingId
+    film_id: str
+    file_name: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """One command on its way: unique id, the session, who asks."""
 

@@ -61,8 +61,9 @@ DECIDERS: dict[type[Command], _Decider] = {
     c.SetRecordingConsent: recording.set_consent,
     c.ReportRecording: recording.report_recording,
     c.WarnOfRecording: recording.warn_of_recording,
+    c.ReportFilm: recording.report_film,
 }
-AFTER_THE_END = (c.OpenSession, c.ReportRecording, c.WarnOfRecording)
+AFTER_THE_END = (c.OpenSession, c.ReportRecording, c.WarnOfRecording, c.ReportFilm)
 """What may still be asked of a session that has ended (recordings are composed after it)."""
 
 

@@ -233,6 +233,12 @@ def warn_of_recording(ctx: Context, x: c.WarnOfRecording) -> Events:
     return (e.RecordingWarned(x.recording_id, x.code, x.person_id, x.active),)
 
 
+def report_film(ctx: Context, x: c.ReportFilm) -> Events:
+    if x.recording_id not in ctx.state.recordings:
+        raise DomainError("recording_unknown")
+    return (e.FilmReported(x.recording_id, x.film_id, x.file_name, x.error),)
+
+
 def report_recording(ctx: Context, x: c.ReportRecording) -> Events:
     recording = ctx.state.recordings.get(x.recording_id)
     if recording is None:

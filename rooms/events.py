@@ -294,6 +294,16 @@ class RecordingWarned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FilmReported(Event):
+    """Another film of a recording, asked for afterwards, is made (``file_name``) or was given up (``error``)."""
+
+    recording_id: RecordingId
+    film_id: str
+    file_name: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """An event as committed: its place in the session's log, when, and who asked."""
 

@@ -408,4 +408,5 @@ EVOLVERS: dict[type[Event], _Evolver] = {
     e.ConsentChanged: _consent,
     e.RecordingStatusChanged: _recording,
     e.RecordingWarned: _warned,
+    e.FilmReported: _unchanged,
 }

@@ -108,4 +108,5 @@ RULES: dict[type[Command], _Rule] = {
     c.SetRecordingConsent: _present,
     c.ReportRecording: _system,
     c.WarnOfRecording: _system,
+    c.ReportFilm: _system,
 }

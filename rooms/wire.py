@@ -50,6 +50,7 @@ _NOT_FOR_CLIENTS = {
     "report_recording",
     "expire_recording",
     "warn_of_recording",
+    "report_film",
 }
 CLIENT_COMMANDS: frozenset[str] = frozenset(COMMANDS) - _NOT_FOR_CLIENTS
 """What browsers and integrators may ask for (docs/protocol.md §2)."""

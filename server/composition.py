@@ -26,12 +26,13 @@ from library.values import CompositionFacts
 from models.recording import BadOption, RecordingOptions, options_from_json
 from models.store import compositions as again
 from models.store import recordings_jobs as store
+from models.store.compositions import Requested
 from models.store.database import Database
 from models.values import SYSTEM, CommandId, RecordingId, RecordingStatus
 from recorder.byproducts import ByProducts
 from recorder.compose import CompositionResult, Progress
 from recorder.options import PART_S, CompositeOptions
-from rooms.commands import Envelope, ReportRecording
+from rooms.commands import Envelope, ReportFilm, ReportRecording
 from rooms.errors import DomainError
 from rooms.ports import Rooms
 from server.composing import (
@@ -88,9 +89,7 @@ class CompositionQueue:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._jobs: dict[str, _Job] = {}
         self._pace = Pace()
-        self._recomposer = Recomposer(
-            settings, db, self._owner, lambda o, folder, fixed: self._composite(o, folder, fixed_layout=fixed)
-        )
+        self._recomposer = Recomposer(settings, db, self._owner, self._composite, self._report_film)
 
     def stop(self) -> None:
         """End everything; what is whole is kept, and the next worker goes on there."""
@@ -269,7 +268,7 @@ class CompositionQueue:
         return Task(journal, journal / "result", options, follow, parts, self._settings.cpu_share)
 
     def _composite(
-        self, options: RecordingOptions, folder: Path, *, fixed_layout: bool = False
+        self, options: RecordingOptions, folder: Path, fixed_layout: bool = False
     ) -> CompositeOptions:
         picture = ""
         if options.watermark is not None:
@@ -349,8 +348,14 @@ class CompositionQueue:
         self._report(info, ReportRecording(info.recording_id, "ERRORED", error=error))
         store.release(self._db, info.recording_id, self._owner)
 
-    def _report(self, info: store.RecordingInfo, command: ReportRecording) -> None:
-        command_id = CommandId(f"jobs:{info.recording_id}:{command.status}:{uuid4().hex}")
+    def _report_film(self, asked: Requested, file_name: str, error: str | None) -> None:
+        """Tell what became of a film that was asked for afterwards."""
+        info = store.recording_info(self._db, asked.recording_id)
+        if info is not None:
+            self._report(info, ReportFilm(asked.recording_id, asked.composition_id, file_name, error))
+
+    def _report(self, info: store.RecordingInfo, command: ReportRecording | ReportFilm) -> None:
+        command_id = CommandId(f"jobs:{info.recording_id}:{uuid4().hex}")
         try:
             self._rooms.submit(Envelope(command_id, info.session_id, SYSTEM, command))
         except DomainError as error:

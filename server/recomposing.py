@@ -33,6 +33,8 @@ from server.composing import (
 from server.job_settings import JobSettings
 
 log = logging.getLogger("sideroom.jobs")
+Report = Callable[[Requested, str, str | None], None]
+"""What was asked for, the film's file name, or why there is none → everybody who listens is told."""
 Composite = Callable[[RecordingOptions, Path, bool], CompositeOptions]
 """Options of a recording, its journal, whether the layout is fixed → options of the film."""
 
@@ -40,11 +42,14 @@ Composite = Callable[[RecordingOptions, Path, bool], CompositeOptions]
 class Recomposer:
     """One worker's; ``owner`` names it in leases."""
 
-    def __init__(self, settings: JobSettings, db: Database, owner: str, composite: Composite) -> None:
+    def __init__(
+        self, settings: JobSettings, db: Database, owner: str, composite: Composite, report: Report
+    ) -> None:
         self._settings = settings
         self._db = db
         self._owner = owner
         self._composite = composite
+        self._report = report
 
     def make(self, composition_id: CompositionId, halted: threading.Event) -> None:
         """Make a film that was asked for, and lay it beside the first. Nothing when another worker has it."""
@@ -71,10 +76,12 @@ class Recomposer:
         else:
             again.end_composition(self._db, composition_id, self._owner, file_name=name)
             shutil.rmtree(self._folder(asked), ignore_errors=True)
+            self._report(asked, name, None)
             log.info("composition.done composition_id=%s", composition_id)
 
     def _give_up(self, asked: Requested, reason: str) -> None:
         again.end_composition(self._db, asked.composition_id, self._owner, error=reason)
+        self._report(asked, "", reason)
         shutil.rmtree(self._folder(asked), ignore_errors=True)
 
     def _folder(self, asked: Requested) -> Path:

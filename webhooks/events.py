@@ -14,6 +14,7 @@ from rooms.state import Participant, Recording, SessionState
 from rooms.wire import actor_to_json, to_json
 
 STATUS_UPDATE: Final = "recording.statusUpdate"
+FILM_UPDATE: Final = "recording.filmUpdate"
 TEST: Final = "webhook.test"
 """Sent when somebody asks for a test; to every webhook, whatever it listens to."""
 EVENTS: Final[dict[str, str]] = {
@@ -21,6 +22,7 @@ EVENTS: Final[dict[str, str]] = {
     "meeting.ended": "A session ended: its moderator ended it for everyone, or everybody had left.",
     "meeting.participantJoined": "Somebody came in, or came back after they had left.",
     "meeting.participantLeft": "Somebody left, or was sent out by a moderator.",
+    FILM_UPDATE: "Another film of a recording, asked for afterwards, is ready or could not be made.",
     STATUS_UPDATE: "A recording changed its status: every change of every recording, also PAUSED.",
 }
 ENDED: Final = {"moderator": "HOST_ENDED_MEETING", "empty": "ALL_PARTICIPANTS_LEFT"}
@@ -118,6 +120,21 @@ def _status(r: Recorded, after: SessionState, recording_id: RecordingId, old: Re
     return Message(STATUS_UPDATE, recording_id, {"recording": data, "meeting": _meeting(after)}, uploaded)
 
 
+def _film(_before: SessionState, r: Recorded, after: SessionState) -> Message:
+    assert isinstance(r.event, e.FilmReported)
+    recording = after.recordings[r.event.recording_id]
+    film = {
+        "id": r.event.film_id,
+        "status": "FAILED" if r.event.error is not None else "DONE",
+        "file_name": r.event.file_name or None,
+        "error": r.event.error,
+    }
+    data = {**recording_json(after, recording), "previous_status": None}
+    uploaded = recording.recording_id if recording.status is RecordingStatus.UPLOADED else None
+    told = {"film": film, "recording": data, "meeting": _meeting(after)}
+    return Message(FILM_UPDATE, recording.recording_id, told, uploaded)
+
+
 def recording_json(state: SessionState, recording: Recording) -> dict[str, Any]:
     """A recording as it stands in ``state``, with the names REST uses. Stop fields only once it has stopped."""
     data: dict[str, Any] = {
@@ -151,4 +168,5 @@ _BUILDERS: Mapping[type[e.Event], _Builder] = {
     e.ParticipantRemoved: _left,
     e.RecordingInvoked: _invoked,
     e.RecordingStatusChanged: _changed,
+    e.FilmReported: _film,
 }

@@ -64,6 +64,24 @@ class StatusUpdate(_Message):
     meeting: Meeting
 
 
+class FilmOfMessage(Answer):
+    """What ``POST /api/v1/recordings/{id}/compositions`` asked for."""
+
+    id: str
+    status: Literal["DONE", "FAILED"]
+    file_name: str | None = Field(description="Among the recording's files.")
+    error: str | None
+
+
+class FilmUpdate(_Message):
+    """Another film of a recording, asked for afterwards, is ready or could not be made."""
+
+    event: Literal["recording.filmUpdate"]
+    film: FilmOfMessage
+    recording: UploadedRecording | StoppedRecording | RecordingOfMessage
+    meeting: Meeting
+
+
 class MeetingStarted(_Message):
     """A session was opened."""
 
@@ -122,5 +140,6 @@ MESSAGES: Final[dict[str, type[BaseModel]]] = {
     "meeting.participantJoined": ParticipantJoined,
     "meeting.participantLeft": ParticipantLeft,
     "recording.statusUpdate": StatusUpdate,
+    "recording.filmUpdate": FilmUpdate,
     "webhook.test": Test,
 }

@@ -25,6 +25,7 @@ EventName = Literal[
     "meeting.participantJoined",
     "meeting.participantLeft",
     "recording.statusUpdate",
+    "recording.filmUpdate",
 ]
 
 

@@ -101,3 +101,26 @@ def test_a_recording_of_tracks_lists_all_of_them(client: FlaskClient, world: Wor
     )
     entry_id = intake.take(world.db, world.root, world.recording(2), out, facts)
     assert [track["name"] for track in shown(client, world, entry_id, "alice")["tracks"]] == names
+
+
+def test_films_that_were_asked_for_afterwards_are_told_to_who_may_edit(
+    client: FlaskClient, world: World, entry_id: EntryId
+) -> None:
+    asked = {
+        "c1": ("waiting", 0.25, "2026-05-04 10:41:00+00:00", None),
+        "c2": ("failed", 0.0, None, "Not kept any more."),
+        "c3": ("done", 1.0, None, None),
+    }
+    with world.db.write() as session:
+        for film_id, (status, progress, eta_at, error) in asked.items():
+            session.connection().exec_driver_sql(
+                "INSERT INTO composition (id, recording_id, options, status, progress, eta_at, error, file_name, lease_owner,"
+                " attempts, created_at) VALUES (?, 'k1', '{\"layout\": \"stage\"}', ?, ?, ?, ?, '', '', 1, '2026-05-04')",
+                (film_id, status, progress, eta_at, error),
+            )
+    waiting, failed = shown(client, world, entry_id, "alice")["coming"]
+    assert (waiting["id"], waiting["options"], waiting["progress"]) == ("c1", {"layout": "stage"}, 0.25)
+    assert waiting["ready_at"].startswith("2026-05-04T10:41:00")
+    assert (failed["id"], failed["error"]) == ("c2", "Not kept any more.")
+    assert shown(client, world, entry_id, "bob")["coming"] == []
+    assert shown(client, world, entry_id, "charlie") == 404

@@ -23,7 +23,7 @@ from models.store import webhooks as store
 from models.store.database import Database
 from models.store.migrate import upgrade
 from models.store.webhook_outbox import Delivery
-from models.values import MAIN_ROOM, SYSTEM, Role, SessionId
+from models.values import MAIN_ROOM, SYSTEM, RecordingId, Role, SessionId
 from rooms import commands as c
 from rooms.errors import DomainError
 from rooms.service import RoomsService
@@ -34,7 +34,7 @@ from tests.librarykit import World, make_world
 from tests.people import ask
 from tests.postgres import temporary_postgres
 from webhooks.deliver import Deliverer, retry_in
-from webhooks.events import EVENTS, STATUS_UPDATE
+from webhooks.events import EVENTS, FILM_UPDATE, STATUS_UPDATE
 from webhooks.follow import Follower
 from webhooks.send import post
 from webhooks.setup import Setup
@@ -129,12 +129,14 @@ def test_every_change_of_a_recording_arrives_signed_and_in_order(site: Site) -> 
     alice = site.world.access("alice").actor
     site.rooms.submit(ask(alice, c.EnterSession("Alice", Role.MODERATOR), session_id))
     recording_id = site.record(session_id)
+    film = c.ReportFilm(RecordingId(recording_id), "c1", "recording-speaker-c1.mp4")
+    site.rooms.submit(ask(SYSTEM, film, session_id, uuid4().hex))
     assert alice.person_id is not None
     site.rooms.submit(ask(SYSTEM, c.LeaveSession(alice.person_id), session_id))
     site.rooms.submit(ask(SYSTEM, c.EndSession(), session_id))
     site.follow()
     site.deliver()
-    until(lambda: len(site.receiver.got) == 10, "all messages arrive")
+    until(lambda: len(site.receiver.got) == 11, "all messages arrive")
     told = [got.verified(secret) for got in site.receiver.got]
     mine = [data for data in told if data["event"] == STATUS_UPDATE]
     assert [data["recording"]["status"] for data in mine] == ["INVOKED", *STATUSES]
@@ -143,7 +145,15 @@ def test_every_change_of_a_recording_arrives_signed_and_in_order(site: Site) -> 
     done = mine[-1]["recording"]
     assert (done["id"], done["file_size"], done["name"]) == (recording_id, 7, recording_id)
     assert "file_size" not in mine[-2]["recording"]
-    assert len({got.headers["webhook-id"] for got in site.receiver.got}) == 10
+    [other] = [data for data in told if data["event"] == FILM_UPDATE]
+    assert other["film"] == {
+        "id": "c1",
+        "status": "DONE",
+        "file_name": "recording-speaker-c1.mp4",
+        "error": None,
+    }
+    assert other["recording"]["id"] == recording_id and other["recording"]["file_size"] == 7
+    assert len({got.headers["webhook-id"] for got in site.receiver.got}) == 11
     assert {got.headers["Content-Type"] for got in site.receiver.got} == {"application/json"}
 
 

@@ -30,6 +30,7 @@ from models.values import MAIN_ROOM, SYSTEM, RecordingId, RecordingStatus, Sessi
 from recorder.compose import Progress
 from recorder.parts import locked
 from rooms import commands as c
+from rooms.events import FilmReported
 from rooms.service import RoomsService
 from rooms.state import Recording
 from server.cli import main
@@ -181,6 +182,11 @@ def test_another_layout_and_format_on_request_while_the_journal_is_kept(world: W
 
     world.look_until(lambda: state().status != again.WAITING)
     assert state().status == again.DONE, state().error
+    eventually(
+        lambda: any(isinstance(r.event, FilmReported) for r in world.rooms.events_after(session_id, 0))
+    )
+    [told] = [r.event for r in world.rooms.events_after(session_id, 0) if isinstance(r.event, FilmReported)]
+    assert (told.recording_id, told.film_id, told.file_name) == (key, asked, state().file_name)
     entry_id = entry_id_of(key)
     files = {file.name: file for file in files_of(world.db, [entry_id])[entry_id]}
     made = files[state().file_name]
@@ -387,6 +393,13 @@ def test_a_film_asked_for_whose_worker_dies_each_time_is_given_up_and_leaves_not
     rest.mkdir()
     world.look_until(lambda: values(world, "composition", asked)["status"] == "failed")
     assert "killed" in values(world, "composition", asked)["error"] and not pretender.working
+    session_id = values(world, "recording", key)["session_id"]
+
+    def told() -> bool:
+        events = [r.event for r in world.rooms.events_after(session_id, 0)]
+        return any(isinstance(event, FilmReported) and event.error for event in events)
+
+    eventually(told)
     eventually(lambda: not rest.exists())
 
 

@@ -69,6 +69,7 @@ def test_messages_are_what_the_document_says() -> None:
     recording_id = RecordingId(next(iter(history.state.recordings)))
     for status in ("RECORDING", "PAUSED", "RECORDING", "UPLOADING", "UPLOADED"):
         history.do(SYSTEM, c.ReportRecording(recording_id, status))
+    history.do(SYSTEM, c.ReportFilm(recording_id, "c1", error="What was captured is not kept any more."))
     history.do(ALICE, c.RemoveParticipant(BOB.person_id))  # type: ignore[arg-type]
     history.do(ALICE, c.EndSession())
     state, seen = SessionState(SESSION), set[str]()

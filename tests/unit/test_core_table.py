@@ -157,6 +157,7 @@ OURS: dict[str, tuple[Command, tuple[str, str, str, str, str]]] = {
         c.WarnOfRecording(RecordingId("none"), "microphone_silent", PersonId("bea"), True),
         ("recording_unknown",) * 5,
     ),
+    "report_film": (c.ReportFilm(RecordingId("none"), "c1", "film.mp4"), ("recording_unknown",) * 5),
     "expire_recording": (c.ExpireRecording(RecordingId("none"), "empty"), ("recording_unknown",) * 5),
 }
 

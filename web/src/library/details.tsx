@@ -11,6 +11,11 @@ const t = catalogue({
   trackAudio: "Sound of {name}",
   trackVideo: "Picture of {name}",
   somebody: "somebody",
+  coming: "Films being made",
+  comingAt: "{what}: {progress}, ready at about {at}",
+  comingSometime: "{what}: {progress}, waits for its turn",
+  comingFailed: "{what}: could not be made. {error}",
+  filmOf: "Film, {what}",
   report: "Quality report",
   format: "Format",
   offset: "Sound against picture",
@@ -43,6 +48,15 @@ export interface OtherFile {
   size_bytes: number;
   download_url: string;
   warnings: string[];
+}
+
+/** A film of the recording that was asked for afterwards and is not there (yet). */
+export interface ComingFilm {
+  id: string;
+  options: { layout?: string; width?: number; height?: number; video_codec?: string };
+  progress: number;
+  ready_at: string | null;
+  error: string | null;
 }
 
 interface Span {
@@ -125,6 +139,28 @@ export function Files({ files }: { files: OtherFile[] }) {
             <span class="note"> {length(file.duration_s)} · {bytes(file.size_bytes)}{file.warnings.length > 0 && ` · ${file.warnings.join("; ")}`}</span>
           </li>
         ))}
+      </ul>
+    </section>
+  );
+}
+
+function comingLine(film: ComingFilm): string {
+  const { layout, width, height, video_codec: codec } = film.options;
+  const what = t("filmOf", { what: [layout, width && height ? `${width}×${height}` : undefined, codec].filter(Boolean).join(" ") });
+  if (film.error !== null) return t("comingFailed", { what, error: film.error });
+  const progress = percent(film.progress);
+  if (film.ready_at === null) return t("comingSometime", { what, progress });
+  const at = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(film.ready_at));
+  return t("comingAt", { what, progress, at });
+}
+
+export function Coming({ films }: { films: ComingFilm[] }) {
+  if (!films.length) return null;
+  return (
+    <section aria-label={t("coming")}>
+      <h2>{t("coming")}</h2>
+      <ul class="files" data-testid="coming">
+        {films.map((film) => <li key={film.id}>{comingLine(film)}</li>)}
       </ul>
     </section>
   );

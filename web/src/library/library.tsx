@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue, day, length } from "../ui/text";
-import { Chapters, Files, Report, type Chapter, type OtherFile, type Quality } from "./details";
+import { Chapters, Coming, Files, Report, type Chapter, type ComingFilm, type OtherFile, type Quality } from "./details";
 import { Upload } from "./upload";
 import "./library.css";
 
@@ -104,6 +104,7 @@ interface FullEntry extends Entry {
   chapters_url: string | null;
   chapters: Chapter[];
   tracks: OtherFile[];
+  coming: ComingFilm[];
   quality: Quality | null;
 }
 
@@ -333,6 +334,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
       </div>
       <Chapters chapters={entry.chapters} at={at} onJump={jump} />
       <Files files={entry.tracks} />
+      <Coming films={entry.coming} />
       {entry.quality && <Report quality={entry.quality} />}
       {asking === "rename" && <Rename entry={entry} onSave={(title) => void change({ title })} onClose={() => setAsking(null)} />}
       {asking === "delete" && (
