@@ -67,6 +67,19 @@ def _libraries(names: str) -> str:
     return ",".join(f"libjanus_{name}.so" for name in names.split())
 
 
+async def start_worker() -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
+    """Our worker as its own process; its addresses."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "media.worker",
+        env={**os.environ, "SIDEROOM_MEDIA_SECRET": SECRET, "SIDEROOM_LOG_LEVEL": "WARNING"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    return process, json.loads(await process.stdout.readline())
+
+
 class Sideroom:
     """Our worker as its own process."""
 
@@ -79,16 +92,8 @@ class Sideroom:
         self.pid = 0
 
     async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "media.worker",
-            env={**os.environ, "SIDEROOM_MEDIA_SECRET": SECRET, "SIDEROOM_LOG_LEVEL": "WARNING"},
-            stdout=asyncio.subprocess.PIPE,
-        )
+        self._process, addresses = await start_worker()
         self.pid = self._process.pid
-        assert self._process.stdout is not None
-        addresses = json.loads(await self._process.stdout.readline())
         self._plane = EmbeddedPlane(addresses["control"], SECRET)
         await self._plane.start(self._on_event)
 

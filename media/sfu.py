@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -44,6 +45,12 @@ SILENT_S: Final = {
 LISTENER_S: Final = 2.0
 """A peer that has not published after so long is shown the room all the same."""
 REOFFER_S: Final = 10.0
+OFFER_EVERY_S: Final = 1.0
+"""A browser is offered more lines at most so often: a class that comes in is one renegotiation, not nine."""
+OFFERS_PER_TURN: Final = 4
+"""Offers are long texts; so many are written before media gets its turn."""
+REFRESH_REST: Final = 4.0
+"""Feeding a big room anew takes milliseconds; it rests for so many times as long as the last one took."""
 REOPEN_S: Final = 3.0
 """A subscribe connection that was lost alone is offered anew after so long (one who publishes anew gets it then)."""
 FEEDBACK_S: Final = 0.02
@@ -81,6 +88,7 @@ class Peer:
     """Version of the offer the browser has yet to answer."""
     offered_lines: int = 0
     offered_at: float = 0.0
+    offer_waits: bool = False
     reopen_at: float | None = None
 
     @property
@@ -111,6 +119,10 @@ class Sfu:
         self._told: set[Peer] = set()
         self._reasons: dict[Source, str] = {}
         self._refresh_planned = False
+        self._refresh_not_before = 0.0
+        self._offers: deque[Peer] = deque()
+        self._short: set[RoomKey] = set()
+        """Rooms with somebody who is to be offered more lines, but was offered some a moment ago."""
         self._needy: set[PublishConnection] = set()
         self._feedback_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -327,9 +339,20 @@ class Sfu:
         self._dirty.add(room)
         if not self._refresh_planned:
             self._refresh_planned = True
-            asyncio.get_running_loop().call_soon(self._refresh)
+            loop = asyncio.get_running_loop()
+            rest = self._refresh_not_before - loop.time()
+            if rest > 0:
+                loop.call_later(rest, self._refresh)
+            else:
+                loop.call_soon(self._refresh)
 
     def _refresh(self) -> None:
+        began = time.monotonic()
+        self._feed_dirty()
+        ended = time.monotonic()
+        self._refresh_not_before = ended + REFRESH_REST * (ended - began)
+
+    def _feed_dirty(self) -> None:
         self._refresh_planned = False
         dirty, self._dirty = self._dirty, set()
         told, self._told = self._told, set()
@@ -403,6 +426,9 @@ class Sfu:
         ) and peer.offered_version is None
         changed = tracks != peer.tracks or forced
         peer.tracks = tracks
+        if short and time.monotonic() - peer.offered_at < OFFER_EVERY_S:
+            self._short.add(peer.room)
+            short = False
         if short:
             _grow(connection, max(len(chosen_audio), len(chosen_video)))
             self._offer(peer)
@@ -429,11 +455,26 @@ class Sfu:
         self._offer(peer)
 
     def _offer(self, peer: Peer) -> None:
-        assert peer.subscribe is not None
-        self._emit_tracks(peer, peer.subscribe.offer())
-        peer.offered_version = peer.version
-        peer.offered_lines = len(peer.subscribe.lines)
+        """Offer all lines, in this turn of the loop or one of the next."""
         peer.offered_at = time.monotonic()
+        if peer.offer_waits:
+            return
+        peer.offer_waits = True
+        self._offers.append(peer)
+        if len(self._offers) == 1:
+            asyncio.get_running_loop().call_soon(self._write_offers)
+
+    def _write_offers(self) -> None:
+        for _ in range(min(OFFERS_PER_TURN, len(self._offers))):
+            peer = self._offers.popleft()
+            peer.offer_waits = False
+            if peer.subscribe is not None and self.peers.get(peer.peer_id) is peer:
+                self._emit_tracks(peer, peer.subscribe.offer())
+                peer.offered_version = peer.version
+                peer.offered_lines = len(peer.subscribe.lines)
+                peer.offered_at = time.monotonic()
+        if self._offers:
+            asyncio.get_running_loop().call_soon(self._write_offers)
 
     def _emit_tracks(self, peer: Peer, text: str | None) -> None:
         peer.version += 1
@@ -476,6 +517,9 @@ class Sfu:
         return peer.publish.clock_offset if peer is not None and peer.publish is not None else 0.0
 
     def _slow_tick(self, now: float) -> None:
+        short, self._short = self._short, set()
+        for room in short:
+            self._mark(room)
         for peer in list(self.peers.values()):
             for connection in (peer.publish, peer.subscribe):
                 if connection is not None and connection.is_lost(now):

@@ -30,7 +30,6 @@ H264_LINE = (
 )
 AV1_LINE = "m=video 9 UDP/TLS/RTP/SAVPF 45\r\na=rtpmap:45 AV1/90000\r\n"
 _HEADER = struct.Struct("!BBHLL")
-_STUN_EVERY_S = 0.2
 
 
 class Received(NamedTuple):
@@ -55,6 +54,7 @@ class RawEnd:
         self.arrived = 0
         """Media datagrams, also those that came before (SRTP drops them)."""
         self.nominate = True
+        self.ask_every_s = 0.2
         self.server: tuple[str, int] | None = None
         self._username = ""
         self._password = b""
@@ -104,7 +104,7 @@ class RawEnd:
 
     async def _keep_asking(self) -> None:
         while True:
-            await asyncio.sleep(_STUN_EVERY_S)
+            await asyncio.sleep(self.ask_every_s)
             self.ask()
             if self.secure.ready:
                 self.send_rtcp(
@@ -166,6 +166,8 @@ class RawPeer:
         self.plane = plane
         self.person = PersonId(person)
         self.peer_id = f"raw-{person}"
+        self._host = host
+        self._ufrag = ""
         self.publish = RawEnd(host)
         self.subscribe = RawEnd(host)
         self.offer: SubscribeOffer | None = None
@@ -197,9 +199,15 @@ class RawPeer:
             + "a=recvonly\r\n"
             for line in parse(offer.sdp).media
         ]
+        ufrag = parse(offer.sdp).ufrag
+        if self._ufrag not in ("", ufrag):  # begun anew, as it is for who publishes late
+            old, self.subscribe = self.subscribe, RawEnd(self._host)
+            self.subscribe.ask_every_s = old.ask_every_s
+            await old.close()
         text = self.answer_changed(self.describe(self.subscribe, lines, "active"))
         await self.plane.subscribe_answer(self.peer_id, text, offer.version)
-        if self.subscribe.server is None:
+        if self._ufrag != ufrag:
+            self._ufrag = ufrag
             self.subscribe.connect(offer.sdp)
 
     async def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +11,9 @@ import pytest
 from media.forward import Source
 from media.rtp import ExtensionIds
 from media.sdp import OPUS, VP8
-from media.sfu import MAX_AUDIO, MAX_VIDEO, Peer, Sfu
+from media.sfu import MAX_AUDIO, MAX_VIDEO, OFFER_EVERY_S, Peer, Sfu
 from models.values import MediaSource, PersonId, RoomId
-from tests.media.sfu_browser import SESSION, stage
+from tests.media.sfu_browser import SESSION, stage, until
 
 pytestmark = pytest.mark.media
 PEOPLE = 60
@@ -61,6 +60,11 @@ def accept(sfu: Sfu, peer: Peer) -> None:
     sfu._mark(peer.room)
 
 
+async def settled(sfu: Sfu) -> None:
+    """All feeding done, all offers written."""
+    await until(lambda: not sfu._refresh_planned and not sfu._offers, "the room is fed")
+
+
 def shown(peer: Peer, kind: MediaSource) -> set[str]:
     return {track.person_id for track in peer.tracks if track.source is kind}
 
@@ -74,8 +78,7 @@ async def test_lines_are_bounded_and_the_loudest_are_heard() -> None:
         sfu._open_subscribe(viewer)
         for _ in range(3):
             accept(sfu, viewer)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await settled(sfu)
         assert len(shown(viewer, MediaSource.MIC)) == MAX_AUDIO
         assert len(shown(viewer, MediaSource.CAMERA)) == MAX_VIDEO
         assert viewer.person_id not in shown(viewer, MediaSource.MIC) | shown(viewer, MediaSource.CAMERA)
@@ -90,11 +93,36 @@ async def test_lines_are_bounded_and_the_loudest_are_heard() -> None:
         sharer = seat(sfu, "sharer", MediaSource.SCREEN)
         lines = {track.mid: track for track in viewer.tracks}
         sfu._mark(viewer.room)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await settled(sfu)
         assert {p.person_id for p in loud} <= shown(viewer, MediaSource.MIC)
         assert shown(viewer, MediaSource.SCREEN) == {sharer.person_id}
         changed = [t for t in viewer.tracks if lines.get(t.mid) != t]
         audio = [t for t in changed if t.source is MediaSource.MIC]
         assert len(audio) == 3, "nobody else's line was touched"
         assert viewer.subscribe is not None and len(viewer.subscribe.lines) == MAX_AUDIO + MAX_VIDEO
+
+
+async def test_a_class_that_comes_in_at_once_is_not_offered_each_newcomer_alone() -> None:
+    async with stage() as here:
+        sfu = here.worker.sfu
+        assert sfu is not None
+        first = seat(sfu, "first", MediaSource.MIC, MediaSource.CAMERA)
+        sfu._open_subscribe(first)
+        await settled(sfu)
+        offers, began = 1, time.monotonic()
+
+        def answered() -> bool:
+            nonlocal offers
+            if first.offered_version is not None:
+                accept(sfu, first)
+                offers += 1
+            return first.offered_lines == MAX_AUDIO + MAX_VIDEO
+
+        for number in range(40):
+            seat(sfu, f"late-{number}", MediaSource.MIC, MediaSource.CAMERA)
+            answered()
+            sfu._mark(first.room)
+            await settled(sfu)
+        await until(answered, "lines for everybody who fits")
+        most = 3 + (time.monotonic() - began) / OFFER_EVERY_S
+        assert offers <= most, "not one for each step of growth"
