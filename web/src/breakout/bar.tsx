@@ -20,6 +20,9 @@ export function useNow(serverNow: () => number, running: boolean): number {
   return now;
 }
 
+/** The last minute is marked, and said once. */
+const LAST_S = 60;
+
 export function TimeButton({ state, send, serverNow }: { state: RoomState; send: Send; serverNow: () => number }) {
   const [open, setOpen] = useState(false);
   const [minutes, setMinutes] = useState("5");
@@ -28,7 +31,14 @@ export function TimeButton({ state, send, serverNow }: { state: RoomState; send:
   const now = useNow(serverNow, endsAt !== null);
   if (endsAt === null) return null;
   const left = length(secondsUntil(endsAt, now));
-  if (state.you.role !== "moderator") return <span class="time" role="timer"><Timer size={16} aria-hidden="true" /> {t("left", { time: left })}</span>;
+  const short = secondsUntil(endsAt, now) <= LAST_S;
+  const face = (
+    <>
+      <span class={short ? "time short" : "time"} role="timer"><Timer size={16} aria-hidden="true" /> {t("left", { time: left })}</span>
+      {short && <Once text={t("left", { time: left })} />}
+    </>
+  );
+  if (state.you.role !== "moderator") return <span>{face}</span>;
   const add = async (event: Event) => {
     event.preventDefault();
     const answer = await send("add_time", { seconds: Math.round(Number(minutes) * 60) });
@@ -38,7 +48,7 @@ export function TimeButton({ state, send, serverNow }: { state: RoomState; send:
   return (
     <>
       <Button small look="quiet" testId="remaining-time" onClick={() => setOpen(true)} aria-label={`${t("remaining")}: ${left}`}>
-        <span class="time" role="timer"><Timer size={16} aria-hidden="true" /> {t("left", { time: left })}</span>
+        {face}
       </Button>
       {open && (
         <Dialog title={t("remaining")} onClose={() => setOpen(false)}>
@@ -98,7 +108,7 @@ export function BroadcastButton({ send }: { send: Send }) {
 }
 
 /** Open help calls, oldest first, with Join and X. */
-export function CallList({ state, send }: { state: RoomState; send: Send }) {
+export function CallList({ state, send, join }: { state: RoomState; send: Send; join: Send }) {
   const calls = Object.values(state.calls).sort((a, b) => a.raised_at.localeCompare(b.raised_at));
   if (!calls.length) return null;
   return (
@@ -112,7 +122,7 @@ export function CallList({ state, send }: { state: RoomState; send: Send }) {
               {call.status === "claimed" && <> – {state.people[call.handled_by ?? ""]?.name ?? ""} <Check size={16} aria-hidden="true" /></>}
             </p>
             {(call.status === "raised" || call.handled_by === state.you.person_id) && (
-              <Button small testId={`call-join-${call.call_id}`} onClick={() => void send("claim_call", { call_id: call.call_id })}>{t("joinCall")}</Button>
+              <Button small testId={`call-join-${call.call_id}`} onClick={() => void join("claim_call", { call_id: call.call_id })}>{t("joinCall")}</Button>
             )}
             <Button
               small class="icon" testId={`call-dismiss-${call.call_id}`} aria-label={t("dismiss", { name })}
@@ -158,7 +168,7 @@ export function ControlBar({ state, send, serverNow, onOpenDashboard }: BarProps
       <TimeButton state={state} send={tell} serverNow={serverNow} />
       <div class="middle">
         {moderator ? (
-          <Menu label={t("join")} items={choices} look="" small testId="room-menu">{here} <ChevronDown size={16} aria-hidden="true" /></Menu>
+          <Menu label={t("change", { room: here })} items={choices} look="" small testId="room-menu">{here} <ChevronDown size={16} aria-hidden="true" /></Menu>
         ) : (
           <Participants state={state} send={tell} choices={choices} />
         )}

@@ -1,11 +1,12 @@
 /** The breakout dashboard: a column a room, people to drag, calls on top, and the tools of a running breakout. */
 import { Circle, Ellipsis, EllipsisVertical } from "lucide-preact";
-import { useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import type { PersonView, RoomState, RoomView, Send } from "../protocol/types";
 import { Avatar, Button, Dialog, Menu, Sheet } from "../ui/kit";
 import { BroadcastButton, CallList, TimeButton } from "./bar";
-import { useDrag, type Held } from "./drag";
-import { byColumn, columnOf, isActive, liveRecording, MAIN, neighbour, plannedRoom, roomsInOrder } from "./logic";
+import { pure } from "../ui/pure";
+import { useDrag, type Drag, type Held } from "./drag";
+import { byColumn, isActive, liveRecording, MAIN, neighbour, plannedRoom, roomsInOrder } from "./logic";
 import { Expected } from "./expected";
 import type { Roster } from "./roster";
 import { t } from "./texts";
@@ -35,12 +36,22 @@ export function Dashboard({ state, send, roster, serverNow, record, onClose }: D
     if (active && personId === state.you.person_id) void tell("join_room", { room_id: roomId });
     else void tell("move_participant", { person_id: personId, room_id: roomId });
   };
-  const { held, handlers } = useDrag({
+  const moving = useRef(move);
+  moving.current = move;
+  const onMove = useRef((personId: string, roomId: string) => moving.current(personId, roomId)).current;
+  const { held, drag } = useDrag({
     drop: move,
     neighbour: (id, step) => neighbour(state, id, step),
     say: (name, id, dropped) => setSaid(t(dropped ? "dropped" : "picked", { name, room: roomName(id) })),
   });
   const columns = byColumn(state);
+  const choices = useMemo(() => destinations(state, active), [state.rooms, active]);
+  const callers = new Set(Object.values(state.calls).map((call) => call.person_id));
+  const go: Send = async (name, args) => {
+    const answer = await tell(name, args);
+    if (answer.ok) onClose();
+    return answer;
+  };
   const unrecorded = roomsInOrder(state).some((room) => room.room_id !== MAIN && !liveRecording(state, room.room_id));
   const away = Object.values(state.people).filter((p) => p.room_id !== MAIN).length;
   const head = (
@@ -60,7 +71,7 @@ export function Dashboard({ state, send, roster, serverNow, record, onClose }: D
     <Sheet title={t("dashboard")} closeLabel={t("close")} onClose={onClose} wide head={head} testId="dashboard">
       <p class="sr-only" role="status">{said}</p>
       {error && <p role="alert" class="badge warn">{error}</p>}
-      <CallList state={state} send={tell} />
+      <CallList state={state} send={tell} join={go} />
       <div class="row">
         {active && <BroadcastButton send={tell} />}
         <Button small testId="shuffle" onClick={() => void tell("shuffle_participants", { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 1 })}>
@@ -76,8 +87,8 @@ export function Dashboard({ state, send, roster, serverNow, record, onClose }: D
       <div class="columns">
         {roomsInOrder(state).map((room) => (
           <Column
-            key={room.room_id} room={room} state={state} send={tell} people={columns.get(room.room_id) ?? []} held={held}
-            handlers={handlers} onMove={move} active={active}
+            key={room.room_id} room={room} state={state} send={tell} join={go} people={columns.get(room.room_id) ?? []} held={held}
+            drag={drag} onMove={onMove} choices={choices} callers={callers} active={active}
           />
         ))}
       </div>
@@ -109,14 +120,18 @@ interface ColumnProps {
   room: RoomView;
   state: RoomState;
   send: Send;
+  /** As `send`, then shows the room one has gone to. */
+  join: Send;
   people: PersonView[];
   held: Held | null;
-  handlers: ReturnType<typeof useDrag>["handlers"];
+  drag: Drag;
   onMove: (personId: string, roomId: string) => void;
+  choices: Destination[];
+  callers: ReadonlySet<string>;
   active: boolean;
 }
 
-function Column({ room, state, send, people, held, handlers, onMove, active }: ColumnProps) {
+function Column({ room, state, send, join, people, held, drag, onMove, choices, callers, active }: ColumnProps) {
   const [naming, setNaming] = useState(false);
   const isMain = room.room_id === MAIN;
   const title = isMain ? (active ? t("main") : t("unassigned")) : room.name;
@@ -138,11 +153,15 @@ function Column({ room, state, send, people, held, handlers, onMove, active }: C
       {people.length === 0 && <p class="note">{t("empty")}</p>}
       <ul>
         {people.map((person) => (
-          <Person key={person.person_id} person={person} state={state} held={held} handlers={handlers} onMove={onMove} active={active} />
+          <Person
+            key={person.person_id} person={person} column={room.room_id} own={person.person_id === state.you.person_id}
+            calling={callers.has(person.person_id)} held={held?.personId === person.person_id}
+            planned={active ? plannedName(state, person.person_id) : ""} drag={drag} onMove={onMove} choices={choices}
+          />
         ))}
       </ul>
       {active && !here && (
-        <Button small testId={`join-room-${room.room_id}`} onClick={() => void send("join_room", { room_id: room.room_id })}>{t("join")}</Button>
+        <Button small testId={`join-room-${room.room_id}`} onClick={() => void join("join_room", { room_id: room.room_id })}>{t("join")}</Button>
       )}
       {active && isMain && (
         <Button small testId="gather" onClick={() => void send("gather_everyone", {})}>{t("gather")}</Button>
@@ -175,39 +194,54 @@ function RenameDialog({ room, send, onClose }: { room: RoomView; send: Send; onC
   );
 }
 
-interface PersonProps {
-  person: PersonView;
-  state: RoomState;
-  held: Held | null;
-  handlers: ReturnType<typeof useDrag>["handlers"];
-  onMove: (personId: string, roomId: string) => void;
-  active: boolean;
+interface Destination {
+  id: string;
+  label: string;
 }
 
-function Person({ person, state, held, handlers, onMove, active }: PersonProps) {
-  const column = columnOf(state, person);
-  const calling = Object.values(state.calls).some((c) => c.person_id === person.person_id);
-  const planned = active ? plannedRoom(state, person.person_id) : null;
-  const classes = ["who", calling ? "calling" : "", person.online ? "" : "off", held?.personId === person.person_id ? "held" : ""];
-  const name = person.person_id === state.you.person_id ? t("you", { name: person.name }) : person.name;
-  const items = roomsInOrder(state)
-    .filter((room) => room.room_id !== column)
-    .map((room) => ({
-      label: room.room_id === MAIN && !active ? t("unassign") : t("to", { room: room.room_id === MAIN ? t("main") : room.name }),
-      onSelect: () => onMove(person.person_id, room.room_id),
-    }));
+function destinations(state: RoomState, active: boolean): Destination[] {
+  return roomsInOrder(state).map(({ room_id: id, name }) => ({
+    id,
+    label: id === MAIN && !active ? t("unassign") : t("to", { room: id === MAIN ? t("main") : name }),
+  }));
+}
+
+function plannedName(state: RoomState, personId: string): string {
+  const room = plannedRoom(state, personId);
+  return room === null ? "" : room.room_id === MAIN ? t("main") : room.name;
+}
+
+interface PersonProps {
+  person: PersonView;
+  column: string;
+  own: boolean;
+  calling: boolean;
+  held: boolean;
+  /** The room a running countdown takes the person to; empty without one. */
+  planned: string;
+  drag: Drag;
+  onMove: (personId: string, roomId: string) => void;
+  choices: Destination[];
+}
+
+/** With three hundred people and a pointer that drags one of them, only that one is drawn anew. */
+const Person = pure<PersonProps>(({ person, column, own, calling, held, planned, drag, onMove, choices }) => {
+  const classes = ["who", calling ? "calling" : "", person.online ? "" : "off", held ? "held" : ""];
+  const name = own ? t("you", { name: person.name }) : person.name;
+  const items = () =>
+    choices.filter(({ id }) => id !== column).map(({ id, label }) => ({ key: id, label, onSelect: () => onMove(person.person_id, id) }));
   return (
     <li
       class={classes.filter(Boolean).join(" ")} data-testid={`person-${person.person_id}`} tabIndex={0}
-      aria-label={t("pick", { name })} {...handlers(person.person_id, person.name, column)}
+      aria-label={t("pick", { name })} {...drag(person.person_id, person.name, column)}
     >
       <Avatar name={person.name} />
       <span class="name">
         {name}
         {!person.online && <span class="note"> · {t("offline")}</span>}
-        {planned && <span class="note"> · {t("moving", { room: planned.room_id === MAIN ? t("main") : planned.name })}</span>}
+        {planned !== "" && <span class="note"> · {t("moving", { room: planned })}</span>}
       </span>
       <Menu label={t("moveTo", { name: person.name })} items={items} small><EllipsisVertical size={18} aria-hidden="true" /></Menu>
     </li>
   );
-}
+});

@@ -1,5 +1,8 @@
-/** Drag a person to a room by pointer, with a keyboard twin (Space, arrows, Space). Knows columns by `data-room`. */
-import { useRef, useState } from "preact/hooks";
+/**
+ * Drag a person to a room by pointer, with a keyboard twin (Space, arrows, Space). Knows columns by `data-room`.
+ * A finger scrolls the page as everywhere; held still for a moment it picks the person up.
+ */
+import { useEffect, useRef, useState } from "preact/hooks";
 
 export interface Held {
   personId: string;
@@ -11,6 +14,8 @@ export interface Held {
 }
 
 const START_PX = 6;
+/** A finger that rests so long does not mean to scroll. */
+const TOUCH_MS = 350;
 
 function roomAt(x: number, y: number): string | null {
   const column = document.elementFromPoint(x, y)?.closest<HTMLElement>("[data-room]");
@@ -23,45 +28,84 @@ interface Options {
   say: (personName: string, roomId: string, dropped: boolean) => void;
 }
 
-export function useDrag({ drop, neighbour, say }: Options) {
-  const [held, setHeld] = useState<Held | null>(null);
-  const from = useRef<{ x: number; y: number; id: number } | null>(null);
+interface Press {
+  x: number;
+  y: number;
+  id: number;
+  touch: boolean;
+  timer?: ReturnType<typeof setTimeout>;
+}
 
-  const handlers = (personId: string, name: string, roomId: string) => ({
+export type Drag = ReturnType<typeof useDrag>["drag"];
+
+/** `drag` stays the same function for life, so that rows given it need not be drawn again. */
+export function useDrag(options: Options) {
+  const [held, setHeld] = useState<Held | null>(null);
+  const now = useRef({ held, options });
+  now.current = { held, options };
+  const press = useRef<Press | null>(null);
+  const end = (): void => {
+    clearTimeout(press.current?.timer);
+    press.current = null;
+    setHeld(null);
+  };
+
+  useEffect(() => {
+    // Once picked up, a finger moves the person and not the page.
+    const still = (event: TouchEvent): void => {
+      if (now.current.held && !now.current.held.byKey) event.preventDefault();
+    };
+    document.addEventListener("touchmove", still, { passive: false });
+    return () => {
+      document.removeEventListener("touchmove", still);
+      clearTimeout(press.current?.timer);
+    };
+  }, []);
+
+  const make = (personId: string, name: string, roomId: string) => ({
     onPointerDown: (event: PointerEvent) => {
-      if (event.button !== 0 || (event.target as HTMLElement).closest("button")) return;
-      from.current = { x: event.clientX, y: event.clientY, id: event.pointerId };
-      (event.currentTarget as HTMLElement).setPointerCapture(event.pointerId);
+      if (event.button !== 0 || (event.target as HTMLElement).closest("button, .menu")) return;
+      const { clientX: x, clientY: y, pointerId: id } = event;
+      const touch = event.pointerType === "touch";
+      const made: Press = { x, y, id, touch };
+      clearTimeout(press.current?.timer);
+      press.current = made;
+      const row = event.currentTarget as HTMLElement;
+      if (!touch) row.setPointerCapture(id);
+      else made.timer = setTimeout(() => setHeld({ personId, name, over: roomId, x, y, byKey: false }), TOUCH_MS);
     },
     onPointerMove: (event: PointerEvent) => {
-      const start = from.current;
+      const start = press.current;
       if (!start || start.id !== event.pointerId) return;
-      if (!held && Math.hypot(event.clientX - start.x, event.clientY - start.y) < START_PX) return;
+      const { held } = now.current;
+      const far = Math.hypot(event.clientX - start.x, event.clientY - start.y) >= START_PX;
+      if (!held && (start.touch || !far)) {
+        if (far) clearTimeout(start.timer);
+        return;
+      }
       setHeld({ personId, name, over: roomAt(event.clientX, event.clientY), x: event.clientX, y: event.clientY, byKey: false });
     },
     onPointerUp: (event: PointerEvent) => {
+      const { held, options } = now.current;
       const target = held && !held.byKey ? roomAt(event.clientX, event.clientY) : null;
-      from.current = null;
-      setHeld(null);
-      if (target && target !== roomId) drop(personId, target);
+      end();
+      if (target && target !== roomId) options.drop(personId, target);
     },
-    onPointerCancel: () => {
-      from.current = null;
-      setHeld(null);
-    },
+    onPointerCancel: end,
     onKeyDown: (event: KeyboardEvent) => {
       if ((event.target as HTMLElement).closest("button, input")) return;
+      const { held, options } = now.current;
       const mine = held?.byKey && held.personId === personId ? held : null;
       if (event.key === " ") {
         event.preventDefault();
         if (!mine) {
           setHeld({ personId, name, over: roomId, x: 0, y: 0, byKey: true });
-          say(name, roomId, false);
+          options.say(name, roomId, false);
         } else {
           setHeld(null);
           if (mine.over && mine.over !== roomId) {
-            drop(personId, mine.over);
-            say(name, mine.over, true);
+            options.drop(personId, mine.over);
+            options.say(name, mine.over, true);
           }
         }
       } else if (mine && event.key === "Escape") {
@@ -71,11 +115,12 @@ export function useDrag({ drop, neighbour, say }: Options) {
       } else if (mine && event.key.startsWith("Arrow")) {
         event.preventDefault();
         const step = event.key === "ArrowRight" || event.key === "ArrowDown" ? 1 : -1;
-        const over = neighbour(mine.over ?? roomId, step);
+        const over = options.neighbour(mine.over ?? roomId, step);
         setHeld({ ...mine, over });
-        say(name, over, false);
+        options.say(name, over, false);
       }
     },
   });
-  return { held, handlers };
+  const drag = useRef(make).current;
+  return { held, drag };
 }

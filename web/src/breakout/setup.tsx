@@ -5,7 +5,14 @@ import { Button, Dialog, Sheet } from "../ui/kit";
 import { roomNameOf, type Group } from "./roster";
 import { t } from "./texts";
 
-export function KeepDialog({ onKeep, onCreate, onClose }: { onKeep: () => void; onCreate: () => void; onClose: () => void }) {
+interface KeepProps {
+  error: string | null;
+  onKeep: () => void;
+  onCreate: () => void;
+  onClose: () => void;
+}
+
+export function KeepDialog({ error, onKeep, onCreate, onClose }: KeepProps) {
   const foot = (
     <>
       <Button onClick={onCreate} testId="create-new-rooms">{t("createNew")}</Button>
@@ -15,6 +22,7 @@ export function KeepDialog({ onKeep, onCreate, onClose }: { onKeep: () => void; 
   return (
     <Dialog title={t("keepTitle")} onClose={onClose} foot={foot}>
       <p>{t("keepText")}</p>
+      {error && <p role="alert" class="badge warn">{error}</p>}
     </Dialog>
   );
 }

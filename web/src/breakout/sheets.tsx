@@ -27,13 +27,15 @@ function firstStep(state: RoomState): Step {
 export function BreakoutSheets({ state, send, token, serverNow, onClose }: SheetsProps) {
   const roster = useRoster(token);
   const [step, setStep] = useState<Step>(() => firstStep(state));
+  const [error, setError] = useState<string | null>(null);
   const [record, setRecord] = useState(false);
   if (step === "ask")
     return (
       <KeepDialog
         onClose={onClose}
         onCreate={() => setStep("setup")}
-        onKeep={() => void send("keep_rooms", {}).then(() => setStep("dashboard"))}
+        error={error}
+        onKeep={() => void send("keep_rooms", {}).then((answer) => (answer.ok ? setStep("dashboard") : setError(answer.error.message)))}
       />
     );
   if (step === "setup")

@@ -53,6 +53,7 @@ export const t = catalogue({
   unassigned: "Not assigned yet",
   empty: "Nobody here",
   join: "Join room",
+  change: "{room}: join another room",
   joinCall: "Join",
   dismiss: "Dismiss call of {name}",
   calling: "{name} asks for help in {room}",

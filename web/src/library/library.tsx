@@ -122,21 +122,24 @@ const percent = (share: number) => new Intl.NumberFormat(undefined, { style: "pe
 export function LibraryPage({ boot }: { boot: Boot }) {
   const [open, setOpen] = useState<string | null>(boot.entry_id ?? null);
   const [scope, setScope] = useState<Scope>(boot.page === "gallery" ? "channel" : "mine");
+  // Kept here, so that it is still there when one comes back from a recording.
+  const [query, setQuery] = useState("");
   if (open) return <EntryPage boot={boot} entryId={open} onBack={boot.page === "entry" ? undefined : () => setOpen(null)} />;
-  return <List boot={boot} scope={scope} onScope={setScope} onOpen={setOpen} />;
+  return <List boot={boot} scope={scope} query={query} onScope={setScope} onQuery={setQuery} onOpen={setOpen} />;
 }
 
 interface ListProps {
   boot: Boot;
   scope: Scope;
+  query: string;
+  onQuery: (query: string) => void;
   onScope: (scope: Scope) => void;
   onOpen: (entryId: string) => void;
 }
 
-function List({ boot, scope, onScope, onOpen }: ListProps) {
+function List({ boot, scope, query, onScope, onQuery, onOpen }: ListProps) {
   const [listing, setListing] = useState<Listing | null>(null);
   const [entries, setEntries] = useState<Entry[]>([]);
-  const [query, setQuery] = useState("");
   const [error, setError] = useState<string | null>(null);
   const shown = useRef(0);
   const asked = useRef(0);
@@ -170,10 +173,10 @@ function List({ boot, scope, onScope, onOpen }: ListProps) {
     <main class="library">
       <h1>{t(scope)}</h1>
       {boot.privacy && <p class="note" data-testid="privacy">{t("privacy")}</p>}
-      <div class="tabs" role="tablist">
+      <nav class="tabs">
         {scopes.map((each) => (
           <button
-            key={each} type="button" role="tab" aria-selected={each === scope} data-testid={`tab-${each}`}
+            key={each} type="button" aria-current={each === scope ? "page" : undefined} data-testid={`tab-${each}`}
             onClick={() => {
               setListing(null);
               setEntries([]);
@@ -183,10 +186,10 @@ function List({ boot, scope, onScope, onOpen }: ListProps) {
             {t(each)}
           </button>
         ))}
-      </div>
+      </nav>
       <input
         class="input search" type="search" data-testid="search" placeholder={t("search")} aria-label={t("search")} value={query}
-        onInput={(event) => setQuery(event.currentTarget.value)}
+        onInput={(event) => onQuery(event.currentTarget.value)}
       />
       {scope === "mine" && boot.role !== "guest" && <Upload boot={boot} onDone={() => void load()} />}
       {error && (

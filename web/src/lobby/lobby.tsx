@@ -15,6 +15,7 @@ const t = catalogue({
   live: "Live now",
   quiet: "Nobody is in the room yet.",
   people: { one: "{count} person is in the room", other: "{count} people are in the room" },
+  rest: { one: "and {count} more", other: "and {count} more" },
   open: "Open room",
   opening: "Opening…",
   window: "The room opens in a window of its own.",
@@ -103,12 +104,13 @@ function Present({ lobby }: { lobby: Lobby }) {
         {lobby.breakout.status === "running" && ` · ${t("breakout")}`}
       </p>
       <ul class="people">
-        {lobby.people.slice(0, 24).map((person) => (
-          <li key={person.name + person.room}>
+        {lobby.people.slice(0, 24).map((person, place) => (
+          <li key={place}>
             <Avatar name={person.name} />
             {person.name}
           </li>
         ))}
+        {lobby.people.length > 24 && <li class="rest">{t("rest", { count: lobby.people.length - 24 })}</li>}
       </ul>
     </div>
   );

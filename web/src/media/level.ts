@@ -1,11 +1,13 @@
 /** Loudness of a track for the level meter. */
 
 let shared: AudioContext | null = null;
+let watchers = 0;
 
 /** Call `onLevel` (0…1, about 12 times a second) until the returned function is called. */
 export function watchLevel(track: MediaStreamTrack, onLevel: (level: number) => void): () => void {
   shared ??= new AudioContext();
   const context = shared;
+  watchers += 1;
   void context.resume();
   const source = context.createMediaStreamSource(new MediaStream([track]));
   const analyser = context.createAnalyser();
@@ -22,5 +24,8 @@ export function watchLevel(track: MediaStreamTrack, onLevel: (level: number) => 
   return () => {
     clearInterval(timer);
     source.disconnect();
+    watchers -= 1;
+    // An audio context costs a thread as long as it runs, watched or not.
+    if (watchers === 0) void context.suspend();
   };
 }

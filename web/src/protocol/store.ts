@@ -8,6 +8,9 @@ import type {
   ChatLine, ConnectionStatus, Ended, EventMessage, RoomState, Send, ServerMessage, SubscribeMessage, Welcome, You,
 } from "./types";
 
+/** More at once would leave a phone no place for the room. */
+const MOST_BROADCASTS = 3;
+
 export interface Broadcast {
   key: number;
   name: string;
@@ -95,9 +98,9 @@ export function createStore(options: StoreOptions): RoomStore {
     if (message.event === "chat_sent") {
       const { person_id, name, text } = data as unknown as ChatLine;
       chat.value = [...chat.value.slice(-199), { seq: message.seq, at: message.at, person_id, name, text }];
-    } else if (message.event === "message_broadcast") {
+    } else if (message.event === "message_broadcast" && data.person_id !== you.value?.person_id) {
       const line = { key: message.seq, name: String(data.name ?? ""), text: String(data.text ?? "") };
-      broadcasts.value = [...broadcasts.value, line];
+      broadcasts.value = [...broadcasts.value, line].slice(-MOST_BROADCASTS);
     }
     for (const listener of listeners) listener(message);
   }

@@ -23,8 +23,8 @@ export interface Page {
   dialog: Signal<OpenDialog>;
   breakoutOpen: Signal<boolean>;
   toasts: Signal<Toast[]>;
-  /** The newest sentence for screen readers. */
-  said: Signal<string>;
+  /** The newest sentences for screen readers; several may come at once. */
+  said: Signal<Toast[]>;
   unread: Signal<number>;
 }
 
@@ -35,18 +35,24 @@ export function createPage(store: RoomStore, media: Media, token: string): Page 
     dialog: signal<OpenDialog>(null),
     breakoutOpen: signal(false),
     toasts: signal<Toast[]>([]),
-    said: signal(""),
+    said: signal<Toast[]>([]),
     unread: signal(0),
   };
 }
 
 let toastKey = 0;
+const KEEP_SAID = 5;
+
+/** Said to screen readers; also when it is the same sentence as before. */
+export function say(page: Page, text: string): void {
+  page.said.value = [...page.said.value, { key: ++toastKey, text }].slice(-KEEP_SAID);
+}
 
 /** A short note that goes away by itself; also said to screen readers. */
 export function toast(page: Page, text: string): void {
   const key = ++toastKey;
   page.toasts.value = [...page.toasts.value, { key, text }];
-  page.said.value = text;
+  say(page, text);
   setTimeout(() => (page.toasts.value = page.toasts.value.filter((other) => other.key !== key)), 6000);
 }
 

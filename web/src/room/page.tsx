@@ -1,19 +1,20 @@
 /** The room page: device check, then the room, then a word of goodbye. */
 import { effect } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ControlBar, Countdown } from "../breakout/bar";
 import { BreakoutSheets } from "../breakout/sheets";
 import { Media, trackKey } from "../media/media";
 import { createStore, RoomContext, type RoomStore } from "../protocol/store";
-import type { EventMessage } from "../protocol/types";
+import type { EventMessage, RoomState } from "../protocol/types";
 import { DeviceCheck } from "./check";
-import { createPage, done, PageContext, peopleHere, roomName, toast, usePage, type Page } from "./context";
+import { createPage, done, PageContext, peopleHere, roomName, say, toast, usePage, type Page } from "./context";
 import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
 import { SidePanel } from "./panel";
 import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog } from "./recording";
-import { listenForShortcuts, SHORTCUTS } from "./shortcuts";
+import { news } from "./news";
+import { listenForShortcuts, ShortcutSwitch, SHORTCUTS } from "./shortcuts";
 import { Stage } from "./stage";
 import { t, type TextKey } from "./texts";
 import { Toolbar } from "./toolbar";
@@ -61,6 +62,13 @@ export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
   }), [store, media]);
   useEffect(() => store.onEvent((event) => hear(page, event)), [page, store]);
   useEffect(() => {
+    let before: RoomState | null = null;
+    return store.state.subscribe((state) => {
+      for (const { key, facts, shown } of state === null ? [] : news(before, state)) (shown ? toast : say)(page, t(key, facts));
+      before = state;
+    });
+  }, [page, store]);
+  useEffect(() => {
     if (store.status.value === "stopped") media.stop();
   }, [store.status.value, media, store]);
 
@@ -90,7 +98,8 @@ function hear(page: Page, event: EventMessage): void {
       break;
     }
     case "message_broadcast":
-      page.said.value = `${String(event.data.name)}: ${String(event.data.text)}`;
+      if (event.data.person_id === me) toast(page, t("say.sent"));
+      else say(page, `${t("broadcast.from", { name: String(event.data.name) })} ${String(event.data.text)}`);
       break;
     case "chat_sent":
       if (page.panel.value !== "chat" && event.data.person_id !== me) page.unread.value += 1;
@@ -108,9 +117,14 @@ function Room(): JSX.Element {
   const name = state === null ? "" : roomName(state, state.you.room_id);
   useEffect(() => {
     if (name === "") return;
-    page.said.value = t("say.moved", { room: name });
-    document.title = name;
+    say(page, t("say.moved", { room: name }));
   }, [name, page]);
+  const course = state?.session.course_title ?? "";
+  const calls = state?.you.role === "moderator" ? Object.values(state.calls).filter((call) => call.status === "raised").length : 0;
+  useEffect(() => {
+    // Seen in the row of tabs too: which room, and whether somebody calls.
+    if (name !== "") document.title = `${calls > 0 ? `(${calls}) ` : ""}${name} · ${course}`;
+  }, [name, course, calls]);
   if (state === null) return <p class="waiting" role="status">{t("check.joining")}</p>;
   return (
     <div class={page.panel.value === null ? "room" : "room with-panel"}>
@@ -131,7 +145,7 @@ function Room(): JSX.Element {
         <BreakoutSheets state={state} send={store.send} token={page.token} serverNow={store.serverNow} onClose={() => (page.breakoutOpen.value = false)} />
       )}
       <div class="toasts">{page.toasts.value.map((note) => <p key={note.key} class="toast">{note.text}</p>)}</div>
-      <p class="unseen" aria-live="polite">{page.said.value}</p>
+      <div class="unseen" aria-live="polite" data-testid="said">{page.said.value.map((line) => <p key={line.key}>{line.text}</p>)}</div>
     </div>
   );
 }
@@ -195,6 +209,7 @@ function Dialogs(): JSX.Element | null {
     return (
       <Dialog title={t("shortcuts.title")} onClose={close}>
         <dl class="shortcuts">{SHORTCUTS.map((key) => <div key={key}><dt><kbd>{key.toUpperCase()}</kbd></dt><dd>{t(`shortcuts.${key}`)}</dd></div>)}</dl>
+        <ShortcutSwitch />
       </Dialog>
     );
   }
@@ -238,11 +253,17 @@ const ENDINGS: Record<string, TextKey> = {
 
 function Goodbye({ code, message }: { code: string; message: string }): JSX.Element {
   const known = ENDINGS[code];
+  const head = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    head.current?.focus();
+    document.title = head.current?.textContent ?? "";
+  }, []);
+  const again: TextKey | null = code === "left" ? "ended.rejoin" : known === "ended.replaced" ? "ended.here" : null;
   return (
     <main class="goodbye">
-      <h1>{known === undefined ? message || t("ended.other") : t(known)}</h1>
+      <h1 ref={head} tabIndex={-1}>{known === undefined ? message || t("ended.other") : t(known)}</h1>
       <p class="quiet">{t("ended.close")}</p>
-      {code === "left" && <button type="button" class="button primary" onClick={() => location.reload()}>{t("ended.rejoin")}</button>}
+      {again !== null && <button type="button" class="button primary" data-testid="rejoin" onClick={() => location.reload()}>{t(again)}</button>}
     </main>
   );
 }

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PersonView, RoomState } from "../protocol/types";
 import { Menu, type MenuItem } from "../ui/kit";
+import { pure } from "../ui/pure";
 import { done, peopleHere, roomName, usePage, type Page } from "./context";
 import { t } from "./texts";
 
@@ -11,16 +12,32 @@ export function SidePanel(): JSX.Element | null {
   const page = usePage();
   const open = page.panel.value;
   const state = page.store.state.value;
+  const box = useRef<HTMLElement>(null);
+  const shown = open !== null && state !== null;
+  useEffect(() => {
+    if (!shown) return undefined;
+    const before = document.activeElement;
+    box.current?.focus();
+    return () => queueMicrotask(() => {
+      if (document.activeElement === document.body && before instanceof HTMLElement) before.focus();
+    });
+  }, [shown]);
   if (open === null || state === null) return null;
+  const close = (): void => void (page.panel.value = null);
+  const onKey = (event: KeyboardEvent): void => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault();
+    close();
+  };
   return (
-    <aside class="panel" aria-label={t(open === "chat" ? "tool.chat" : "tool.people")}>
+    <aside ref={box} class="panel" tabIndex={-1} aria-label={t(open === "chat" ? "tool.chat" : "tool.people")} onKeyDown={onKey}>
       <header class="panel-head">
         {(["people", "chat"] as const).map((name) => (
           <button key={name} type="button" class="tab" aria-pressed={open === name} onClick={() => (page.panel.value = name)}>
             {t(name === "chat" ? "tool.chat" : "tool.people")}
           </button>
         ))}
-        <button type="button" class="icon end" aria-label={t("close")} title={t("close")} onClick={() => (page.panel.value = null)}>
+        <button type="button" class="icon end" aria-label={t("close")} title={t("close")} onClick={close}>
           <X size={18} aria-hidden="true" />
         </button>
       </header>
@@ -53,7 +70,7 @@ function Chat({ state }: { state: RoomState }): JSX.Element {
   const label = t("chat.input", { room: roomName(state, state.you.room_id) });
   return (
     <>
-      <ol class="chat" ref={list}>
+      <ol class="chat" ref={list} tabIndex={0} aria-label={t("tool.chat")}>
         {lines.length === 0 && <li class="quiet">{t("chat.empty")}</li>}
         {lines.map((line) => (
           <li key={line.seq} class={line.person_id === state.you.person_id ? "own" : ""}>
@@ -76,11 +93,30 @@ function timeOf(at: string): string {
   return new Date(at).toLocaleTimeString(document.documentElement.lang || "en", { hour: "2-digit", minute: "2-digit" });
 }
 
+/** With fewer people nobody needs to search. */
+const SEARCH_FROM = 12;
+
+/** Raised hands on top, first raised first; the others in the order they came. */
+function handsFirst(people: PersonView[]): PersonView[] {
+  const hands = people.filter((p) => p.hand_raised_at !== null).sort((a, b) => (a.hand_raised_at ?? "").localeCompare(b.hand_raised_at ?? ""));
+  return [...hands, ...people.filter((p) => p.hand_raised_at === null)];
+}
+
 function People({ state }: { state: RoomState }): JSX.Element {
   const page = usePage();
+  const [words, setWords] = useState("");
   const here = peopleHere(state);
   const elsewhere = Object.values(state.people).filter((p) => p.online && p.room_id !== state.you.room_id);
   const moderator = state.you.role === "moderator";
+  const running = state.breakout.status === "running";
+  const many = here.length + elsewhere.length >= SEARCH_FROM;
+  const sought = many ? words.trim().toLocaleLowerCase() : "";
+  const found = (people: PersonView[]): PersonView[] => (sought ? people.filter((p) => p.name.toLocaleLowerCase().includes(sought)) : people);
+  const row = (person: PersonView, room: string): JSX.Element => (
+    <Row key={person.person_id} person={person} own={person.person_id === state.you.person_id} room={room} moderator={moderator} running={running} page={page} />
+  );
+  const near = found(handsFirst(here));
+  const far = found(elsewhere);
   return (
     <div class="people">
       <div class="people-head">
@@ -91,42 +127,55 @@ function People({ state }: { state: RoomState }): JSX.Element {
           </button>
         )}
       </div>
-      <ul>{here.map((person) => <Row key={person.person_id} person={person} state={state} />)}</ul>
-      {elsewhere.length > 0 && (
+      {many && (
+        <input class="people-search" type="search" aria-label={t("people.search")} placeholder={t("people.search")} value={words} data-testid="people-search"
+          onInput={(event) => setWords(event.currentTarget.value)} />
+      )}
+      {near.length + far.length === 0 && <p class="quiet" role="status">{t("people.nobody")}</p>}
+      <ul>{near.map((person) => row(person, ""))}</ul>
+      {far.length > 0 && (
         <>
           <h2>{t("people.elsewhere")}</h2>
-          <ul>{elsewhere.map((person) => <Row key={person.person_id} person={person} state={state} far />)}</ul>
+          <ul>{far.map((person) => row(person, roomName(state, person.room_id)))}</ul>
         </>
       )}
     </div>
   );
 }
 
-function Row({ person, state, far }: { person: PersonView; state: RoomState; far?: boolean }): JSX.Element {
-  const page = usePage();
-  const own = person.person_id === state.you.person_id;
-  const items = state.you.role === "moderator" ? actions(page, person, state, own) : [];
-  return (
-    <li class="person">
-      <span class="person-name">
-        <bdi>{own ? t("people.you", { name: person.name }) : person.name}</bdi>
-        {person.role === "moderator" && <small>{t("people.moderator")}</small>}
-        {far === true && <small>{roomName(state, person.room_id)}</small>}
-      </span>
-      {person.hand_raised_at !== null && <Hand size={16} aria-label={t("people.hand")} />}
-      {far !== true && !person.mic && <MicOff size={16} aria-label={t("people.muted")} />}
-      {items.length > 0 && (
-        <Menu label={t("people.actions", { name: person.name })} items={items} face="icon" testId={`actions-${person.person_id}`}>
-          <EllipsisVertical size={18} aria-hidden="true" />
-        </Menu>
-      )}
-    </li>
-  );
+interface RowProps {
+  person: PersonView;
+  own: boolean;
+  /** The name of the room of somebody elsewhere; empty here. */
+  room: string;
+  moderator: boolean;
+  /** A breakout: people can be moved. */
+  running: boolean;
+  page: Page;
 }
 
-function actions(page: Page, person: PersonView, state: RoomState, own: boolean): MenuItem[] {
+/** Of three hundred rows only those of people who changed are drawn anew. */
+const Row = pure<RowProps>(({ person, own, room, moderator, running, page }) => (
+  <li class="person">
+    <span class="person-name">
+      <bdi>{own ? t("people.you", { name: person.name }) : person.name}</bdi>
+      {person.role === "moderator" && <small>{t("people.moderator")}</small>}
+      {room !== "" && <small>{room}</small>}
+    </span>
+    {person.hand_raised_at !== null && <Hand size={16} aria-label={t("people.hand")} />}
+    {room === "" && !person.mic && <MicOff size={16} aria-label={t("people.muted")} />}
+    {moderator && (!own || person.hand_raised_at !== null || running) && (
+      <Menu label={t("people.actions", { name: person.name })} items={() => actions(page, person, own)} face="icon" testId={`actions-${person.person_id}`}>
+        <EllipsisVertical size={18} aria-hidden="true" />
+      </Menu>
+    )}
+  </li>
+));
+
+function actions(page: Page, person: PersonView, own: boolean): MenuItem[] {
   const { person_id } = person;
   const { send } = page.store;
+  const state = page.store.state.value;
   const items: MenuItem[] = [];
   if (!own && person.mic) {
     items.push({ key: "mute", label: t("people.mute"), onSelect: () => void send("mute_participant", { person_id }).then((r) => done(page, r)) });
@@ -135,7 +184,7 @@ function actions(page: Page, person: PersonView, state: RoomState, own: boolean)
     const run = (): void => void send("set_hand", { raised: false, person_id }).then((r) => done(page, r));
     items.push({ key: "lower", label: t("people.lower"), onSelect: run });
   }
-  if (state.breakout.status === "running") {
+  if (state?.breakout.status === "running") {
     for (const { room_id, name } of Object.values(state.rooms)) {
       if (room_id === person.room_id) continue;
       const run = (): void => void send("move_participant", { person_id, room_id }).then((r) => done(page, r));

@@ -4,7 +4,7 @@ import { Circle, Square, TriangleAlert } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { RecordingLayout, RecordingOptions, RecordingView } from "../protocol/types";
-import { done, recordingHere, toast, usePage, type Page } from "./context";
+import { done, recordingHere, say, toast, usePage, type Page } from "./context";
 import { Dialog } from "./dialog";
 import { length } from "../ui/text";
 import { t } from "./texts";
@@ -54,7 +54,9 @@ export function RecordingIndicator(): JSX.Element | null {
   }
   if (!moderator) {
     if (recording.status === "INVOKED") return <span class="rec-place" />;
-    return <span class="rec live" data-testid="rec-indicator" data-recording={recording.status}><Mark /></span>;
+    return <span class="rec live" data-testid="rec-indicator" data-recording={recording.status}>
+      <Mark />{recording.status === "PAUSED" && <span>{t("rec.paused")}</span>}
+    </span>;
   }
   return (
     <span class="rec live" data-testid="rec-indicator" data-recording={recording.status}>
@@ -179,11 +181,11 @@ export function RecordedNotice(): JSX.Element | null {
   const recording = state === null ? null : recordingHere(state);
   const id = recording !== null && recording.status !== "INVOKED" ? recording.recording_id : null;
   useEffect(() => {
-    if (id !== null) page.said.value = t("rec.told");
+    if (id !== null) say(page, t("rec.told"));
   }, [id, page]);
   if (id === null || confirmed.value === id) return null;
   return (
-    <div class="notice" role="alertdialog" aria-label={t("rec.told")}>
+    <div class="notice" role="group" aria-label={t("rec.told")}>
       <p>{t("rec.told")}</p>
       <button type="button" class="button primary" data-testid="confirm-recorded" onClick={() => (confirmed.value = id)}>
         {t("rec.confirm")}

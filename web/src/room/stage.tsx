@@ -1,22 +1,29 @@
 /** Who is here: tiles, or a shared screen on stage with a strip of tiles. */
 import { CircleSlash, Hand, MicOff } from "lucide-preact";
 import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
 import { trackKey } from "../media/media";
 import type { PersonView } from "../protocol/types";
 import { initials } from "../ui/kit";
 import { peopleHere, recordingHere, usePage } from "./context";
 import { Picture } from "./picture";
+import { seats } from "./seats";
 import { t } from "./texts";
 
 export function Stage(): JSX.Element | null {
-  const { store, media } = usePage();
+  const page = usePage();
+  const { store, media } = page;
+  const seated = useRef<string[]>([]);
   const state = store.state.value;
   if (state === null) return null;
   const people = peopleHere(state);
   const me = state.you.person_id;
   const sharer = people.find((person) => person.screen && screenOf(person, me, media) !== null);
   const shown = sharer === undefined ? null : screenOf(sharer, me, media);
-  const columns = columnsFor(people.length);
+  const pictures = new Set(people.filter((p) => media.remote.value.has(trackKey(p.person_id, "camera"))).map((p) => p.person_id));
+  seated.current = seats(people.map((p) => p.person_id), store.speakers.value, pictures, seated.current);
+  const more = people.length - seated.current.length;
+  const columns = columnsFor(seated.current.length + (more > 0 ? 1 : 0));
   return (
     <main class={shown === null ? "stage" : "stage sharing"} aria-label={t("tool.people")}>
       {shown !== null && sharer !== undefined && (
@@ -25,8 +32,18 @@ export function Stage(): JSX.Element | null {
           <figcaption class="name">{t("stage.screen", { name: sharer.name })}</figcaption>
         </figure>
       )}
-      <ul class="tiles" style={{ "--columns": columns, "--rows": Math.ceil(people.length / columns) }}>
-        {people.map((person) => <Tile key={person.person_id} person={person} own={person.person_id === me} />)}
+      <ul class="tiles" style={{ "--columns": columns, "--rows": Math.ceil((seated.current.length + Math.min(more, 1)) / columns) }}>
+        {seated.current.map((id) => {
+          const person = state.people[id];
+          return person && <Tile key={id} person={person} own={id === me} />;
+        })}
+        {more > 0 && (
+          <li class="tile">
+            <button type="button" class="button" data-testid="more-people" onClick={() => (page.panel.value = "people")}>
+              {t("stage.more", { count: more })}
+            </button>
+          </li>
+        )}
       </ul>
       {people.length === 1 && shown === null && <p class="quiet alone">{t("stage.alone")}</p>}
     </main>

@@ -15,6 +15,7 @@ const texts = {
   "ended.unauthenticated": "Your place in this room has expired. Please open the room from the course page again.",
   "ended.other": "The room was closed for you. Please open it from the course page again.",
   "ended.rejoin": "Join again",
+  "ended.here": "Use the room here",
   "ended.close": "You can close this window.",
 
   "check.title": "Ready to join?",
@@ -54,6 +55,7 @@ const texts = {
   "tool.lower": "Lower hand",
   "tool.people": "People",
   "tool.chat": "Chat",
+  "tool.chat_unread": { one: "Chat, {count} new message", other: "Chat, {count} new messages" },
   "tool.more": "More",
   "tool.leave": "Leave",
   "tool.bar": "Controls",
@@ -110,6 +112,8 @@ const texts = {
   "close": "Close",
 
   "people.title": { one: "{count} person here", other: "{count} people here" },
+  "people.search": "Search people",
+  "people.nobody": "Nobody here has such a name.",
   "people.elsewhere": "In other rooms",
   "people.you": "{name} (you)",
   "people.moderator": "Moderator",
@@ -131,15 +135,22 @@ const texts = {
   "chat.failed": "Not sent. {error}",
 
   "stage.screen": "{name} shares the screen",
+  "stage.more": { one: "{count} more person", other: "{count} more people" },
   "stage.alone": "You are the only one here. Others appear as they join.",
 
   "broadcast.from": "Message from {name}",
 
   "say.moved": "You are now in {room}.",
+  "say.sent": "Your message was sent to all breakout rooms.",
+  "say.call": "{name} asks for help in {room}.",
+  "say.hand": "{name} raised a hand.",
+  "say.paused": "The recording is paused.",
+  "say.resumed": "The recording goes on.",
   "say.muted": "A moderator muted your microphone.",
 
   "settings.title": "Settings",
   "shortcuts.title": "Keyboard shortcuts",
+  "shortcuts.on": "Single keys act at once (turn off when you dictate to your computer)",
   "shortcuts.m": "Microphone on or off",
   "shortcuts.v": "Camera on or off",
   "shortcuts.s": "Share the screen or stop",

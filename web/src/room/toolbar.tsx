@@ -67,8 +67,8 @@ export function Toolbar(): JSX.Element | null {
             run={() => void toggleScreen(page)}>{sharing ? <MonitorX /> : <MonitorUp />}</Tool>
         )}
         <Tool label={t(raised ? "tool.lower" : "tool.hand")} hint="H" on={raised} wide testId="raise-hand" run={() => void toggleHand(page)}><Hand /></Tool>
-        <Tool label={t("tool.people")} on={page.panel.value === "people"} wide testId="toggle-people" run={() => panel("people")}><Users /></Tool>
-        <Tool label={t("tool.chat")} on={page.panel.value === "chat"} testId="toggle-chat" badge={page.unread.value} run={() => panel("chat")}><MessageSquare /></Tool>
+        <Tool label={t("tool.people")} on={page.panel.value === "people"} opens wide testId="toggle-people" run={() => panel("people")}><Users /></Tool>
+        <Tool label={page.unread.value > 0 ? t("tool.chat_unread", { count: page.unread.value }) : t("tool.chat")} on={page.panel.value === "chat"} opens testId="toggle-chat" badge={page.unread.value} run={() => panel("chat")}><MessageSquare /></Tool>
         <Menu label={t("tool.more")} testId="more" face="tool" up items={moreItems(page, canShare)}><Ellipsis aria-hidden="true" /></Menu>
       </div>
       <div class="toolbar-end">
@@ -123,16 +123,18 @@ interface ToolProps {
   /** Not on narrow screens, where the three dots have it. */
   wide?: boolean;
   badge?: number;
+  /** Opens and closes something, rather than being called otherwise when on. */
+  opens?: boolean;
   testId: string;
   run: () => void;
   children: JSX.Element;
 }
 
-function Tool({ label, hint, off, on, wide, badge = 0, testId, run, children }: ToolProps): JSX.Element {
+function Tool({ label, hint, off, on, wide, badge = 0, opens, testId, run, children }: ToolProps): JSX.Element {
   const classes = ["tool", off === true && "off", on === true && "on", wide === true && "wide"].filter(Boolean).join(" ");
   const title = hint === undefined ? label : `${label} (${hint})`;
   return (
-    <button type="button" class={classes} aria-label={label} title={title} data-testid={testId} aria-keyshortcuts={hint} onClick={run}>
+    <button type="button" class={classes} aria-label={label} title={title} data-testid={testId} aria-keyshortcuts={hint} aria-expanded={opens === true ? on === true : undefined} onClick={run}>
       {children}{badge > 0 && <span class="unread" aria-hidden="true">{badge > 9 ? "9+" : badge}</span>}
     </button>
   );

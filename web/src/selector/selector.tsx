@@ -92,13 +92,13 @@ export function SelectorPage({ boot }: { boot: DeepLinkBoot }) {
         <h1>{link.title || t("title")}</h1>
         <p class="note">{link.multiple ? t("several") : t("one")}</p>
       </header>
-      <div class="tabs" role="tablist">
+      <nav class="tabs">
         {tabs.map((each) => (
-          <button key={each} type="button" role="tab" aria-selected={each === tab} data-testid={`tab-${each}`} onClick={() => setTab(each)}>
+          <button key={each} type="button" aria-current={each === tab ? "page" : undefined} data-testid={`tab-${each}`} onClick={() => setTab(each)}>
             {t(each)}
           </button>
         ))}
-      </div>
+      </nav>
       {tab === "room" ? (
         <RoomForm onAdd={(choice) => setChosen((before) => (link.multiple ? [...before, choice] : [choice]))} />
       ) : (

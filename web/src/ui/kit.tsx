@@ -34,6 +34,19 @@ export function IconButton({ label, class: extra, ...rest }: IconButtonProps) {
   return <Button {...rest} class={`icon ${typeof extra === "string" ? extra : ""}`} aria-label={label} title={label} />;
 }
 
+/** Gives the focus back to where it was, once what was open is out of the page (a modal dialog lets nothing else have it). */
+function useFocusReturn(begin: () => void): void {
+  useEffect(() => {
+    const before = document.activeElement;
+    begin();
+    return () =>
+      queueMicrotask(() => {
+        const lost = document.activeElement === null || document.activeElement === document.body;
+        if (lost && before instanceof HTMLElement) before.focus();
+      });
+  }, []);
+}
+
 interface DialogProps {
   title: string;
   onClose: () => void;
@@ -46,13 +59,7 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, foot, testId }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    ref.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
+  useFocusReturn(() => ref.current?.showModal());
   return (
     <dialog
       ref={ref}
@@ -82,16 +89,50 @@ interface SheetProps {
   testId?: string;
 }
 
+/**
+ * When what had the focus disappears (a person moved to another column, “Start” was pressed), the focus goes to what now bears
+ * the same test id, else to the sheet itself: somebody at the keyboard never has to begin at the top of the page again.
+ */
+function useFocusKept(ref: { current: HTMLElement | null }): void {
+  const last = useRef<HTMLElement | null>(null);
+  useEffect(() => {
+    const remember = (event: Event): void => {
+      const target = event.target as HTMLElement;
+      last.current = ref.current?.contains(target) ? target : null;
+    };
+    document.addEventListener("focusin", remember);
+    document.addEventListener("pointerdown", remember);
+    return () => {
+      document.removeEventListener("focusin", remember);
+      document.removeEventListener("pointerdown", remember);
+    };
+  }, []);
+  useEffect(() => {
+    const lost = last.current;
+    if (lost === null || lost.isConnected || document.activeElement !== document.body) return;
+    const id = lost.dataset.testid;
+    const heir = id ? ref.current?.querySelector<HTMLElement>(`[data-testid="${CSS.escape(id)}"]`) : null;
+    (heir ?? ref.current)?.focus();
+  });
+}
+
 /** A side sheet (a bottom sheet on narrow screens) that does not block the room behind it. */
 export function Sheet({ title, closeLabel, onClose, wide, head, foot, children, testId }: SheetProps) {
   const ref = useRef<HTMLElement>(null);
   const id = useId();
+  useFocusReturn(() => ref.current?.focus());
+  useFocusKept(ref);
+  const closing = useRef(onClose);
+  closing.current = onClose;
   useEffect(() => {
-    const before = document.activeElement;
-    ref.current?.focus();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
+    // Also from outside it: whoever pressed a button in the sheet that is gone since stands on no element at all.
+    const onKey = (event: KeyboardEvent): void => {
+      const elsewhere = (event.target as Element | null)?.closest?.("input, textarea, select, dialog[open]");
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      if (!elsewhere || ref.current?.contains(elsewhere)) closing.current();
     };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
   }, []);
   return (
     <section
@@ -101,9 +142,6 @@ export function Sheet({ title, closeLabel, onClose, wide, head, foot, children, 
       aria-labelledby={id}
       tabIndex={-1}
       data-testid={testId}
-      onKeyDown={(event) => {
-        if (event.key === "Escape" && !event.defaultPrevented) onClose();
-      }}
     >
       <header>
         <h2 id={id}>{title}</h2>
@@ -130,7 +168,8 @@ export interface MenuItem {
 
 interface MenuProps {
   label: string;
-  items: MenuItem[];
+  /** As a function where making them is worth putting off until the menu is opened. */
+  items: MenuItem[] | (() => MenuItem[]);
   children: ComponentChildren;
   up?: boolean;
   look?: ButtonLook;
@@ -140,10 +179,14 @@ interface MenuProps {
   testId?: string;
 }
 
+/** With less than this below it, a menu opens upwards. */
+const ROOM_BELOW_PX = 220;
+
 /** A menu button: arrows, Home, End, first letter, Escape. */
 export function Menu({ label, items, children, up, look = "quiet", small, face, testId }: MenuProps) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
+  const [upwards, setUpwards] = useState(up === true);
   const buttons = () => [...(root.current?.querySelectorAll<HTMLButtonElement>("[role=menuitem]") ?? [])];
   useEffect(() => {
     if (!open) return;
@@ -154,6 +197,11 @@ export function Menu({ label, items, children, up, look = "quiet", small, face, 
     document.addEventListener("pointerdown", outside);
     return () => document.removeEventListener("pointerdown", outside);
   }, [open]);
+  const toggle = () => {
+    const bottom = root.current?.getBoundingClientRect().bottom ?? 0;
+    setUpwards(up ?? bottom > window.innerHeight - ROOM_BELOW_PX);
+    setOpen(!open);
+  };
   const close = () => {
     setOpen(false);
     root.current?.querySelector<HTMLButtonElement>("button")?.focus();
@@ -185,13 +233,13 @@ export function Menu({ label, items, children, up, look = "quiet", small, face, 
         aria-expanded={open}
         aria-label={label}
         title={label}
-        onClick={() => setOpen(!open)}
+        onClick={toggle}
       >
         {children}
       </button>
       {open && (
-        <ul class={`menu-list ${up ? "up" : "down"}`} role="menu" aria-label={label}>
-          {items.map((item) => (
+        <ul class={`menu-list ${upwards ? "up" : "down"}`} role="menu" aria-label={label}>
+          {(typeof items === "function" ? items() : items).map((item) => (
             <li role="none" key={item.key ?? item.label}>
               <button
                 type="button"

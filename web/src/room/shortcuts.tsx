@@ -1,6 +1,9 @@
-/** Single-key shortcuts of the room, off while somebody types or a dialog is open. */
+/** Single-key shortcuts of the room, off while somebody types or a dialog is open, or for good (WCAG 2.1.4). */
+import { useState } from "preact/hooks";
+import type { JSX } from "preact";
 import { recordingHere, type Page } from "./context";
-import { stopRecording } from "./recording";
+import { Check, stopRecording } from "./recording";
+import { t } from "./texts";
 import { toggleDevice, toggleHand, toggleScreen } from "./toolbar";
 
 export const SHORTCUTS = ["m", "v", "s", "h", "b", "r", "?"] as const;
@@ -10,10 +13,35 @@ function isShortcut(key: string): key is Shortcut {
   return (SHORTCUTS as readonly string[]).includes(key);
 }
 
+const OFF = "sideroom.shortcuts_off";
+
+/** Private windows may keep nothing; then they are on. */
+function areOff(): boolean {
+  try {
+    return localStorage.getItem(OFF) !== null;
+  } catch {
+    return false;
+  }
+}
+
+export function ShortcutSwitch(): JSX.Element {
+  const [on, setOn] = useState(!areOff());
+  const change = (wanted: boolean): void => {
+    try {
+      if (wanted) localStorage.removeItem(OFF);
+      else localStorage.setItem(OFF, "1");
+    } catch {
+      return;
+    }
+    setOn(wanted);
+  };
+  return <Check label={t("shortcuts.on")} checked={on} testId="shortcuts-on" onChange={change} />;
+}
+
 export function listenForShortcuts(page: Page): () => void {
   const listener = (event: KeyboardEvent): void => {
     const key = event.key.toLowerCase();
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !isShortcut(key)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !isShortcut(key) || areOff()) return;
     const target = event.target;
     if (target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable], dialog[open], [role=menu]")) return;
     event.preventDefault();
