@@ -107,14 +107,17 @@ def opened(form: LaunchForm) -> LaunchedPage:
     return LaunchedPage(boot["base_url"], boot["token"], boot["page"], boot["role"], boot)
 
 
-def open_room(page: LaunchedPage) -> RoomBoot:
-    """Press Open room: the one-time code, then the room's page in a new window. Raises LaunchFailed."""
+def room_url(page: LaunchedPage) -> str:
+    """Press Open room: the address with its one-time code, for a new window. Raises LaunchFailed."""
     headers = {"Authorization": f"Bearer {page.token}"}
-    handoff = _checked(
-        requests.post(f"{page.base_url}/app/api/handoff", headers=headers, timeout=TIMEOUT_S)
-    ).json()
+    answer = requests.post(f"{page.base_url}/app/api/handoff", headers=headers, timeout=TIMEOUT_S)
+    return str(_checked(answer).json()["url"])
+
+
+def open_room(page: LaunchedPage) -> RoomBoot:
+    """Press Open room and open its page in a new window. Raises LaunchFailed."""
     with requests.Session() as window:  # its own cookies, as a new top-level window has
-        boot = _boot(_checked(window.get(handoff["url"], timeout=TIMEOUT_S)).text)
+        boot = _boot(_checked(window.get(room_url(page), timeout=TIMEOUT_S)).text)
     ws_url = urljoin(page.base_url, boot["ws_url"]).replace("http", "ws", 1)
     return RoomBoot(boot["token"], ws_url, boot["session_id"], boot["role"], boot)
 

@@ -16,7 +16,7 @@ from sandbox.lms.client import launch
 from server.demo import Demo, free_demo, practice_programs, prepare_database, wait_ready
 from server.processes import programs
 from server.supervisor import Supervisor
-from tests.browser.test_story import FLAGS, tool
+from tests.browser.kit import FLAGS, tool
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 WAIT_MS = 30_000

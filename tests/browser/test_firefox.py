@@ -13,7 +13,7 @@ from server.demo import Demo, free_demo, practice_programs, prepare_database, wa
 from server.processes import programs
 from server.supervisor import Supervisor
 from tests.browser.firefox import Firefox, Tab, running_firefox
-from tests.browser.test_story import FLAGS, WAIT_MS, enter, here, my_id, sees, until
+from tests.browser.kit import FLAGS, WAIT_MS, enter, here, my_id, sees, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 STATE = "window.__sideroom?.state"

@@ -5,17 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from server.demo import Demo, free_demo, practice_programs, prepare_database, wait_ready
+from server.demo import Demo
 from server.ports_check import free_port
-from server.processes import programs
-from server.supervisor import Supervisor
+from tests.browser.kit import (
+    FLAGS,
+    WAIT_MS,
+    arrive,
+    at_the_door,
+    chromium,
+    my_id,
+    person,
+    running_demo,
+    sees,
+    until,
+)
 from tests.browser.narrow import NarrowLine, through
-from tests.browser.test_story import FLAGS, WAIT_MS, enter, my_id, sees, tool, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SECRET = "a-secret-shared-with-coturn"
@@ -47,44 +55,42 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     options += ["--min-port", "49210", "--max-port", "49260", "--simple-log", "-l", str(folder / "turn.log")]
     options += ["--pidfile", str(folder / "turn.pid"), "-b", str(folder / "turn.db")]
     turn = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    made = free_demo(folder)
-    settings = replace(made.settings, turn_urls=f"turn:127.0.0.1:{port}?transport=tcp", turn_secret=SECRET)
-    made = replace(made, settings=settings)
-    prepare_database(made)
-    supervisor = Supervisor([*programs(made.settings), *practice_programs(made)], folder / "logs")
-    supervisor.start()
+    settings = {"turn_urls": f"turn:127.0.0.1:{port}?transport=tcp", "turn_secret": SECRET}
     try:
-        assert wait_ready([f"{made.settings.base_url}/healthz", made.lms_url], 90) is None
-        yield made
+        with running_demo(folder, settings, only={"web", "media", "practice-lms", "practice-slack"}) as (
+            made,
+            _,
+        ):
+            yield made
     finally:
-        supervisor.stop()
         turn.terminate()
         turn.wait(20)
 
 
-def chromium(flags: list[str]) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as made:
         yield made
-        made.close()
+
+
+@pytest.fixture(scope="module")
+def started(playwright: Playwright) -> Iterator[Browser]:
+    made = chromium(playwright)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def browser() -> Iterator[Browser]:
-    yield from chromium(FLAGS)
-
-
-def person(browser: Browser, script: str = "") -> BrowserContext:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(WAIT_MS)
-    if script:
-        context.add_init_script(script)
-    return context
+def browser(started: Browser) -> Iterator[Browser]:
+    """One Chromium for all tests here; each leaves it empty."""
+    yield started
+    for context in started.contexts:
+        context.close()
 
 
 def test_a_lesson_through_turn_over_tcp_only(demo: Demo, browser: Browser) -> None:
-    alice = enter(person(browser, RELAY_ONLY), demo.lms_url, "alice")
-    bob = enter(person(browser), demo.lms_url, "bob")
+    alice = arrive(person(browser, RELAY_ONLY), demo.lms_url, "alice")
+    bob = arrive(person(browser), demo.lms_url, "bob")
     sees(alice, my_id(bob))
     sees(bob, my_id(alice))
     kinds = alice.evaluate(
@@ -102,15 +108,12 @@ def test_a_lesson_through_turn_over_tcp_only(demo: Demo, browser: Browser) -> No
     assert kinds == ["relay/tcp", "relay/tcp"], "publish and subscribe both went through the relay"
 
 
-def test_refused_devices_are_explained_and_the_person_still_takes_part(demo: Demo) -> None:
+def test_refused_devices_are_explained_and_the_person_still_takes_part(
+    demo: Demo, playwright: Playwright
+) -> None:
     refused = [flag for flag in FLAGS if "fake-ui" not in flag] + ["--use-fake-ui-for-media-stream=deny"]
-    for browser in chromium(refused):
-        context = person(browser)
-        course = context.new_page()
-        frame = tool(course, demo.lms_url, "bea", "room")
-        with context.expect_page() as opened:
-            frame.get_by_test_id("open-room").click()
-        room = opened.value
+    with chromium(playwright, refused) as browser:
+        room = at_the_door(person(browser), demo.lms_url, "bea")
         expect(room.get_by_role("status").filter(has_text="microphone")).to_be_visible()
         room.get_by_test_id("join").click()
         room.get_by_test_id("toggle-mic").wait_for()
@@ -123,8 +126,8 @@ def test_refused_devices_are_explained_and_the_person_still_takes_part(demo: Dem
 
 
 def test_an_unplugged_camera_leaves_the_voice(demo: Demo, browser: Browser) -> None:
-    bob = enter(person(browser), demo.lms_url, "bob")
-    alice = enter(person(browser, SEE_TRACKS), demo.lms_url, "alice")
+    bob = arrive(person(browser), demo.lms_url, "bob")
+    alice = arrive(person(browser, SEE_TRACKS), demo.lms_url, "alice")
     sees(bob, my_id(alice))
     # Another camera takes over …
     unplug(alice, "video")
@@ -168,8 +171,8 @@ def unplug(page: Page, kind: str) -> None:
 
 
 def test_pictures_shrink_beside_a_shared_screen_and_grow_again(demo: Demo, browser: Browser) -> None:
-    alice = enter(person(browser), demo.lms_url, "alice")
-    bob = enter(person(browser), demo.lms_url, "bob")
+    alice = arrive(person(browser), demo.lms_url, "alice")
+    bob = arrive(person(browser), demo.lms_url, "bob")
     sees(alice, my_id(bob))
     width = f"document.querySelector(\"[data-testid='tile-{my_id(bob)}'] video\")?.videoWidth"
     until(lambda: alice.evaluate(width) == 640, "Bob's picture is whole")
@@ -182,8 +185,8 @@ def test_pictures_shrink_beside_a_shared_screen_and_grow_again(demo: Demo, brows
 def test_on_a_narrow_line_the_sound_stays_and_pictures_come_back(demo: Demo, browser: Browser) -> None:
     line = NarrowLine(("127.0.0.1", demo.settings.media_port), bps=20e6)
     try:
-        others = [enter(person(browser), demo.lms_url, who) for who in ("alice", "bob", "bea")]
-        ben = enter(person(browser, through(line)), demo.lms_url, "ben")
+        others = [arrive(person(browser), demo.lms_url, who) for who in ("alice", "bob", "bea")]
+        ben = arrive(person(browser, through(line)), demo.lms_url, "ben")
         shown = "document.querySelectorAll(\"[data-video='on']\").length"
         until(lambda: ben.evaluate(shown) == 4, "everybody is shown at first")
         line.bps = 400_000

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, s
 
 from lti import registration
 from models.store import lti as store
-from tests.browser.test_story import FLAGS, until
+from tests.browser.kit import FLAGS, until
 from tests.ltikit import World, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

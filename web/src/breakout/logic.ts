@@ -2,6 +2,8 @@
 import type { PersonView, RecordingView, RoomState, RoomView, TransitionView } from "../protocol/types";
 
 export const MAIN = "main";
+/** “Student 9” stands before “Student 10”. */
+const names = new Intl.Collator(undefined, { numeric: true });
 
 export function roomsInOrder(state: RoomState): RoomView[] {
   return Object.values(state.rooms).sort((a, b) => a.number - b.number);
@@ -26,7 +28,7 @@ export function byColumn(state: RoomState): Map<string, PersonView[]> {
     if (!person.online && columnOf(state, person) === MAIN) continue;
     (columns.get(columnOf(state, person)) ?? columns.get(MAIN))?.push(person);
   }
-  for (const people of columns.values()) people.sort((a, b) => a.name.localeCompare(b.name));
+  for (const people of columns.values()) people.sort((a, b) => names.compare(a.name, b.name));
   return columns;
 }
 

@@ -1,7 +1,7 @@
 /** The small set of controls that every page uses. No knowledge of rooms or media. */
 import type { ComponentChildren, JSX, VNode } from "preact";
 import { X } from "lucide-preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import "./tokens.css";
 import "./kit.css";
 
@@ -179,29 +179,44 @@ interface MenuProps {
   testId?: string;
 }
 
-/** With less than this below it, a menu opens upwards. */
-const ROOM_BELOW_PX = 220;
+const EDGE_PX = 8;
+
+/** Beside its button, on the side with room for it and wholly in the window; fixed, so that no scrolling box cuts it off. */
+function place(list: HTMLElement, button: DOMRect, up: boolean): void {
+  Object.assign(list.style, { top: "", bottom: "", maxHeight: "" });
+  const { width, height } = list.getBoundingClientRect();
+  const [above, below] = [button.top - 6 - EDGE_PX, window.innerHeight - button.bottom - 6 - EDGE_PX];
+  const upwards = up ? above >= height || above > below : below < height && above > below;
+  const left = document.documentElement.dir === "rtl" ? button.left : button.right - width;
+  list.style.left = `${Math.max(EDGE_PX, Math.min(left, window.innerWidth - width - EDGE_PX))}px`;
+  list.style.maxHeight = `${upwards ? above : below}px`;
+  if (upwards) list.style.bottom = `${window.innerHeight - button.top + 6}px`;
+  else list.style.top = `${button.bottom + 6}px`;
+}
 
 /** A menu button: arrows, Home, End, first letter, Escape. */
 export function Menu({ label, items, children, up, look = "quiet", small, face, testId }: MenuProps) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
-  const [upwards, setUpwards] = useState(up === true);
+  const list = useRef<HTMLUListElement>(null);
   const buttons = () => [...(root.current?.querySelectorAll<HTMLButtonElement>("[role=menuitem]") ?? [])];
-  useEffect(() => {
-    if (!open) return;
-    buttons()[0]?.focus();
+  useLayoutEffect(() => {
+    if (!open || !root.current || !list.current) return;
+    const follow = (event?: Event) => {
+      if (root.current && list.current && event?.target !== list.current) place(list.current, root.current.getBoundingClientRect(), up === true);
+    };
+    follow();
+    buttons()[0]?.focus({ preventScroll: true });
     const outside = (event: PointerEvent) => {
       if (!root.current?.contains(event.target as Node)) setOpen(false);
     };
     document.addEventListener("pointerdown", outside);
-    return () => document.removeEventListener("pointerdown", outside);
+    document.addEventListener("scroll", follow, true);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("scroll", follow, true);
+    };
   }, [open]);
-  const toggle = () => {
-    const bottom = root.current?.getBoundingClientRect().bottom ?? 0;
-    setUpwards(up ?? bottom > window.innerHeight - ROOM_BELOW_PX);
-    setOpen(!open);
-  };
   const close = () => {
     setOpen(false);
     root.current?.querySelector<HTMLButtonElement>("button")?.focus();
@@ -233,12 +248,12 @@ export function Menu({ label, items, children, up, look = "quiet", small, face, 
         aria-expanded={open}
         aria-label={label}
         title={label}
-        onClick={toggle}
+        onClick={() => setOpen(!open)}
       >
         {children}
       </button>
       {open && (
-        <ul class={`menu-list ${upwards ? "up" : "down"}`} role="menu" aria-label={label}>
+        <ul ref={list} class="menu-list" role="menu" aria-label={label}>
           {(typeof items === "function" ? items() : items).map((item) => (
             <li role="none" key={item.key ?? item.label}>
               <button
