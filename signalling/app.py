@@ -20,7 +20,7 @@ from rooms.commands import Envelope
 from rooms.errors import DomainError
 from rooms.ports import MediaError
 from signalling.connection import Connection, RateLimit
-from signalling.hub import Hub, close_socket
+from signalling.hub import REPLACED, Hub, Replaced, close_socket
 from signalling.messages import (
     BadMessage,
     CommandMessage,
@@ -98,6 +98,8 @@ class Endpoint:
             raise _Bye(4401, refused.code, refused.message)
         try:
             return await self._hub.enter(access, socket, message.resume)
+        except Replaced:
+            raise _Bye(4409, "replaced", REPLACED) from None
         except DomainError as error:
             close = {"session_ended": 4410, "no_session": 4410, "removed": 4403, "other_course": 4403}
             raise _Bye(close.get(error.code, 4400), error.code, error.message) from None

@@ -11,6 +11,7 @@ import json
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +48,14 @@ RING_OFF_S = 0.2
 """Between an event that sends people away and the closing of their sockets: the event shall reach them first."""
 
 
+REPLACED = "This room was opened again elsewhere."
+KEEP_REPLACED = 1000
+
+
+class Replaced(Exception):
+    """A page wants its connection back, but its person has opened a newer page since."""
+
+
 class Hub:
     """Connections of every session on this server. ``start`` and ``stop`` belong to the server's loop."""
 
@@ -65,6 +74,8 @@ class Hub:
         self._gone: dict[tuple[SessionId, PersonId], str] = {}
         """Who must still be told to have left, with the command's id: the database did not take it yet."""
         self._strangers_at = 0.0
+        self._replaced: deque[str] = deque(maxlen=KEEP_REPLACED)
+        """Connection ids of pages that a newer one replaced: one that was asleep then must not take the place back."""
 
     # -- life --------------------------------------------------------------------------------------------------
 
@@ -98,15 +109,17 @@ class Hub:
     # -- coming and going --------------------------------------------------------------------------------------
 
     async def enter(self, access: Access, socket: Socket, resume: str | None) -> Connection:
-        """Bring a browser in: EnterSession, media peer, ``welcome``. Raises DomainError."""
+        """Bring a browser in: EnterSession, media peer, ``welcome``. Raises DomainError, Replaced."""
         command = EnterSession(name=access.name, role=access.role)
         envelope = Envelope(CommandId(f"enter:{uuid4().hex}"), access.session_id, access.actor, command)
+        if resume in self._replaced:
+            raise Replaced
         async with self._door(access.session_id, access.person_id):
             accepted = await asyncio.to_thread(self.rooms.submit, envelope)
             connection, resumed, replaced = self._connection(access, socket, resume)
         try:
             if replaced is not None:
-                await close_socket(replaced, 4409, "replaced", "This page was opened again elsewhere.")
+                await close_socket(replaced, 4409, "replaced", REPLACED)
             audience = self._audience(connection)
             audience.saw(accepted.state)
             if not connection.media_joined:
@@ -152,7 +165,8 @@ class Hub:
         audience.connections[connection.peer_id] = connection
         mine = [c for c in audience.connections.values() if c.access.person_id == access.person_id]
         for oldest in mine[: -self.settings.max_tabs]:
-            self._spawn(self._dismiss(oldest, 4409, "replaced", "This room is open in too many tabs."))
+            self._replaced.append(oldest.peer_id)
+            self._spawn(self._dismiss(oldest, 4409, "replaced", REPLACED))
         return connection, False, None
 
     async def _welcome(self, connection: Connection, resumed: bool) -> None:

@@ -21,8 +21,9 @@ class SignallingSettings:
     grace_s: float = 30.0
     """How long a dropped connection keeps its media peer and the person stays online."""
     max_message_bytes: int = 256 * 1024
-    max_tabs: int = 8
-    """Connections of one person in one session; the oldest gives way to a new one."""
+    max_tabs: int = 1
+    """Connections of one person in one session; the oldest gives way to a new one. With more than one, a microphone in a
+    forgotten window would go on after “mute” in another."""
     commands_per_s: float = 5.0
     """What one page of a participant may ask for in the long run, with bursts of ten seconds' worth."""
     queue_size: int = 512

@@ -179,6 +179,17 @@ async def test_a_dropped_connection_comes_back_to_its_place(server: Server) -> N
         await bob.close()
 
 
+async def test_a_second_page_replaces_the_first_also_when_that_was_asleep(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as first, server.join(BOB) as second:
+        await first.wait(lambda: first.bye_code == "replaced")
+        await second.drop()
+        async with server.join(BOB) as third:
+            with pytest.raises(ConnectionError, match="replaced"):
+                await server.join(BOB).connect(resume=second.connection_id)
+            assert third.bye is None
+            assert alice.state["people"]["bob"]["online"]
+
+
 async def test_a_repeated_command_id_has_one_effect(server: Server) -> None:
     async with server.join(BOB) as bob:
         first = await bob.command("send_chat", command_id="same", text="once")
