@@ -97,9 +97,10 @@ class _Media:
         query = request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         entries, total = self._library.find(access, cast(Scope, scope), query, int(page))
         states = copies.states(self._deps.db, [entry.entry_id for entry in entries])
+        may_edit = self._library.editor(access)
         return jsonify(
             {
-                "entries": [self._json(access, entry, states) for entry in entries],
+                "entries": [self._json(entry, states, may_edit(entry)) for entry in entries],
                 "total": total,
                 "page": int(page),
                 "per_page": PER_PAGE,
@@ -128,10 +129,11 @@ class _Media:
         return "", 204
 
     def _one(self, access: Access, entry: Entry) -> dict[str, Any]:
-        return self._json(access, entry, copies.states(self._deps.db, [entry.entry_id]))
+        states = copies.states(self._deps.db, [entry.entry_id])
+        return self._json(entry, states, self._library.may_edit(access, entry))
 
-    def _json(self, access: Access, entry: Entry, states: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-        ready, may_edit = entry.status == "ready", self._library.may_edit(access, entry)
+    def _json(self, entry: Entry, states: dict[str, list[dict[str, Any]]], may_edit: bool) -> dict[str, Any]:
+        ready = entry.status == "ready"
         thumbnail = entry.quality.get("thumbnail")
         warnings = entry.quality.get("warnings")
         return {

@@ -265,6 +265,7 @@ class RecordingRow(SQLModel, table=True):
     """One recording of one room. Status and times follow the session's events (written in the same transaction)."""
 
     __tablename__ = "recording"
+    __table_args__ = (Index("ix_recording_course_invoked", "course_id", "invoked_at"),)
     id: str = Field(primary_key=True)
     session_id: str = Field(index=True)
     course_id: str = Field(index=True)
@@ -325,7 +326,10 @@ class MediaEntryRow(SQLModel, table=True):
     moderators see it in the breakout recordings folder when ``folder`` is set."""
 
     __tablename__ = "media_entry"
-    __table_args__ = (Index("ix_media_entry_course_recorded", "course_id", "recorded_at"),)
+    __table_args__ = (
+        Index("ix_media_entry_course_recorded", "course_id", "recorded_at"),
+        Index("ix_media_entry_owner_recorded", "owner_id", "recorded_at"),
+    )
     id: str = Field(primary_key=True)
     course_id: str = Field(index=True)
     owner_id: str | None = Field(default=None, index=True)
@@ -495,7 +499,11 @@ class TransferRow(SQLModel, table=True):
     """
 
     __tablename__ = "transfer"
-    __table_args__ = (UniqueConstraint("entry_id", "storage_id"),)
+    __table_args__ = (
+        UniqueConstraint("entry_id", "storage_id"),
+        Index("ix_transfer_status_settled", "status", "settled"),
+        Index("ix_transfer_storage_status", "storage_id", "status"),
+    )
     id: str = Field(primary_key=True)
     entry_id: str = Field(index=True)
     storage_id: str = Field(index=True, foreign_key="storage.id")

@@ -45,8 +45,6 @@ CHECK_AGAIN: Final = timedelta(minutes=10)
 CALL_STORAGES_KEPT: Final = timedelta(days=30)
 TIDY_S: Final = 3600.0
 EXPIRE_S: Final = 600.0
-FILES_EVERY: Final = 5
-"""Looks between two searches for files that were added to entries: those read the whole library's list."""
 T = TypeVar("T")
 
 
@@ -103,7 +101,7 @@ class TransferWorker:
         self._courses: set[str] = set()
         self._main: threading.Thread | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._renew_at = self._tidy_at = self._files_at = self._expire_at = 0.0
+        self._renew_at = self._tidy_at = self._expire_at = 0.0
         self._clock = ClockGuard()
         self._expiring: threading.Thread | None = None
 
@@ -163,10 +161,6 @@ class TransferWorker:
             self._tidy(now)
         self._check_storages(now)
         self._expire()
-        if time.monotonic() >= self._files_at:
-            self._files_at = time.monotonic() + self._settings.look_s * FILES_EVERY
-            for transfer_id in store.with_new_files(self._db):
-                store.reopen(self._db, transfer_id)
         for transfer_id, entry_id in store.unsettled(self._db):
             root, retention = self._settings.library_dir, self._settings.retention
             copies.confirmed(self._db, root, entry_id, retention, datetime.now(UTC))

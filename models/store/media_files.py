@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
 from models.store.database import Database
-from models.tables import MediaFileRow
+from models.tables import MediaFileRow, TransferRow
 from models.values import EntryId
 
 FileKind = Literal["composite", "audio", "track_audio", "track_video", "chapters", "thumbnail"]
@@ -38,8 +39,14 @@ def save_files(db: Database, entry_id: EntryId, files: Iterable[MediaFile]) -> N
 
 
 def add_files(session: Session, entry_id: EntryId, files: Iterable[MediaFile]) -> None:
-    """The same within a transaction."""
+    """The same within a transaction. Copies that were complete are not any more: they are worked on again."""
     now = datetime.now(UTC)
+    session.execute(
+        update(TransferRow)
+        .where(col(TransferRow.entry_id) == entry_id, col(TransferRow.status) == "done")
+        .values(status="waiting", next_at=None, attempts=0)
+        .execution_options(synchronize_session=False)
+    )
     for file in files:
         values = {**asdict(file), "quality": dict(file.quality)}
         session.merge(MediaFileRow(entry_id=entry_id, created_at=now, **values))

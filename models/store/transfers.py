@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import and_, func, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -16,6 +16,13 @@ from models.tables import MediaEntryRow, MediaFileRow, RecordingRow, StorageRow,
 
 MOST_PAUSE = timedelta(hours=2)
 """No next try is ever set further ahead: one that is shows that the clock was put back, and is due at once."""
+_AGAIN: dict[str, Any] = {
+    "status": "waiting",
+    "next_at": None,
+    "failing_since": None,
+    "attempts": 0,
+    "error": None,
+}
 OPEN = ("waiting", "copying", "failed", "deleting")
 
 
@@ -137,30 +144,6 @@ def due(db: Database, now: datetime) -> list[Work]:
     return [Work(transfer_id, storage_id, status == "deleting") for transfer_id, storage_id, status in rows]
 
 
-def with_new_files(db: Database) -> list[str]:
-    """Finished transfers of ready entries to which a file was added or of which one was made anew."""
-    same = and_(
-        col(TransferFileRow.transfer_id) == col(TransferRow.id),
-        col(TransferFileRow.name) == col(MediaFileRow.name),
-        or_(col(MediaFileRow.sha256) == "", col(TransferFileRow.sha256) == col(MediaFileRow.sha256)),
-    )
-    with db.read() as session:
-        return list(
-            session.exec(
-                select(TransferRow.id)
-                .join(MediaEntryRow, col(MediaEntryRow.id) == col(TransferRow.entry_id))
-                .join(MediaFileRow, col(MediaFileRow.entry_id) == col(TransferRow.entry_id))
-                .join(TransferFileRow, same, isouter=True)
-                .where(
-                    col(TransferRow.status) == "done",
-                    col(MediaEntryRow.status) == "ready",
-                    col(TransferFileRow.name).is_(None),
-                )
-                .distinct()
-            ).all()
-        )
-
-
 def reopen(db: Database, transfer_id: str) -> bool:
     """Copy (again) now: there are new files, or somebody asks for another try. False: there is nothing to try."""
     with db.write() as session:
@@ -169,7 +152,7 @@ def reopen(db: Database, transfer_id: str) -> bool:
             .where(
                 col(TransferRow.id) == transfer_id, col(TransferRow.status).in_(["done", "failed", "waiting"])
             )
-            .values(status="waiting", next_at=None, failing_since=None, attempts=0, error=None)
+            .values(**_AGAIN)
         )
     return bool(result.rowcount == 1)  # type: ignore[attr-defined]
 
@@ -205,10 +188,14 @@ def lease(db: Database, work: Work, owner: str, now: datetime, life: timedelta) 
 
 def retry_failed(db: Database, storage_id: str) -> int:
     """Copy what failed at a storage again now; returns how many transfers."""
-    with db.read() as session:
-        where = (col(TransferRow.storage_id) == storage_id, col(TransferRow.status) == "failed")
-        failed_ids = session.exec(select(TransferRow.id).where(*where)).all()
-    return sum(reopen(db, transfer_id) for transfer_id in failed_ids)
+    with db.write() as session:
+        result = session.execute(
+            update(TransferRow)
+            .where(col(TransferRow.storage_id) == storage_id, col(TransferRow.status) == "failed")
+            .values(**_AGAIN)
+            .execution_options(synchronize_session=False)
+        )
+    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 def holders(db: Database) -> set[str]:
@@ -261,12 +248,16 @@ def file_done(db: Database, transfer_id: str, owner: str, name: str, address: st
 
 
 def done(db: Database, transfer_id: str, owner: str, at: datetime) -> bool:
-    """Every file is confirmed. False when that is not so, or as for ``renew``."""
+    """Every file of the entry is confirmed. False when that is not so, or as for ``renew``."""
     with db.write() as session:
         row = _held(session, transfer_id, owner)
         files = session.exec(select(TransferFileRow).where(TransferFileRow.transfer_id == transfer_id)).all()
-        if row is None or not files or any(file.done_at is None for file in files):
+        if row is None or any(file.done_at is None for file in files):
             return False
+        there = {file.name: file.sha256 for file in files}
+        listed = session.exec(select(MediaFileRow).where(MediaFileRow.entry_id == row.entry_id)).all()
+        if any(file.name not in there or file.sha256 not in ("", there[file.name]) for file in listed):
+            return False  # one was added while the others were copied
         row.status, row.done_at, row.settled = "done", at, False
         row.error = row.next_at = row.failing_since = row.lease_until = None
         row.lease_owner = ""
@@ -337,7 +328,7 @@ def deleted(db: Database, transfer_id: str, owner: str) -> None:
 def get(db: Database, transfer_id: str) -> Transfer | None:
     with db.read() as session:
         row = session.get(TransferRow, transfer_id)
-        return None if row is None else _transfer(session, row)
+        return None if row is None else _transfers(session, [row])[0]
 
 
 def of_entry(db: Database, entry_id: str) -> list[Transfer]:
@@ -354,8 +345,8 @@ def of_entries(db: Database, entry_ids: Iterable[str]) -> dict[str, list[Transfe
             .where(col(TransferRow.entry_id).in_(list(entry_ids)))
             .order_by(col(TransferRow.created_at), col(TransferRow.id))
         ).all()
-        for row in rows:
-            found.setdefault(row.entry_id, []).append(_transfer(session, row))
+        for transfer in _transfers(session, rows):
+            found.setdefault(transfer.entry_id, []).append(transfer)
     return found
 
 
@@ -415,11 +406,11 @@ def counts(db: Database) -> dict[str, dict[str, int]]:
     """Storage id → status → how many transfers."""
     found: dict[str, dict[str, int]] = {}
     with db.read() as session:
-        for storage_id, status in session.execute(
-            select(col(TransferRow.storage_id), col(TransferRow.status))
+        columns = (col(TransferRow.storage_id), col(TransferRow.status))
+        for storage_id, status, count in session.execute(
+            select(*columns, func.count()).group_by(*columns)
         ).all():
-            by_status = found.setdefault(storage_id, {})
-            by_status[status] = by_status.get(status, 0) + 1
+            found.setdefault(storage_id, {})[status] = count
     return found
 
 
@@ -428,13 +419,22 @@ def _held(session: Session, transfer_id: str, owner: str) -> TransferRow | None:
     return row if row is not None and row.lease_owner == owner else None
 
 
-def _transfer(session: Session, row: TransferRow) -> Transfer:
-    storage = session.get(StorageRow, row.storage_id)
-    files = session.exec(
-        select(TransferFileRow)
-        .where(TransferFileRow.transfer_id == row.id)
-        .order_by(col(TransferFileRow.name))
-    ).all()
+def _transfers(session: Session, rows: Sequence[TransferRow]) -> list[Transfer]:
+    """The transfers with their storages and files, by three queries for however many."""
+    storages = {
+        row.id: row
+        for row in session.exec(
+            select(StorageRow).where(col(StorageRow.id).in_({row.storage_id for row in rows}))
+        )
+    }
+    files: dict[str, list[TransferFileRow]] = {}
+    of_these = col(TransferFileRow.transfer_id).in_([row.id for row in rows])
+    for file in session.exec(select(TransferFileRow).where(of_these).order_by(col(TransferFileRow.name))):
+        files.setdefault(file.transfer_id, []).append(file)
+    return [_transfer(row, storages.get(row.storage_id), files.get(row.id, [])) for row in rows]
+
+
+def _transfer(row: TransferRow, storage: StorageRow | None, files: Iterable[TransferFileRow]) -> Transfer:
     return Transfer(
         transfer_id=row.id,
         entry_id=row.entry_id,
