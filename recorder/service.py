@@ -180,12 +180,7 @@ class RecorderService:
     def _loop(self) -> None:
         next_tick = time.monotonic() + TICK_S
         while not self._stopping.is_set():
-            while not self._states.empty():
-                news = self._states.get()
-                if isinstance(news, _Happened):
-                    self._note_events(news)
-                else:
-                    self._reconcile(news)
+            self._take_news()
             busy = False
             for frame in self._tap.poll(POLL_S):
                 busy = True
@@ -195,6 +190,21 @@ class RecorderService:
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK_S
                 self._tick()
+
+    def _take_news(self) -> None:
+        """Of several states of a session only the newest counts: when a class of hundreds moves, one look is enough."""
+        newest: dict[SessionId, SessionState] = {}
+        happened: list[_Happened] = []
+        while not self._states.empty():
+            news = self._states.get()
+            if isinstance(news, _Happened):
+                happened.append(news)
+            elif news.session_id not in newest or news.seq >= newest[news.session_id].seq:
+                newest[news.session_id] = news
+        for state in newest.values():
+            self._reconcile(state)
+        for news in happened:
+            self._note_events(news)
 
     def _tick(self) -> None:
         now_us = self._clock.now_us()

@@ -88,6 +88,7 @@ class CompositionQueue:
         self._wake = wake
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._jobs: dict[str, _Job] = {}
+        self._shown: set[RecordingId] = set()
         self._pace = Pace()
         self._recomposer = Recomposer(settings, db, self._owner, self._composite, self._report_film)
 
@@ -106,8 +107,8 @@ class CompositionQueue:
         now = datetime.now(UTC)
         waiting = store.waiting(self._db, now)
         urgent: list[tuple[str, int, Callable[[threading.Event], None]]] = []
+        self._show({one.recording_id for one in waiting})
         for one in waiting:
-            self._show(one.recording_id)
             urgent.append((one.recording_id, 0, partial(self.compose, one.recording_id)))
         for asked in again.waiting_compositions(self._db, now):
             urgent.append((asked.composition_id, 1, partial(self._recomposer.make, asked.composition_id)))
@@ -186,12 +187,13 @@ class CompositionQueue:
             if job.stays and time.monotonic() - job.began > STEADY_S:
                 job.halted.set()
 
-    def _show(self, recording_id: RecordingId) -> None:
+    def _show(self, waiting: set[RecordingId]) -> None:
         """The library shows a recording as soon as it waits, also behind others."""
-        if recording_id not in self._jobs:
+        for recording_id in waiting - self._shown:
             info = store.recording_info(self._db, recording_id)
             if info is not None:
                 ensure_processing_entry(self._db, info)
+        self._shown = waiting
 
     # -- a recording -------------------------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ from server.webhooks_job import build as build_webhooks
 
 log = logging.getLogger("sideroom.jobs")
 LOOK_S: Final = 2.0
+LEAST_S: Final = 0.25
+"""So long at least between two looks."""
 TIDY_S: Final = 600.0
 FAILED: Final = timedelta(days=30)
 """What was captured of a recording that failed is kept so long at least: somebody may try again to make its film."""
@@ -68,6 +70,8 @@ class JobWorker:
                 if time.monotonic() >= self._tidy_at:
                     self._tidy_at = time.monotonic() + TIDY_S
                     self.tidy()
+                # However much happens in the rooms: looking costs the database something.
+                self._stopping.wait(LEAST_S)
                 self._wake.wait(LOOK_S)
         finally:
             unsubscribe()

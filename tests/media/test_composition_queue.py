@@ -413,6 +413,27 @@ def test_who_waits_behind_others_knows_when_they_will_be_ready(world: World, pre
     assert ready[0] < ready[1] < ready[2], "each knows of those before it"
 
 
+def test_waiting_costs_the_database_nothing(
+    world: World, pretender: Pretender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [ended(world, name) for name in ("a", "b", "c")]
+    world.look_until(lambda: all(values(world, "recording", key)["eta_at"] for key in keys[1:]))
+    for key in keys:
+        assert entry_of_recording(world.db, key) is not None, "the library shows who waits"
+    writes = 0
+
+    def write(self: Database) -> Any:
+        nonlocal writes
+        writes += threading.current_thread() is threading.main_thread()
+        return really(self)
+
+    really = Database.write
+    monkeypatch.setattr(Database, "write", write)
+    for _ in range(5):
+        world.queue.look()
+    assert writes <= 1, "a finish time may be corrected once"
+
+
 def test_a_failed_recording_is_composed_when_an_administrator_asks(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,14 +11,14 @@ import pytest
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from models.values import MAIN_ROOM, SYSTEM, RecordingStatus, Role
+from models.values import MAIN_ROOM, SYSTEM, RecordingStatus, Role, SessionId
 from recorder.journal import read_manifest, read_records
 from recorder.service import RecorderService
 from recorder.settings import RecorderSettings
 from rooms import commands as c
 from rooms import view
 from rooms.service import RoomsService
-from rooms.state import Recording
+from rooms.state import Recording, SessionState
 from tests.media.beepflash import SECRET, Source, TapServer
 from tests.people import ALICE, BOB, COURSE, ask
 
@@ -175,3 +175,19 @@ def test_messages_and_calls_are_noted_once_also_those_of_a_time_without_a_record
     classroom.stop()
     told = [(x["what"], x["name"], x.get("text")) for x in lines(journal, "event")]
     assert told == [("call", "Bob", None), ("broadcast", "Alice", "Five minutes left")]
+
+
+def test_of_many_states_of_a_session_only_the_newest_is_looked_at(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    upgrade(url)
+    db = Database(url)
+    rooms = RoomsService(db)
+    service = RecorderService(RecorderSettings(url, tmp_path / "recordings"), rooms, db)
+    seen: list[int] = []
+    service._reconcile = lambda state: seen.append(state.seq)  # type: ignore[method-assign]
+    for seq in (3, 5, 4):
+        service._states.put(SessionState(SessionId("s"), seq=seq))
+    service._take_news()
+    service._take_news()
+    db.close()
+    assert seen == [5]
