@@ -324,14 +324,16 @@ def run(*, as_json: bool, keep: bool = False) -> int:
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="sideroom-selftest-"))
     test = SelfTest(folder, lambda line: print(line, file=out, flush=True))
-    report = asyncio.run(test.run())
+    failed = False
+    try:
+        report = asyncio.run(test.run())
+        failed = not report.ok
+    finally:  # also when somebody pressed Ctrl-C
+        if keep or failed:
+            print(f"Everything is kept in {folder}", file=out)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
-    print(
-        f"{'All steps hold' if report.ok else 'FAILED'} after {time.monotonic() - started:.0f} s.", file=out
-    )
-    if keep or not report.ok:
-        print(f"Everything is kept in {folder}", file=out)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0 if report.ok else 1
+    print(f"{'FAILED' if failed else 'All steps hold'} after {time.monotonic() - started:.0f} s.", file=out)
+    return 1 if failed else 0

@@ -51,6 +51,9 @@ def code(page: Path) -> list[str]:
 # -- the command line -------------------------------------------------------------------------------------------
 
 
+PARSER = _parser()
+
+
 def sideroom_lines() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
@@ -78,7 +81,7 @@ def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 def test_every_command_line_of_ours_is_understood(
     page: str, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words, inner, rest = words_of(line), _parser(), words_of(line)
+    words, inner, rest = words_of(line), PARSER, words_of(line)
     while rest and rest[0] in subcommands(inner):
         inner = subcommands(inner)[rest.pop(0)]
     if not rest:
@@ -87,21 +90,19 @@ def test_every_command_line_of_ours_is_understood(
     options = {word.partition("=")[0] for word in rest if word.startswith("--")}
     assert options <= set(inner._option_string_actions), f"{page}: sideroom {line}"  # whole, not shortened
     try:
-        _parser().parse_args(words)
+        PARSER.parse_args(words)
     except SystemExit:
         pytest.fail(f"{page}: sideroom {line}: {capsys.readouterr().err.splitlines()[-1]}")
 
 
 def test_command_lines_are_found() -> None:
     said = {line.split()[0] for _page, line in sideroom_lines() if words_of(line)}
-    assert said == set(subcommands(_parser())) - {"demo"}, (
-        "a command is named nowhere, or the search finds less"
-    )
+    assert said == set(subcommands(PARSER)) - {"demo"}, "a command is named nowhere, or the search finds less"
 
 
 def test_every_action_of_the_command_line_is_documented() -> None:
     texts = "\n".join(TEXTS[page] for page in SPOKEN)
-    for command, parser in subcommands(_parser()).items():
+    for command, parser in subcommands(PARSER).items():
         for action in subcommands(parser):
             assert f"sideroom {command} {action}" in texts
 
