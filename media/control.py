@@ -134,6 +134,8 @@ class ControlServer:
 
     def _order(self, owner: str, order: dict[str, Any]) -> Any:
         assert self.sfu is not None
+        if order["op"] == "stats":
+            return self.sfu.stats()
         peer_id = str(order["peer_id"])
         match order["op"]:
             case "join":

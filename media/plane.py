@@ -90,6 +90,14 @@ class EmbeddedPlane:
     async def leave(self, peer_id: str) -> None:
         await self._call("leave", peer_id=peer_id)
 
+    async def stats(self, timeout_s: float = 1.0) -> dict[str, int]:
+        """How the worker does (``Sfu.stats``). Raises MediaError ``media_unavailable``, also when it does not answer in time."""
+        try:
+            found: dict[str, int] = await asyncio.wait_for(self._call("stats"), timeout_s)
+        except TimeoutError:
+            raise _unavailable() from None
+        return found
+
     # -- the connection ----------------------------------------------------------------------------------------
 
     async def _call(self, op: str, **arguments: Any) -> Any:

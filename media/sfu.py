@@ -57,6 +57,7 @@ FEEDBACK_S: Final = 0.02
 """Keyframes and lost packets are asked for in such steps, and only while something is missing: an idle worker sleeps."""
 TICK_S: Final = 0.125
 SLOW_TICK_S: Final = 0.25
+DROPS_EVERY_S: Final = 10.0
 MAX_PEERS: Final = 2000
 RoomKey = tuple[SessionId, RoomId]
 
@@ -123,6 +124,8 @@ class Sfu:
         self._offers: deque[Peer] = deque()
         self._short: set[RoomKey] = set()
         """Rooms with somebody who is to be offered more lines, but was offered some a moment ago."""
+        self._drops = (0, 0)
+        self._drops_due = 0.0
         self._needy: set[PublishConnection] = set()
         self._feedback_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -248,6 +251,28 @@ class Sfu:
         """What can be heard and seen in a room now."""
         members = self._rooms.get(room, ())
         return [s for p in members for s in p.sources if s.live and not s.muted]
+
+    def stats(self) -> dict[str, int]:
+        """How the worker does, for health checks: how many it serves, what was lost in this machine."""
+        connections = [c for p in self.peers.values() for c in (p.publish, p.subscribe) if c is not None]
+        return {
+            "peers": len(self.peers),
+            "rooms": len(self._rooms),
+            "connections": sum(1 for c in connections if c.secure.ready),
+            "dropped_in": self.ice.dropped_in(),
+            "dropped_out": self.ice.dropped,
+            "faults": self.ice.faults,
+            "receive_buffer": self.ice.receive_buffer,
+        }
+
+    def _tell_drops(self, now: float) -> None:
+        if now < self._drops_due:
+            return
+        self._drops_due = now + DROPS_EVERY_S
+        drops = (self.ice.dropped_in(), self.ice.dropped)
+        if drops != self._drops:
+            log.warning("ice.dropped in=%d out=%d", drops[0] - self._drops[0], drops[1] - self._drops[1])
+            self._drops = drops
 
     def resend_offers(self, owner: str) -> None:
         """Tell ``owner`` again what its peers are shown (it may have missed events)."""
@@ -517,6 +542,7 @@ class Sfu:
         return peer.publish.clock_offset if peer is not None and peer.publish is not None else 0.0
 
     def _slow_tick(self, now: float) -> None:
+        self._tell_drops(now)
         short, self._short = self._short, set()
         for room in short:
             self._mark(room)

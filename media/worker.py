@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.control import ControlServer
-from media.icelite import IceSocket
+from media.icelite import BUFFER_BYTES, IceSocket
 from media.sfu import Sfu
 from media.tap import TapServer
 from media.wire import advertised, parse_address
@@ -125,6 +125,12 @@ async def serve(settings: WorkerSettings) -> None:
         loop.add_signal_handler(number, stopped.set)
     print(json.dumps(worker.addresses()), flush=True)
     log.info("worker.started udp_port=%d tap_port=%d", worker.udp_port, worker.tap_port)
+    if worker.sfu is not None and worker.sfu.ice.receive_buffer < BUFFER_BYTES:
+        log.warning(
+            "worker.small_buffer bytes=%d wanted=%d (raise net.core.rmem_max, see docs/operation.md)",
+            worker.sfu.ice.receive_buffer,
+            BUFFER_BYTES,
+        )
     calm_collector()
     await stopped.wait()
     await worker.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from rooms.ports import MediaError
 from server.wiring import Web
 
 log = logging.getLogger("sideroom.web")
@@ -76,6 +78,8 @@ def build(web: Web) -> Starlette:
 
     async def health(_request: Request) -> JSONResponse:
         report = await asyncio.to_thread(web.health)
+        with contextlib.suppress(MediaError):
+            report["media_worker"] = await web.media.stats()
         return JSONResponse(report, 200 if report["ok"] else 503)
 
     assets = web.settings.web_dist / "assets"

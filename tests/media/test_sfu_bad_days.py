@@ -51,6 +51,9 @@ class LossySocket:
     def fileno(self) -> int:
         return self._inner.fileno()
 
+    def getsockopt(self, *arguments: int) -> Any:
+        return self._inner.getsockopt(*arguments)
+
     def close(self) -> None:
         self._inner.close()
 
@@ -227,3 +230,23 @@ async def test_wrong_secret_is_refused() -> None:
             assert error.value.code == "media_unavailable"
         finally:
             await stranger.stop()
+
+
+async def test_a_worker_too_slow_to_read_says_what_was_lost() -> None:
+    async with stage() as here:
+        sfu = here.worker.sfu
+        alice = await here.browser("alice", ALICE)
+        await until(lambda: source_of(here, alice) is not None, "Alice publishes")
+        before = await here.plane.stats()
+        assert (before["peers"], before["rooms"], before["dropped_in"]) == (1, 1, 0)
+        assert before["receive_buffer"] >= 100_000
+        flood = 3 * sfu.ice.receive_buffer // 1400
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:  # nothing is read between these
+            for _ in range(flood):
+                stranger.sendto(bytes(1400), ("127.0.0.1", here.worker.udp_port))
+        lost = (await here.plane.stats())["dropped_in"]
+        assert 0 < lost <= flood
+        await here.plane.stop()
+        with pytest.raises(MediaError) as error:
+            await here.plane.stats()
+        assert error.value.code == "media_unavailable"
