@@ -22,6 +22,26 @@ def refuse(error: DomainError) -> tuple[Response, int]:
     ), error.http_status
 
 
+def check_texts(value: object) -> None:
+    """No text may hold what databases and UTF-8 cannot: NUL and halves of surrogate pairs. Raises ``bad_command``."""
+    if isinstance(value, str):
+        if any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
+            raise DomainError("bad_command", "A text has characters that cannot be kept.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            check_texts(key)
+            check_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            check_texts(item)
+
+
+def check_address() -> None:
+    """The same for the request's path and query."""
+    check_texts(dict(request.view_args or {}))
+    check_texts(list(request.args.values()))
+
+
 def bearer_token() -> str:
     """The request's bearer token, empty when it has none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -30,6 +50,7 @@ def bearer_token() -> str:
 
 def bearer(db: Database) -> Access:
     """The access of the request's page or room token. Raises ``unauthenticated``."""
+    check_address()
     found = tokens.check_token(db, bearer_token())
     if found is None:
         raise DomainError("unauthenticated")
@@ -37,7 +58,7 @@ def bearer(db: Database) -> Access:
 
 
 def json_object() -> dict[str, Any]:
-    """The body, which must be a JSON object of at most 64 KiB. Raises ``bad_command``."""
+    """The body, which must be a JSON object of at most 64 KiB with texts that can be kept. Raises ``bad_command``."""
     request.max_content_length = MAX_BODY_BYTES
     try:
         body = request.get_json(force=True)
@@ -47,4 +68,5 @@ def json_object() -> dict[str, Any]:
         raise DomainError("bad_command", "The body must be a JSON object.") from None
     if not isinstance(body, dict):
         raise DomainError("bad_command", "The body must be a JSON object.")
+    check_texts(body)
     return body

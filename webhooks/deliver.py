@@ -111,9 +111,13 @@ class Deliverer:
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_S
             self.tidy(now)
-        for webhook_id in outbox.webhooks_with_due(self._db, now):
+        wanted = outbox.webhooks_with_due(self._db, now)
+        random.shuffle(wanted)  # so that none is always the last
+        for webhook_id in wanted:
             with self._guard:
                 room = (1 if webhook_id in self._failing else AT_ONCE) - self._busy[webhook_id]
+                # What waits for a thread holds its lease already, and would be taken twice when that runs out.
+                room = min(room, THREADS - self._busy.total())
             if room <= 0:
                 continue
             for delivery in outbox.due(self._db, webhook_id, now, room):

@@ -17,7 +17,7 @@ from flask import Blueprint, Response, g, jsonify, request
 
 from api.admin import courses, deployments, keys, people, platforms, recordings, storage, usage, webhooks
 from api.admin.deps import AdminDeps, admin
-from api.common import bearer, json_object, refuse
+from api.common import bearer, check_address, json_object, refuse
 from models.store import admin as store
 from models.store.admin import Admin
 from models.store.people import is_system_administrator
@@ -86,6 +86,7 @@ class _Door:
         if not hmac.compare_digest(given.encode(), self._csrf(token).encode()):
             raise DomainError("not_allowed", "Reload the page, then try again.")
         self._same_origin()
+        check_address()
         g.admin = who
 
     def _same_origin(self) -> None:

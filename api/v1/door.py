@@ -12,7 +12,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 
-from api.common import bearer_token, json_object
+from api.common import bearer_token, check_texts, json_object
 from api.openapi import document
 from api.v1.base import Paging, Query, read
 from api.v1.call import Call, Deps, Page, Route
@@ -83,7 +83,7 @@ class _Door:
     def view(self, route: Route) -> Any:
         def answer(**path: str) -> tuple[Response, int]:
             key = self._key(route)
-            _check_texts(path)
+            check_texts(path)
             query = _query(route.query)
             body = _body(route.body) if route.body is not None else None
             data = route.handler(Call(self._deps, key, path, body, query))
@@ -104,24 +104,8 @@ class _Door:
         return key
 
 
-def _check_texts(value: object) -> None:
-    """No text may hold what databases and UTF-8 cannot: NUL and halves of surrogate pairs. Raises ``bad_command``."""
-    if isinstance(value, str):
-        if any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
-            raise DomainError("bad_command", "A text has characters that cannot be kept.")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_texts(key)
-            _check_texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            _check_texts(item)
-
-
 def _body(model: type[BaseModel]) -> BaseModel:
-    data = json_object()
-    _check_texts(data)
-    return read(model, data)
+    return read(model, json_object())
 
 
 class _NoQuery(Query):
@@ -138,7 +122,7 @@ def _query(wanted: type[BaseModel] | None) -> BaseModel:
         if len(values) > 1 and not repeats:
             raise DomainError("bad_command", f"“{name[:40]}” is given more than once.", field=name[:40])
         given[name[:40]] = values if repeats else values[0]
-    _check_texts(given)
+    check_texts(given)
     return read(model, given)
 
 

@@ -189,6 +189,15 @@ def test_a_key_is_made_shown_once_and_revoked(site: Site) -> None:
         assert (answer.status_code, answer.json["error"]["code"]) == (422, "bad_value"), bad
 
 
+@pytest.mark.parametrize("name", [r"a\ud800", r"a\u0000"])
+def test_names_that_no_database_can_keep_are_refused(site: Site, name: str) -> None:
+    client, csrf = site.client()
+    body = f'{{"name": "{name}", "scopes": ["usage"]}}'.encode()
+    answer = client.post("/admin/api/keys", data=body, headers=csrf)
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_command")
+    assert client.get("/admin/api/people?q=%00", headers=csrf).status_code == 400
+
+
 def test_a_key_may_end_by_itself(site: Site) -> None:
     client, csrf = site.client()
     body = {"name": "Term", "scopes": ["usage"], "course_id": None, "days": 7}

@@ -144,6 +144,22 @@ def test_bad_bodies_are_refused(client: FlaskClient, world: World, entry_id: Ent
     assert code(answer) == (400, "bad_command")
 
 
+@pytest.mark.parametrize(
+    "path", ["/app/api/media?q=a%00b", "/app/api/media/e%00", "/app/api/media?scope=%00"]
+)
+def test_texts_that_no_database_can_keep_are_refused(client: FlaskClient, world: World, path: str) -> None:
+    assert code(client.get(path, headers=world.token("olga"))) == (400, "bad_command")
+
+
+@pytest.mark.parametrize("title", [r"a\ud800b", r"a\u0000b"])
+def test_titles_that_no_database_can_keep_are_refused(
+    client: FlaskClient, world: World, entry_id: EntryId, title: str
+) -> None:
+    body = b'{"title": "' + title.encode() + b'"}'
+    answer = client.patch(f"/app/api/media/{entry_id}", headers=world.token("olga"), data=body)
+    assert code(answer) == (400, "bad_command")
+
+
 # -- files -----------------------------------------------------------------------------------------------------
 
 

@@ -131,3 +131,15 @@ def test_a_file_that_is_added_opens_its_copies_again(api: Api) -> None:
     # One that comes after that.
     save_files(world.db, entry_id, [MediaFile("video_2.mp4", "composite", "video/mp4", 5, "cd")])
     assert [each.transfer_id for each in store.due(world.db, AT)] == ["t1"]
+
+
+def test_an_entry_without_files_is_not_worked_on_for_ever(api: Api) -> None:
+    world = api.world
+    storages(world, 1)
+    entry_id = intake.ensure_processing_entry(world.db, world.recording())
+    save_entry(world.db, entry_id, {"status": "ready"})
+    store.plan(world.db, entry_id, {"st0": ("t1", "folder")}, AT)
+    (work,) = store.due(world.db, AT)
+    assert store.lease(world.db, work, "one", AT, timedelta(minutes=1))
+    assert store.done(world.db, "t1", "one", AT)
+    assert store.due(world.db, AT) == []

@@ -318,6 +318,33 @@ def test_gone_switches_a_webhook_off(site: Site) -> None:
     until(lambda: len(site.deliveries(webhook_id, "delivered")) == 5, "what waited goes out")
 
 
+def test_no_message_is_taken_before_a_thread_is_free_for_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits for a thread would outlive its lease and be sent twice."""
+    monkeypatch.setattr("webhooks.deliver.THREADS", 2)
+    for _ in range(5):
+        site.webhook("/slow", STATUS_UPDATE)
+    site.receiver.answer = lambda _: Reply(slow_s=0.05)
+    site.start(site.session())
+    site.follow()
+    deliverer = site.deliver(timeout_s=20.0)
+
+    def leased() -> int:
+        with site.db.read() as session:
+            found = session.execute(
+                text("SELECT count(*) FROM webhook_delivery WHERE lease_until IS NOT NULL")
+            )
+            return int(found.scalar_one())
+
+    until(lambda: len(site.receiver.got) == 2, "two are being sent")
+    deliverer.work()
+    assert leased() == 2
+    site.receiver.answer = lambda _: Reply()
+    site.receiver.release.set()
+    until(lambda: len({got.headers["webhook-id"] for got in site.receiver.got}) == 5, "the others follow")
+
+
 def test_a_slow_receiver_holds_up_nobody(site: Site) -> None:
     slow, _ = site.webhook("/slow", STATUS_UPDATE)
     quick, _ = site.webhook("/quick", STATUS_UPDATE)
