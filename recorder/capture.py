@@ -265,11 +265,16 @@ class Capture:
             self._journal.note("layout", now_us, layout=name)
 
     def close(self, now_us: int, reason: str = "") -> None:
-        """Stop: end all segments and close the files; ``reason`` is why it was stopped. Safe to repeat."""
-        if self.closed_at is not None:
-            with contextlib.suppress(OSError):
-                self._journal.close()
-            return
+        """Stop: end all segments and close the files; ``reason`` is why it was stopped. Safe to repeat.
+
+        While the disk refuses nothing is closed: what waits for it is written by a later call.
+        """
+        if self.closed_at is None:
+            self._end(now_us, reason)
+        self._journal.flush()
+        self._journal.close()
+
+    def _end(self, now_us: int, reason: str) -> None:
         for track in list(self._segments):
             self._end_segment(track, "stopped", now_us)
         if self.paused:
@@ -278,7 +283,6 @@ class Capture:
         self._watch.rest(now_us)
         self._journal.note("stop", now_us, **({"reason": reason} if reason else {}))
         self.closed_at = now_us
-        self._journal.close()
 
     def abandon(self) -> None:
         """Give the files up as they are (shutdown of the process, or a broken disk); the recording stays adoptable."""

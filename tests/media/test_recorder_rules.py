@@ -512,6 +512,25 @@ def test_a_full_disk_bounds_memory_counts_what_is_dropped_and_goes_on(
     assert sum(path.stat().st_size for path in media_files(tmp_path / "j")) < 400_000
 
 
+def test_a_disk_that_is_full_at_the_end_loses_nothing_when_there_is_space_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    session = camera(tmp_path)
+    session.packet(1, 1, 0.0, KEY)
+    session.tick(0.1)
+    session.packet(1, 2, 0.2, DELTA)
+    disk.full = True
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            session.stop(1.0, "moderator")
+    disk.full = False
+    session.stop(2.0, "moderator")
+    session.stop(3.0, "moderator")
+    assert [(x["at"] - us(0), x["reason"]) for x in session.lines("stop")] == [(S, "moderator")]
+    assert session.frames() == 2
+
+
 def test_a_journal_cut_anywhere_is_readable_up_to_there(tmp_path: Path) -> None:
     session = camera(tmp_path)
     session.track(2, "alice", "mic")
