@@ -8,7 +8,7 @@ import pytest
 
 from tests.media.killer import kill_at_random
 
-pytestmark = [pytest.mark.media, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.media, pytest.mark.timeout(600)]
 
 
 def test_three_random_kills_leave_one_playable_film(tmp_path: Path) -> None:
