@@ -31,6 +31,7 @@ from bot.install import Workspaces
 from bot.ledger import Ledger
 from bot.linking import LinkVerbs
 from bot.listeners import Listeners, channel_info
+from bot.meters import Meters
 from bot.record import RecordVerbs
 from bot.room import RoomVerbs
 from bot.scene import Stage
@@ -62,6 +63,7 @@ class Door:
     links: Links
     listeners: Listeners
     """``listeners.again`` does for the outbox what was left undone."""
+    meters: Meters
 
 
 def build_door(settings: BotSettings, db: Database, rooms: RoomsService, library_root: Path) -> Door:
@@ -90,7 +92,8 @@ def build_door(settings: BotSettings, db: Database, rooms: RoomsService, library
         process_before_response=True,
         authorize=lambda team_id: workspaces.authorize(team_id or ""),  # Bolt passes by name
     )
-    guard = _Guard(settings, workspaces, ledger)
+    meters = Meters()
+    guard = _Guard(settings, workspaces, ledger, meters)
     app.middleware(guard.dedupe)
     app.error(guard.failed)
     listeners = Listeners(verbs, Forms(stage, verbs), desk, workspaces, names)
@@ -104,16 +107,17 @@ def build_door(settings: BotSettings, db: Database, rooms: RoomsService, library
     identity_events.register(app, db, workspaces, guard.finishing)
     # Every event, also those that need nothing: unacknowledged ones Slack sends again and counts as failures.
     app.event(ANY)(guard.finishing(Events(db, workspaces, stage).take))
-    return Door(app, desk, home, links, listeners)
+    return Door(app, desk, home, links, listeners, meters)
 
 
 class _Guard:
     """Stands before the listeners."""
 
-    def __init__(self, settings: BotSettings, workspaces: Workspaces, ledger: Ledger) -> None:
+    def __init__(self, settings: BotSettings, workspaces: Workspaces, ledger: Ledger, meters: Meters) -> None:
         self._settings = settings
         self._workspaces = workspaces
         self._ledger = ledger
+        self._meters = meters
 
     def dedupe(
         self, body: dict[str, Any], context: BoltContext, next: Callable[[], BoltResponse]
@@ -138,6 +142,7 @@ class _Guard:
         key, kind = request_key(body)
         if not self._take(key, kind, body):
             log.info("slack.repeated kind=%s", kind)
+            self._meters.repeated(kind)
             return _ok()
         return next()
 

@@ -203,7 +203,7 @@ class Desk:
                 "slack_unreachable",
                 "The form could not be opened: Slack did not answer in time. Please try again.",
             )
-        return Reply()
+        return Reply(code="opened")
 
     def _note(self, task: Task, result: str) -> None:
         asker = task.asker

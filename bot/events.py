@@ -29,6 +29,7 @@ class Events:
             **dict.fromkeys(GONE, self._gone),
             "channel_unarchive": self._back,
             "group_unarchive": self._back,
+            "channel_unshared": self._alone,
             "channel_id_changed": self._renamed,
             "member_left_channel": self._left,
             "app_home_opened": self._home,
@@ -50,6 +51,11 @@ class Events:
         channel_id = str(event.get("channel", ""))
         reasons = ("channel_archive", "group_archive", "is_archived")
         slack.resume_channel(self._db, team_id, channel_id, reasons)
+
+    def _alone(self, team_id: str, event: Event) -> None:
+        """The last other organisation has left a channel: only what their coming had suspended."""
+        if event.get("is_ext_shared") is False:
+            slack.resume_channel(self._db, team_id, str(event.get("channel", "")), ("channel_shared",))
 
     def _renamed(self, team_id: str, event: Event) -> None:
         """Slack gave the channel another id (Slack Connect)."""

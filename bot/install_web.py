@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bot.install import Workspaces
 from bot.manifest import BOT_SCOPES, OPTIONAL_SCOPES
+from bot.meters import Meters
 from bot.pages import page
 from bot.settings import BotSettings
 from models.store.access import hash_secret
@@ -30,10 +31,10 @@ TIMEOUT_S = 10
 AGAIN = "Open /slack/install on this server again."
 
 
-def create_blueprint(settings: BotSettings, db: Database) -> Blueprint:
+def create_blueprint(settings: BotSettings, db: Database, meters: Meters | None = None) -> Blueprint:
     """The two addresses; registered only when workspaces install the app themselves."""
     blueprint = Blueprint("slack_install", __name__)
-    door = _Door(settings, db)
+    door = _Door(settings, db, meters or Meters())
     blueprint.add_url_rule("/slack/install", "install", door.install)
     blueprint.add_url_rule("/slack/oauth_redirect", "oauth_redirect", door.came_back)
     return blueprint
@@ -49,8 +50,9 @@ class InstallFailed(Exception):
 
 
 class _Door:
-    def __init__(self, settings: BotSettings, db: Database) -> None:
+    def __init__(self, settings: BotSettings, db: Database, meters: Meters) -> None:
         self._settings = settings
+        self._meters = meters
         self._db = db
         self._workspaces = Workspaces(settings, db)
 
@@ -97,6 +99,7 @@ class _Door:
             installation = self._installation(request.args.get("code", "")[:500])
         except InstallFailed as failed:
             log.warning("slack.install_failed code=%s", failed.code)
+            self._meters.install_failed()
             return page("Not installed", failed.text, status=403)
         self._workspaces.installs.save(installation)
         log.info("slack.installed team_id=%s", installation.team_id)

@@ -50,7 +50,7 @@ class LinkVerbs:
     def connect(self, asker: Asker, typed: Typed) -> Reply:
         """Show whose account the code belongs to; nothing is connected before that is confirmed."""
         if not typed.text:
-            return Reply(NO_CODE)
+            return Reply(NO_CODE, code="shown")
         person_id = self._read(asker, typed.text, use=False)
         person = people.get_person(self._stage.db, person_id)
         courses = [course.title for course in self._stage.courses(person_id)]
@@ -176,7 +176,8 @@ class LinkVerbs:
             person_id,
             target.room_key,
         )
-        where = f"to *{escape(target.title)}* as its {role} channel."
+        kind = "moderators' channel" if role == "moderators" else "class channel"
+        where = f"to *{escape(target.title)}* as its {kind}."
         self._announce(asker, f"<@{asker.user_id}> linked this channel {where}")
         return Reply(f"This channel is linked {where}")
 

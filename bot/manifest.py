@@ -25,6 +25,7 @@ EVENTS = [
     "channel_unarchive",
     "channel_deleted",
     "channel_shared",
+    "channel_unshared",
     "group_archive",
     "group_unarchive",
     "group_deleted",

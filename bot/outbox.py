@@ -20,6 +20,7 @@ from slack_sdk.webhook import WebhookClient
 
 from bot import redo
 from bot.install import Workspaces
+from bot.meters import Meters
 from bot.pace import URGENT, Pace, Place, retry_after
 from bot.settings import BotSettings
 from bot.suspend import suspend_channel
@@ -88,11 +89,13 @@ class Outbox:
         draw_home: DrawHome | None = None,
         clock: Clock | None = None,
         again: Again | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._settings = settings
         self._db = db
         self._draw_home = draw_home
         self._redo = again
+        self._meters = meters or Meters()
         self._clock = clock or Clock()
         self._workspaces = Workspaces(settings, db)
         self._stopping = threading.Event()
@@ -122,7 +125,8 @@ class Outbox:
         with self._guard:
             last = None if self._last_ok is None else round(now - self._last_ok, 1)
             limited = sorted({team for team in self._workspaces.team_ids() if self._pace.limited(team, now)})
-        return {"waiting": waiting, "lag_s": round(lag_s, 1), "last_ok_s": last, "limited": limited}
+        posting = {"waiting": waiting, "lag_s": round(lag_s, 1), "last_ok_s": last, "limited": limited}
+        return {**posting, **self._meters.report()}
 
     def _run(self, lane: str) -> None:
         while not self._stopping.is_set():
@@ -266,6 +270,7 @@ class Outbox:
         log.warning("slack.refused method=%s code=%s status=%s", method, code, status)
         team_id, channel_id = item.team_id, item.channel_id
         if status == 429 or code == "ratelimited":
+            self._meters.limited(method)
             self._park(team_id, method, retry_after(error.response.headers))
         elif code in GONE:
             slack.save_message(self._db, team_id, channel_id, item.coalesce_key or "", "")

@@ -44,7 +44,7 @@ USAGE = {
 }
 
 VERBS: tuple[Verb, ...] = (
-    Verb("", "status", "", "Show the live room", "linked user"),
+    Verb("", "status", "", "Show the live room", "connected user"),
     Verb("", "help", "[verb]", "Show what you can type", "anyone", "help start"),
     Verb(
         "",
@@ -64,7 +64,7 @@ VERBS: tuple[Verb, ...] = (
         "link moderators",
     ),
     Verb("", "unlink", "", "Unlink this channel; asks first", "moderator"),
-    Verb("", "join", "[N]", "Open the room", "linked user", "join 2"),
+    Verb("", "join", "[N]", "Open the room", "connected user", "join 2"),
     Verb(
         "breakout",
         "start",

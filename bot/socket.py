@@ -20,6 +20,7 @@ from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
+from bot.meters import Meters
 from bot.settings import BotSettings
 
 log = logging.getLogger("sideroom.bot")
@@ -34,8 +35,11 @@ WRONG_TOKEN = {"invalid_auth", "not_authed", "not_allowed_token_type", "account_
 class SocketDoor:
     """``start`` and ``stop`` belong to the server. Keeps trying while Slack cannot be reached."""
 
-    def __init__(self, app: App, settings: BotSettings, ping_s: float = PING_S) -> None:
+    def __init__(
+        self, app: App, settings: BotSettings, ping_s: float = PING_S, meters: Meters | None = None
+    ) -> None:
         self._app = app
+        self._meters = meters
         self._settings = settings
         self._ping_s = ping_s
         self._clients: list[SocketModeClient] = []
@@ -103,6 +107,8 @@ class SocketDoor:
         try:
             answer = run_bolt_app(self._app, request)
             send_response(client, request, answer, began)
+            if self._meters is not None:
+                self._meters.acknowledged(time.time() - began)
         except (SlackClientError, OSError) as error:
             # Not acknowledged: Slack sends events again, and people their commands.
             log.warning("slack.socket_answer_lost error=%s", type(error).__name__)

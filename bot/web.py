@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, request
@@ -12,6 +13,7 @@ from slack_bolt.adapter.flask import SlackRequestHandler
 from slack_sdk.signature import SignatureVerifier
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from bot.meters import Meters
 from bot.settings import BotSettings
 
 MAX_BYTES = 1_000_000
@@ -19,13 +21,16 @@ _TIMESTAMP = re.compile(r"^[0-9]{1,12}$")
 _SIGNATURE = re.compile(r"^v0=[0-9a-f]{64}$")
 
 
-def create_blueprint(app: App, settings: BotSettings | None = None) -> Blueprint:
+def create_blueprint(
+    app: App, settings: BotSettings | None = None, meters: Meters | None = None
+) -> Blueprint:
     """The blueprint around a Bolt application. ``settings`` for the day on which the signing secret is changed."""
     blueprint = Blueprint("slack", __name__)
     handler = SlackRequestHandler(app)
 
     @blueprint.post("/slack/events")
     def events() -> Response:
+        began = time.monotonic()
         request.max_content_length = MAX_BYTES  # also of a body that does not say how long it is
         # Bolt fails with a traceback on a timestamp that is no number, a signature that is no ASCII, a body that is
         # no object. ssl_check is the one request without a signature.
@@ -43,6 +48,8 @@ def create_blueprint(app: App, settings: BotSettings | None = None) -> Blueprint
         if settings is not None and settings.old_signing_secret:
             _sign_anew(body, settings)
         answer: Response = handler.handle(request)
+        if meters is not None:
+            meters.acknowledged(time.monotonic() - began)
         return answer
 
     return blueprint

@@ -81,15 +81,16 @@ def build_slack(settings: Settings, db: Database, rooms: RoomsService) -> Slack:
     player = create_watch_blueprint(db, door.links, settings.library_dir, settings.key("links"))
     blueprints = [pages, player]
     if bot.by_oauth:
-        blueprints.append(install_web.create_blueprint(bot, db))
-    socket = SocketDoor(door.app, bot) if bot.app_token else None
+        blueprints.append(install_web.create_blueprint(bot, db, door.meters))
+    socket = SocketDoor(door.app, bot, meters=door.meters) if bot.app_token else None
     if socket is None:
-        blueprints.append(create_blueprint(door.app, bot))
+        blueprints.append(create_blueprint(door.app, bot, door.meters))
     outbox = Outbox(
         bot,
         db,
         lambda team, user, limited: door.home.view(team, user, limited=limited),
         again=door.listeners.again,
+        meters=door.meters,
     )
     parts: list[Part] = [Notifier(db, rooms, bot.base_url), outbox, door.desk, Watch(bot, db)]
     # First, so that it stops first: nothing comes in any more while the others finish.

@@ -203,7 +203,14 @@ class Bot:
         def draw_home(team_id: str, user_id: str, limited: bool) -> dict[str, Any]:
             return self.door.home.view(team_id, user_id, limited=limited)
 
-        return Outbox(self.settings, self.db, draw_home, again=self.door.listeners.again, **more)
+        return Outbox(
+            self.settings,
+            self.db,
+            draw_home,
+            again=self.door.listeners.again,
+            meters=self.door.meters,
+            **more,
+        )
 
     def put(
         self,
@@ -377,6 +384,6 @@ def make_bot(folder: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
 
 def _flask(db: Database, door: Door, settings: BotSettings, library: Path) -> Flask:
     flask = Flask("bot-test")
-    flask.register_blueprint(create_blueprint(door.app, settings))
+    flask.register_blueprint(create_blueprint(door.app, settings, door.meters))
     flask.register_blueprint(watch.create_blueprint(db, door.links, library, "media-key"))
     return flask

@@ -18,7 +18,7 @@ from bot.blocks.parts import (
     plain,
     section,
 )
-from models.values import BreakoutStatus, RecordingStatus, Role, RoomId
+from models.values import BreakoutStatus, RecordingStatus, RoomId
 from rooms.state import Recording, Room, SessionState
 
 MAX_ROOM_SECTIONS = 20
@@ -81,14 +81,19 @@ def card(
 
 def _fields(state: SessionState, sid: str, rev: int) -> Block:
     ends = state.breakout.ends_at
-    inside = sum(1 for p in state.people.values() if p.online and p.room_id != "main")
     fields = [
         mrkdwn(f"*State*\n{STATES[state.breakout.status] if state.is_open else 'Ended'}"),
         mrkdwn(f"*Ends*\n{clock_time(ends) if ends is not None else 'no limit'}"),
         mrkdwn(f"*Rooms*\n{len(state.breakout_rooms)}"),
-        mrkdwn(f"*People*\n{inside} + {_people(state) - inside} in main"),
+        mrkdwn(f"*People*\n{_where(state)}"),
     ]
     return {"type": "section", "block_id": f"meta:{sid}:{rev}", "fields": fields}
+
+
+def _where(state: SessionState) -> str:
+    inside = sum(1 for p in state.people.values() if p.online and p.room_id != "main")
+    main = _people(state) - inside
+    return f"{inside} in rooms, {main} in main" if state.breakout_rooms else str(main)
 
 
 def gather_button(sid: str) -> Block:
@@ -115,18 +120,16 @@ def _controls(sid: str, rev: int, url: str, active: bool) -> Block:
 
 
 def _inside(state: SessionState, room: Room) -> str:
-    students = sum(
-        1
-        for p in state.people.values()
-        if p.online and p.room_id == room.room_id and p.role is not Role.MODERATOR
-    )
-    return "1 person" if students == 1 else f"{students} people"
+    people = sum(1 for p in state.people.values() if p.online and p.room_id == room.room_id)
+    return "1 person" if people == 1 else f"{people} people"
 
 
 def _mark(recording: Recording | None, now: datetime) -> str:
     """How long it has recorded, as of this drawing of the card."""
     if recording is None:
         return ""
+    if recording.status is RecordingStatus.INVOKED:
+        return ":hourglass_flowing_sand: recording starts"
     if _is_paused(recording):
         return f":double_vertical_bar: paused {length(recording.recorded_s)}"
     more = (now - recording.since).total_seconds() if recording.since is not None else 0.0
@@ -161,7 +164,7 @@ def _table(state: SessionState, now: datetime, sid: str, rev: int) -> Block:
     def cell(text: str) -> Block:
         return {"type": "raw_text", "text": text or "–"}
 
-    marks = {":red_circle: ": "", ":double_vertical_bar: ": ""}
+    marks = {":red_circle: ": "", ":double_vertical_bar: ": "", ":hourglass_flowing_sand: ": ""}
     rows = [[cell("Room"), cell("People"), cell("Recording")]]
     for room in state.breakout_rooms[:MAX_TABLE_ROWS]:
         mark = _mark(_recording_of(state, room.room_id), now)

@@ -17,6 +17,15 @@ from rooms.state import SessionState
 MAX_BLOCKS: Final = 100
 MAX_LIVE, MAX_CALLS, MAX_CHANNELS = 8, 10, 8
 
+RESULTS: Final = {
+    "ok": "done",
+    "asked": "question shown",
+    "opened": "form shown",
+    "shown": "shown",
+    "too_late": "not done",
+}
+"""What became of an action, in words; everything else is the code of a refusal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Live:
@@ -151,7 +160,7 @@ def _audit(home: Home) -> list[Block]:
     if not home.audit:
         return []
     lines = [
-        f"{clock_time(at, '{date_short} {time}')} · {escape(what)} · {escape(result)}"
+        f"{clock_time(at, '{date_short} {time}')} · {escape(what)} · {RESULTS.get(result) or f'refused ({escape(result)})'}"
         for at, what, result in home.audit
     ]
     return [context("What you did from Slack lately:\n" + "\n".join(lines))]

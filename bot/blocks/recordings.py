@@ -114,7 +114,7 @@ def listed(found: Mapping[str, Any], now: datetime) -> Block:
         status = "expired"
     ready = status == "ready" and found["entry_status"] == "ready"
     parts = [
-        f"*{escape(found['meeting_title'] or found['course_title'])}*",
+        f"*{escape(found['course_title'] or found['meeting_title'])}*",
         escape(found["room_name"]),
         clock_time(found["invoked_at"], "{date_short} {time}"),
         length(found["duration_s"]) if found["duration_s"] is not None else "",

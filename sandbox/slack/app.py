@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +26,15 @@ STATIC = Path(__file__).with_name("static")
 MANIFEST = Path(__file__).parents[2] / "manifests" / "slack.http.json"
 
 
+def manifest_features() -> dict[str, Any]:
+    """What Slack knows of the app."""
+    features: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))["features"]
+    return features
+
+
 def slash_commands() -> dict[str, dict[str, str]]:
-    """The app's commands as Slack knows them: from its manifest."""
-    features = json.loads(MANIFEST.read_text(encoding="utf-8"))["features"]
-    return {entry["command"]: entry for entry in features["slash_commands"]}
+    """The app's commands, from its manifest."""
+    return {entry["command"]: entry for entry in manifest_features()["slash_commands"]}
 
 
 def create_app(
@@ -76,7 +82,14 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
             {"command": c["command"], "description": c["description"], "usage": c["usage_hint"]}
             for c in known
         ]
-        return jsonify({"users": users, "channels": channels, "commands": commands})
+        return jsonify(
+            {
+                "users": users,
+                "channels": channels,
+                "commands": commands,
+                "shortcuts": manifest_features()["shortcuts"],
+            }
+        )
 
     @app.get("/channel/<channel>")
     def messages(channel: str) -> Response:
@@ -107,14 +120,14 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
         body = _json()
         user, channel, text = str(body["user"]), str(body["channel"]), str(body["text"]).strip()
         if not text.startswith("/"):
-            store.add(channel, {"user": user, "text": text})
+            store.add(channel, {"user": user, "text": _escaped(text)})
             return jsonify({"ok": True})
         command, _, rest = text.partition(" ")
         if command not in slash_commands():
             _ephemeral(store, channel, user, {"text": f"{command} is not a command here."})
             return jsonify({"ok": False})
         url, trigger = store.new_response_url(own_url, channel, user), store.new_trigger(user)
-        answer = way.command(client.command_body(user, channel, command, _mentions(rest), url, trigger))
+        answer = way.command(client.command_body(user, channel, command, _escaped(rest), url, trigger))
         return _show(store, channel, user, answer)
 
     @app.post("/click")
@@ -155,6 +168,29 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
             return jsonify({"ok": answer.ok})
         store.close_view(user)
         return jsonify({"ok": answer.ok})
+
+    @app.post("/options")
+    def options() -> Response:
+        """A picker of a form asks the bot what there is to choose."""
+        body = _json()
+        user = str(body["user"])
+        views = store.views_of(user)
+        if not views:
+            abort(404)
+        asked = client.suggestion_payload(user, views[-1], str(body["block_id"]), str(body.get("value", "")))
+        return jsonify({"options": way.interaction(asked).data.get("options", [])})
+
+    @app.post("/shortcut")
+    def shortcut() -> Response:
+        """A shortcut of the app: from anywhere, or of a message (``ts``)."""
+        body = _json()
+        user, channel = str(body["user"]), str(body["channel"])
+        message = store.find(channel, str(body["ts"])) if body.get("ts") else None
+        url = store.new_response_url(own_url, channel, user) if message else ""
+        made = client.shortcut_payload(
+            user, str(body["callback_id"]), store.new_trigger(user), channel, message, url
+        )
+        return jsonify({"ok": way.interaction(made).ok})
 
     @app.post("/close")
     def close() -> Response:
@@ -365,8 +401,10 @@ def _credentials(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "client_id": basic.username or "", "client_secret": basic.password or ""}
 
 
-def _mentions(text: str) -> str:
-    """“@Bob Keller” or “@bob” as Slack escapes it."""
+def _escaped(text: str) -> str:
+    """A command's text as Slack sends it: entities, addresses in angle brackets, “@Bob Keller” or “@bob” as a mention."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"https?://[^\s<>]+", lambda found: f"<{found[0]}>", text)
     for user_id, (key, name) in USERS.items():
         text = text.replace(f"@{name}", f"<@{user_id}|{key}>").replace(f"@{key}", f"<@{user_id}|{key}>")
     return text

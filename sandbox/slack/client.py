@@ -92,10 +92,8 @@ def action_payload(
 ) -> dict[str, Any]:
     """``block_actions`` of a button or menu in a message."""
     return {
+        **_from(user),
         "type": "block_actions",
-        "user": {"id": user, "username": USERS.get(user, (user, user))[0], "team_id": TEAM_ID},
-        "api_app_id": "A0PRACTICE",
-        "token": "deprecated",
         "container": {
             "type": "message",
             "message_ts": message.get("ts", ""),
@@ -103,9 +101,6 @@ def action_payload(
             "is_ephemeral": bool(message.get("only_for")),
         },
         "trigger_id": trigger_id or uuid4().hex,
-        "team": {"id": TEAM_ID, "domain": "practice"},
-        "enterprise": None,
-        "is_enterprise_install": False,
         "channel": {"id": channel, "name": CHANNELS.get(channel, ("direct", True))[0]},
         "message": message,
         "state": {"values": {}},
@@ -140,16 +135,62 @@ def click(
 def view_payload(user: str, view: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """``view_submission`` of a form; ``values`` is ``state.values`` (block_id → action_id → value)."""
     return {
+        **_from(user),
         "type": "view_submission",
+        "trigger_id": uuid4().hex,
+        "view": {**view, "state": {"values": values}},
+        "response_urls": [],
+    }
+
+
+def suggestion_payload(user: str, view: dict[str, Any], block_id: str, typed: str) -> dict[str, Any]:
+    """``block_suggestion`` of a form's picker while somebody types."""
+    blocks = [block for block in view.get("blocks", []) if block.get("block_id") == block_id]
+    return {
+        **_from(user),
+        "type": "block_suggestion",
+        "action_id": blocks[0]["element"]["action_id"] if blocks else "",
+        "block_id": block_id,
+        "value": typed,
+        "view": view,
+    }
+
+
+def shortcut_payload(
+    user: str,
+    callback_id: str,
+    trigger_id: str,
+    channel: str = "",
+    message: dict[str, Any] | None = None,
+    response_url: str = "",
+) -> dict[str, Any]:
+    """A shortcut from anywhere, or of a message in a channel."""
+    made = {
+        **_from(user),
+        "type": "shortcut" if message is None else "message_action",
+        "callback_id": callback_id,
+        "trigger_id": trigger_id,
+        "action_ts": f"{time.time():.6f}",
+    }
+    if message is None:
+        return made
+    return {
+        **made,
+        "channel": {"id": channel, "name": CHANNELS.get(channel, ("direct", True))[0]},
+        "message": {"type": "message", **message},
+        "message_ts": message.get("ts", ""),
+        "response_url": response_url,
+    }
+
+
+def _from(user: str) -> dict[str, Any]:
+    return {
         "team": {"id": TEAM_ID, "domain": "practice"},
         "user": {"id": user, "username": USERS.get(user, (user, user))[0], "team_id": TEAM_ID},
         "api_app_id": "A0PRACTICE",
         "token": "deprecated",
-        "trigger_id": uuid4().hex,
-        "view": {**view, "state": {"values": values}},
-        "response_urls": [],
-        "is_enterprise_install": False,
         "enterprise": None,
+        "is_enterprise_install": False,
     }
 
 

@@ -425,7 +425,7 @@ def test_link_and_unlink_a_channel(bot: Bot) -> None:
     assert MODERATOR_WORDS in bot.say(BOB, "/room link moderators")
     assert (
         bot.say(ALICE, "/room link moderators")
-        == "This channel is linked to *BIO 101* as its moderators channel."
+        == "This channel is linked to *BIO 101* as its moderators' channel."
     )
     link = slack.channel_link(bot.db, TEAM_ID, MODS)
     assert link is not None

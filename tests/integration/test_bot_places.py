@@ -121,3 +121,11 @@ def test_the_form_offers_the_rooms_too(bot: Bot) -> None:
     link = slack.channel_link(bot.db, TEAM_ID, CLASS)
     assert link is not None
     assert (link.course_id, link.room_key) == (bot.course_id, "lab")
+
+
+def test_a_channel_that_is_no_longer_shared_works_again(bot: Bot) -> None:
+    bot.event({"type": "channel_shared", "channel": MODS, "connected_team_id": "T0OTHER"})
+    bot.event({"type": "channel_unshared", "channel": MODS, "is_ext_shared": True})
+    assert "suspended" in bot.say(ALICE, "/room status"), "another organisation is still there"
+    bot.event({"type": "channel_unshared", "channel": MODS, "is_ext_shared": False})
+    assert "BIO 101" in bot.say(ALICE, "/room status")

@@ -180,3 +180,17 @@ def test_the_log_keeps_no_secrets(bot: Bot, caplog: pytest.LogCaptureFixture) ->
     assert "slack.repeated" in said
     for secret in (code, "hooks.slack.com", "trigger-77", forged, TOKEN, SECRET, "alice@lms.test"):
         assert secret not in said
+
+
+def test_the_administrator_sees_how_slack_is_answered(bot: Bot) -> None:
+    assert bot.door.meters.report()["ack_p95_ms"] is None
+    bot.say(ALICE, "/room status", trigger="1")
+    bot.say(ALICE, "/room status", trigger="1")
+    bot.slack.store.faults["chat.postMessage"].append({"status": 429, "retry_after": 1})
+    bot.put("hello")
+    outbox = bot.outbox()
+    outbox.work()
+    report = outbox.health()
+    assert float(str(report["ack_p95_ms"])) > 0
+    assert (report["repeated"], report["limited_by_slack"]) == ({"command": 1}, {"chat.postMessage": 1})
+    assert report["waiting"] == 1

@@ -55,21 +55,10 @@ def press_home(bot: Bot, user: str, action_id: str, value: str = "") -> None:
 
 
 def shortcut(bot: Bot, user: str, callback_id: str, text: str = "", channel: str = MODS) -> None:
-    payload: dict[str, Any] = {
-        "type": "message_action" if text else "shortcut",
-        "callback_id": callback_id,
-        "trigger_id": bot.slack.store.new_trigger(user),
-        "action_ts": str(uuid4().int),
-        "team": {"id": TEAM_ID, "domain": "practice"},
-        "user": {"id": user, "team_id": TEAM_ID},
-        "api_app_id": "A0PRACTICE",
-        "token": "x",
-    }
-    if text:
-        payload["channel"] = {"id": channel, "name": "x"}
-        payload["message"] = {"type": "message", "ts": "1.1", "text": text, "user": user}
-        payload["message_ts"] = "1.1"
-        payload["response_url"] = bot.slack.store.new_response_url(bot.slack.url, channel, user)
+    message = {"ts": "1.1", "text": text, "user": user} if text else None
+    url = bot.slack.store.new_response_url(bot.slack.url, channel, user)
+    trigger = bot.slack.store.new_trigger(user)
+    payload = slack_client.shortcut_payload(user, callback_id, trigger, channel, message, url)
     assert bot.post(slack_client.interaction_body(payload)).status_code == 200
     bot.settle()
 
@@ -261,15 +250,8 @@ def test_the_link_form_is_for_moderators(bot: Bot, user: str) -> None:
 
 def test_the_course_picker_suggests_own_courses_only(bot: Bot) -> None:
     def suggested(user: str, typed: str) -> list[str]:
-        payload = {
-            "type": "block_suggestion",
-            "team": {"id": TEAM_ID},
-            "user": {"id": user, "team_id": TEAM_ID},
-            "action_id": "course_pick",
-            "block_id": "course",
-            "value": typed,
-            "view": {"id": "V1", "private_metadata": json.dumps({"c": MODS})},
-        }
+        view = {"id": "V1", "private_metadata": json.dumps({"c": MODS})}
+        payload = slack_client.suggestion_payload(user, view, "course", typed)
         answer = bot.post(slack_client.interaction_body(payload))
         assert answer.status_code == 200
         return [option["text"]["text"] for option in (answer.json or {})["options"]]

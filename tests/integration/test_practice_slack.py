@@ -14,6 +14,7 @@ from flask import Flask
 
 from bot.registry import DESCRIPTIONS
 from models.store import slack_home
+from rooms.events import MessageBroadcast
 from sandbox.slack.setup import TEAM_ID
 from tests.botkit import ALICE, BOB, MODS, TOKEN, Bot, make_bot, practice_slack, served, until
 
@@ -196,3 +197,35 @@ def test_faults_are_played_in_turn(page: Page) -> None:
     assert page.api("auth.test")["ok"] is True
     assert [call["method"] for call in page.ask("/test/calls")].count("auth.test") == 3
     assert TOKEN not in json.dumps(page.ask("/test/calls"))
+
+
+def test_shortcuts_and_pickers_work_from_the_page(page: Page) -> None:
+    bot = page.bot
+    bot.run_breakout(2)
+    assert [each["callback_id"] for each in page.ask("/world")["shortcuts"]] == [
+        "start_breakout",
+        "broadcast_message",
+    ]
+    page.type(ALICE, "Q&A at <3> on https://x.org/?a=1&b=2")
+    (message,) = page.seen(ALICE)
+    assert page.ask(
+        "/shortcut",
+        {"user": ALICE, "channel": MODS, "ts": message["ts"], "callback_id": "broadcast_message"},
+    )["ok"]
+    bot.settle()
+    assert "Q&A at <3>" in bot.view(ALICE)["blocks"][0]["element"]["initial_value"]
+    page.ask("/close", {"user": ALICE})
+    page.type(ALICE, "/room link")
+    (option,) = page.ask("/options", {"user": ALICE, "block_id": "course", "value": ""})["options"]
+    assert option["text"]["text"] == "BIO 101"
+    page.ask("/close", {"user": ALICE})
+    assert page.ask("/shortcut", {"user": ALICE, "channel": MODS, "callback_id": "start_breakout"})["ok"]
+    bot.settle()
+    assert bot.view(ALICE)["callback_id"] == "create_breakout"
+
+
+def test_a_command_comes_as_slack_escapes_it(page: Page) -> None:
+    page.bot.run_breakout(2)
+    page.type(ALICE, "/broadcast Q&A <now> at https://x.org/?a=1&b=2 with @Bob Keller")
+    (sent,) = [each.event for each in page.bot.events() if isinstance(each.event, MessageBroadcast)]
+    assert sent.text == "Q&A <now> at https://x.org/?a=1&b=2 with @bob"

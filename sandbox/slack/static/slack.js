@@ -24,6 +24,8 @@ function mrkdwn(text) {
       return escapeHtml(date[2].includes('secs') ? at.toLocaleTimeString() : at.toLocaleTimeString([], {hour: '2-digit', minute: '2-digit'}));
     }
     const user = part.match(/^<@(\w+)/);
+    const channel = part.match(/^<#(\w+)/);
+    if (channel) return `<b>#${escapeHtml(world.channels.find((c) => c.id === channel[1])?.name || channel[1])}</b>`;
     if (user) return `<b>@${escapeHtml(names[user[1]] || user[1])}</b>`;
     return escapeHtml(part.replace(/&lt;/g, '<').replace(/&gt;/g, '>').replace(/&amp;/g, '&'));
   }).join('');
@@ -78,6 +80,9 @@ function block(message, data) {
   if (data.fields) return make('div', {className: 'block fields'}, ...data.fields.map(rich));
   return make('div', {className: 'block section'}, rich(data.text), data.accessory ? element(message, data, data.accessory) : null);
 }
+const shortcuts = (type, more) => world.shortcuts.filter((s) => s.type === type).map((s) => make('button', {
+  type: 'button', className: 'shortcut', textContent: s.name, title: s.description, onclick: () => post('/shortcut', {...me, ...more, callback_id: s.callback_id}),
+}));
 function render(messages) {
   const list = $('#messages');
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
@@ -86,6 +91,7 @@ function render(messages) {
     const who = make('div', {}, make('span', {className: 'who', textContent: message.bot ? 'Classroom' : names[message.user] || message.user}));
     if (message.bot) who.append(make('span', {className: 'app', textContent: 'APP'}));
     item.append(who);
+    if (!message.bot) who.append(...shortcuts('message', {ts: message.ts}));
     if (message.only_for) item.append(make('div', {className: 'only', textContent: 'Only visible to you'}));
     if (message.blocks && message.blocks.length) item.append(...message.blocks.map((b) => block(message, b)));
     else item.append(make('div', {innerHTML: mrkdwn(message.text)}));
@@ -94,6 +100,14 @@ function render(messages) {
   }));
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
+function picker(data, item) {
+  const list = make('select', {ariaLabel: data.label.text});
+  const fill = () => list.replaceChildren(...item.options.map((o) => make('option', {value: o.value, textContent: o.text.text, selected: o.value === item.initial_option?.value})));
+  item.options = item.initial_option ? [item.initial_option] : [];
+  fill();
+  post('/options', {...me, block_id: data.block_id, value: ''}).then((answer) => { if (answer.options.length) { item.options = answer.options; fill(); } });
+  return list;
+}
 function field(data) {
   if (!data.element) return make('div', {}, ...(data.elements || [data.text]).map(rich));
   const item = data.element;
@@ -101,6 +115,7 @@ function field(data) {
   box.dataset.block = data.block_id;
   if (item.type === 'number_input') box.append(make('input', {type: 'number', min: item.min_value, max: item.max_value, value: item.initial_value || '', ariaLabel: data.label.text}));
   else if (item.type === 'plain_text_input') box.append(make('textarea', {rows: 3, maxLength: item.max_length || 3000, value: item.initial_value || '', ariaLabel: data.label.text}));
+  else if (item.type === 'external_select') box.append(picker(data, item));
   else if (item.type.endsWith('_select')) box.append(make('select', {ariaLabel: data.label.text}, ...(item.options || [item.initial_option]).map((o) => make('option', {value: o.value, textContent: o.text.text}))));
   else for (const option of item.options) {
     const chosen = item.initial_option?.value === option.value || (item.initial_options || []).some((o) => o.value === option.value);
@@ -170,6 +185,7 @@ function frame() {
   const home = make('button', {textContent: 'Home of the app', onclick: async () => { me.channel = 'home'; again(); await post('/home', me); }});
   home.ariaCurrent = String(me.channel === 'home');
   $('#channels').append(home);
+  $('#shortcuts').replaceChildren(...shortcuts('global', {}));
   $('#composer').hidden = me.channel === 'home';
   $('#title').textContent = me.channel === 'home' ? 'Home of the app' : `# ${world.channels.find((c) => c.id === me.channel).name}`;
   localStorage.user = me.user;
