@@ -68,22 +68,26 @@ class BreakoutVerbs:
         record: bool,
         may_return: bool = True,
     ) -> Reply:
-        """Make (or keep) the rooms and start; two commands, both repeatable."""
+        """Make (or keep) the rooms and start; two commands, both repeatable.
+
+        Between them somebody else may have made other rooms: then those start, and it is said.
+        """
+        made: Command = c.KeepRooms(limit_s)
+        if assign != "keep":
+            made = c.CreateRooms(count, AssignMode(assign), time_limit_s=limit_s, may_return=may_return)
         try:
-            if assign == "keep":
-                self._stage.submit(scene, c.KeepRooms(limit_s))
-            else:
-                create = c.CreateRooms(count, AssignMode(assign), time_limit_s=limit_s, may_return=may_return)
-                self._stage.submit(scene, create)
+            mine = self._stage.submit(scene, made).state.breakout_rooms
             accepted = self._stage.submit(scene, c.StartBreakout(record))
         except DomainError as error:
             if error.code == "already_running":
                 raise DomainError(error.code, error.message, url=self._stage.permalink(scene)) from None
             raise
-        rooms = len(accepted.state.breakout_rooms)
-        seconds = accepted.state.breakout.countdown_s
+        rooms = accepted.state.breakout_rooms
+        said = f"{len(rooms)} rooms start" if len(rooms) != 1 else "1 room starts"
         tail = " Every room is recorded." if record else ""
-        return Reply(f"{rooms} rooms start in {seconds} s.{tail}")
+        if {room.room_id for room in rooms} != {room.room_id for room in mine}:
+            tail += " Somebody else made other rooms in the same moment; theirs were taken."
+        return Reply(f"{said} in {accepted.state.breakout.countdown_s} s.{tail}")
 
     def add(self, asker: Asker, typed: Typed) -> Reply:
         seconds = 300 if typed.seconds is None else typed.seconds

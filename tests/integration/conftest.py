@@ -36,3 +36,15 @@ def bot(tmp_path: Path, empty: Path, practice: Practice) -> Iterator[Bot]:
 
     with make_bot(tmp_path, empty, practice) as made:
         yield made
+
+
+@pytest.fixture
+def running(bot: Bot) -> Bot:
+    """A breakout with two rooms, Bob calls from room 1, which is recorded."""
+    from rooms import commands as c
+    from tests.botkit import ALICE, BOB
+
+    bot.run_breakout(2)
+    bot.do(BOB, c.CallModerator())
+    bot.do(ALICE, c.StartRecording(bot.state.breakout_rooms[0].room_id))
+    return bot
