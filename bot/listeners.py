@@ -15,7 +15,7 @@ from bot.ask import Asker, Reply, SlackRefusal
 from bot.blocks.parts import option
 from bot.desk import FORM_S, Desk, Task, shown
 from bot.forms import FieldError, Forms
-from bot.grammar import parse
+from bot.grammar import Typed, parse
 from bot.identity import home_of, team_of
 from bot.inbox import request_key
 from bot.install import Workspaces
@@ -57,7 +57,7 @@ class Listeners:
         try:
             typed = parse(command, text, self._names)
             keep = (typed.verb.group, typed.verb.name) in KEPT_VERBS
-            what = " ".join(part for part in (typed.verb.group, typed.verb.name) if part)
+            what = " ".join(part for part in (typed.verb.group, typed.verb.name, _room(typed)) if part)
         except Exception:
             keep, what = False, command  # said properly when it is done
 
@@ -83,10 +83,12 @@ class Listeners:
         if press is None:
             return None
         asker = asker_of(body, str((body.get("channel") or {}).get("id") or ""))
-        what = f"{name}:{value.partition(':')[0]}" if name in ("room_menu", "rec_menu") else name
+        said = value.split(":")
+        what = f"{name}:{said[0]}" if name in ("room_menu", "rec_menu") else name
+        number = said[-1] if name in ("room_menu", "rec_go", "rec_choose") and said[-1].isdecimal() else ""
         return Task(
             asker,
-            what,
+            f"{what} room {number}" if number else what,
             lambda: press(asker, value),
             _trigger(body),
             str(body.get("response_url") or ""),
@@ -211,6 +213,14 @@ def asker_of(body: Body, channel_id: str) -> Asker:
     user = body.get("user") or {}
     user_id = str(body.get("user_id") or user.get("id") or "")
     return Asker(team_of(body), user_id, channel_id, request_key(body)[0], home_of(body))
+
+
+def _room(typed: Typed) -> str:
+    """Which rooms were meant, for the audit; numbers only, never names or texts."""
+    if typed.rooms:
+        return "rooms " + ", ".join(map(str, typed.rooms))
+    has_room = typed.number is not None and (typed.verb.group, typed.verb.name) != ("breakout", "start")
+    return f"room {typed.number}" if has_room and typed.verb.group != "help-calls" else ""
 
 
 def _trigger(body: Body) -> str:

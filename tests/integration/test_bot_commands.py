@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.store import people
+from models.store import people, slack_inbox
 from models.values import BreakoutStatus, Role
 from rooms import commands as c
 from rooms.commands import Envelope
@@ -190,3 +190,16 @@ def test_rooms_that_somebody_else_made_meanwhile_are_told(bot: Bot, monkeypatch:
     said = bot.say(ALICE, "/breakout start 3")
     assert said.startswith("5 rooms start")
     assert "Somebody else made other rooms" in said
+
+
+def test_the_audit_says_which_room(bot: Bot) -> None:
+    bot.run_breakout(2)
+    bot.say(ALICE, "/breakout move Bob 2")
+    bot.say(ALICE, "/broadcast 1,2: Two minutes left")
+    bot.click(ALICE, "room_menu", f"rec_start:{bot.session_id}:2")
+    bot.settle()
+    bot.door.desk.stop()
+    person_id = bot.actors[ALICE].person_id
+    assert person_id is not None
+    done = [line.action for line in slack_inbox.audit_of(bot.db, person_id)]
+    assert done == ["room_menu:rec_start room 2", "broadcast rooms 1, 2", "breakout move room 2"]
