@@ -272,6 +272,8 @@ class Outbox:
         if status == 429 or code == "ratelimited":
             self._meters.limited(method)
             self._park(team_id, method, retry_after(error.response.headers))
+        elif code in GONE and (item.coalesce_key or "").startswith(slack_outbox.MOVED):
+            slack_outbox.drop(self._db, item)
         elif code in GONE:
             slack.save_message(self._db, team_id, channel_id, item.coalesce_key or "", "")
         elif code in NO_THREAD and item.payload.get("thread_key"):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bot.ask import Asker, Reply, SlackRefusal
 from bot.blocks import card, messages
-from bot.blocks.parts import actions, button, escape, section
+from bot.blocks.parts import actions, button, context, escape, section
 from bot.grammar import Typed
 from bot.names import Names
 from bot.scene import Scene, Stage
@@ -38,7 +38,7 @@ class RoomVerbs:
         return f"{self._base_url}/room/{scene.state.session_id}"
 
     def card_here(self, asker: Asker, session_id: str) -> Reply:
-        """Post the card anew at the end of this linked channel; the older one is rewritten no more."""
+        """Post the card anew at the end of this linked channel; the older one only says where it went."""
         scene = self._stage.scene(asker, session_id)
         scene.require_moderator()
         link = slack.channel_link(self._stage.db, asker.team_id, asker.channel_id)
@@ -47,6 +47,7 @@ class RoomVerbs:
                 "channel_not_linked", "The card can stand in a channel of this course. Type `/room link`."
             )
         key = f"card:{session_id}"
+        self._retire(asker, key, scene.state.seq)
         slack.save_message(self._stage.db, asker.team_id, asker.channel_id, key, "")
         moderators = link.role == "moderators"
         blocks = card.card(scene.state, datetime.now(UTC), self.url(scene), moderators=moderators)
@@ -66,6 +67,26 @@ class RoomVerbs:
             priority=2,
         )
         return Reply("The card is posted here.", replace=True)
+
+    def _retire(self, asker: Asker, key: str, rev: int) -> None:
+        """An older card must not look live for ever. It is not deleted: help calls stand in its thread."""
+        db, team_id, channel_id = self._stage.db, asker.team_id, asker.channel_id
+        ts = slack.message_ts(db, team_id, channel_id, key)
+        if ts is None:
+            return
+        moved = f"{slack_outbox.MOVED}{ts}"
+        slack.save_message(db, team_id, channel_id, moved, ts)
+        text = "The card of this live room stands further down now."
+        slack_outbox.put_out(
+            db,
+            team_id=team_id,
+            channel_id=channel_id,
+            method="message",
+            payload={"text": text, "blocks": [context(text)]},
+            coalesce_key=moved,
+            rev=rev,
+            priority=2,
+        )
 
     def help(self, _asker: Asker, typed: Typed) -> Reply:
         return self.help_for(typed.text)

@@ -14,6 +14,8 @@ from models.store.database import Database
 from models.tables import SlackMessageRow, SlackOutboxRow
 
 A_WORKSPACE, A_CHANNEL = 200, 20
+MOVED = "moved:"
+"""Keys of older cards that only say that they are no longer the card."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,8 @@ def test_the_card_is_posted_anew_where_one_asks(bot: Bot) -> None:
         until(lambda: len(bot.bot_messages()) == 2, "the card again")
         bot.do(ALICE, c.RenameRoom(bot.state.breakout_rooms[0].room_id, "Corner"))
         until(lambda: "Corner" in json.dumps(bot.bot_messages()[-1]), "the new card is rewritten")
-    assert "Corner" not in json.dumps(bot.bot_messages()[0])
+        until(lambda: "stands further down" in bot.bot_messages()[0]["text"], "the old card says so")
+    assert "end" not in json.dumps(bot.bot_messages()[0]["blocks"]), "it has no buttons"
     assert bot.bot_messages()[0]["ts"] == first["ts"]
     permalink = slack.permalink(bot.db, TEAM_ID, MODS, f"card:{bot.session_id}")
     assert permalink.startswith("https://practice.slack.com/archives/")
@@ -183,3 +184,12 @@ def test_the_card_is_posted_anew_where_one_asks(bot: Bot) -> None:
     blocks = (bot.post(body).json or {})["blocks"]
     assert blocks[0]["block_id"] == "refused:already_running"
     assert blocks[1]["elements"][0]["url"] == permalink
+
+
+def test_an_old_card_that_was_deleted_stays_deleted(bot: Bot) -> None:
+    slack.save_message(bot.db, TEAM_ID, MODS, f"card:{bot.session_id}", "1.000009")
+    bot.press(ALICE, "card_here", str(bot.session_id))
+    for _ in range(3):
+        bot.outbox().work()
+    assert "stands further down" not in json.dumps(bot.bot_messages())
+    assert bot.waiting == 0
