@@ -206,7 +206,7 @@ export class Client {
       case "pong":
         this.rttMs = performance.now() - message.t;
         this.clockOffsetMs = Date.parse(message.server_time) + this.rttMs / 2 - Date.now();
-        return;
+        break;
       case "bye":
         if (["timeout", "rate_limited", "restart"].includes(message.code)) return;
         this.ended = { code: message.code, message: message.message };

@@ -27,6 +27,8 @@ export interface RoomStore {
   speakers: Signal<string[]>;
   broadcasts: Signal<Broadcast[]>;
   slack: Signal<boolean>;
+  /** The last round trip to the server; null before the first. */
+  rttMs: Signal<number | null>;
   client: Client;
   send: Send;
   /** The server's time in ms, for countdowns. */
@@ -55,6 +57,7 @@ export function createStore(options: StoreOptions): RoomStore {
   const speakers = signal<string[]>([]);
   const broadcasts = signal<Broadcast[]>([]);
   const slack = signal(false);
+  const rttMs = signal<number | null>(null);
   const listeners = new Set<(event: EventMessage) => void>();
 
   function take(message: ServerMessage): void {
@@ -87,6 +90,9 @@ export function createStore(options: StoreOptions): RoomStore {
       case "media_reset":
         media?.onReset();
         break;
+      case "pong":
+        rttMs.value = client.rttMs;
+        break;
       case "error":
         media?.onError(message.code);
     }
@@ -114,7 +120,7 @@ export function createStore(options: StoreOptions): RoomStore {
     },
   });
   return {
-    state, you, chat, status, ended, speakers, broadcasts, slack, client,
+    state, you, chat, status, ended, speakers, broadcasts, slack, rttMs, client,
     send: client.send,
     serverNow: () => client.serverNow(),
     onEvent: (listener) => {

@@ -13,6 +13,7 @@ import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
 import { SidePanel } from "./panel";
 import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog } from "./recording";
+import { NetworkMark } from "./network";
 import { news } from "./news";
 import { listenForShortcuts, ShortcutSwitch, SHORTCUTS } from "./shortcuts";
 import { Stage } from "./stage";
@@ -125,17 +126,19 @@ function Room(): JSX.Element {
     // Seen in the row of tabs too: which room, and whether somebody calls.
     if (name !== "") document.title = `${calls > 0 ? `(${calls}) ` : ""}${name} · ${course}`;
   }, [name, course, calls]);
-  if (state === null) return <p class="waiting" role="status">{t("check.joining")}</p>;
+  const hidden = useHiddenPictures();
+  if (state === null) return <Joining />;
   return (
     <div class={page.panel.value === null ? "room" : "room with-panel"}>
       <div class="top">
         <header class="topbar">
           <h1><span class="course">{state.session.course_title} · </span><span data-testid="room-name">{name}</span></h1>
+          <NetworkMark hidden={hidden} />
         </header>
         <ControlBar state={state} send={store.send} serverNow={store.serverNow} onOpenDashboard={() => (page.breakoutOpen.value = true)} />
       </div>
       <Countdown state={state} serverNow={store.serverNow} />
-      <Banners />
+      <Banners hidden={hidden} />
       <Stage />
       <SidePanel />
       <Toolbar />
@@ -168,9 +171,20 @@ function useHiddenPictures(): boolean {
   return hidden && state !== null && peopleHere(state).filter((p) => p.camera).length <= 25;
 }
 
-function Banners(): JSX.Element {
+/** A server usually answers in a blink; past this the person is told. */
+const SLOW_MS = 5000;
+
+function Joining(): JSX.Element {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setSlow(true), SLOW_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return <p class="waiting" role="status">{t(slow ? "connection.slow" : "check.joining")}</p>;
+}
+
+function Banners({ hidden }: { hidden: boolean }): JSX.Element {
   const { store, media } = usePage();
-  const hidden = useHiddenPictures();
   return (
     <div class="banners">
       {store.status.value === "reconnecting" && <p class="banner warn" role="status" data-testid="reconnecting">{t("connection.reconnecting")}</p>}

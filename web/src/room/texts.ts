@@ -4,6 +4,11 @@ import { catalogue } from "../ui/text";
 
 const texts = {
   "connection.reconnecting": "The connection was lost. Reconnecting… You keep your place.",
+  "connection.slow": "The server does not answer yet. We keep trying; please check your connection too.",
+  "network.good": "Your connection is good",
+  "network.fair": "Your connection is slow",
+  "network.poor": "Your connection is very slow",
+  "network.lost": "Your connection was lost",
   "connection.hidden": "Your connection is slow. Some pictures are hidden so that you hear everybody.",
   "connection.blocked": "Your browser waits for a click before it plays sound.",
   "connection.hear": "Click to hear",
