@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.openapi import document
 from api.v1.routes import ROUTES
 from models.store import keys as store
+from models.store import people
 from models.store.database import Database
 from models.store.keys import ListedKey
 from models.store.migrate import upgrade
@@ -38,10 +41,15 @@ def add_parser(commands: Any) -> None:
     revoke.set_defaults(run=_revoke)
 
 
-def _database() -> Database:
+@contextmanager
+def _database() -> Iterator[Database]:
     settings = prepare(load())
     upgrade(settings.db_url)
-    return Database(settings.db_url)
+    db = Database(settings.db_url)
+    try:
+        yield db
+    finally:
+        db.close()
 
 
 def _openapi(_args: argparse.Namespace) -> int:
@@ -55,13 +63,20 @@ def _create(args: argparse.Namespace) -> int:
     ends = datetime.now(UTC) + timedelta(days=args.days) if args.days is not None else None
     scopes = args.scope or sorted(store.SCOPES)
     course_id = CourseId(args.course) if args.course else None
-    key_id, secret = store.create_key(_database(), args.name, scopes, course_id, ends)
+    with _database() as db:
+        if course_id is not None and people.get_course(db, course_id) is None:
+            raise SettingsError(
+                [f"There is no course {course_id}. Ids stand under Courses in the administration page."]
+            )
+        key_id, secret = store.create_key(db, args.name, scopes, course_id, ends)
     print(f"Key {key_id} for {args.name} ({', '.join(scopes)}). Its secret is shown only now:\n{secret}")
     return 0
 
 
 def _list(_args: argparse.Namespace) -> int:
-    for key in store.list_keys(_database()):
+    with _database() as db:
+        keys = store.list_keys(db)
+    for key in keys:
         used = f"used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
         columns = (
             key.key_id,
@@ -83,7 +98,8 @@ def _state(key: ListedKey) -> str:
 
 
 def _revoke(args: argparse.Namespace) -> int:
-    if not store.revoke_key(_database(), args.key_id):
-        raise SettingsError([f"There is no key {args.key_id} that could be revoked."])
+    with _database() as db:
+        if not store.revoke_key(db, args.key_id):
+            raise SettingsError([f"There is no key {args.key_id} that could be revoked."])
     print(f"Key {args.key_id} is revoked.")
     return 0

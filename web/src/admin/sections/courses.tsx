@@ -17,6 +17,7 @@ const t = catalogue({
   roster: "Roster",
   never: "not fetched",
   settings: "Settings",
+  ids: "{context} · course id {id}",
   settingsOf: "Settings of {course}",
   back: "All courses",
   save: "Save",
@@ -79,7 +80,7 @@ function Courses({ ask }: SectionProps) {
         <Table label={t("title")} heads={[t("course"), t("platform"), t("members"), t("roster"), ""]}>
           {courses.map((course) => (
             <tr key={course.course_id}>
-              <td data-head={t("course")}><span>{course.title || course.context_id}<br /><span class="note">{course.context_id}</span></span></td>
+              <td data-head={t("course")}><span>{course.title || course.context_id}<br /><span class="note">{t("ids", { context: course.context_id, id: course.course_id })}</span></span></td>
               <td data-head={t("platform")}>{course.platform}</td>
               <td data-head={t("members")}>{course.members}</td>
               <td data-head={t("roster")}>
