@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -23,6 +24,7 @@ class Database:
         # Threads of one process queue here: SQLite's own waiting sleeps ever longer and lets late ones overtake.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
         # Errors are logged: they must not carry what people wrote.
+        self._swept: dict[str, float] = {}
         self.engine: Engine = create_engine(url, pool_pre_ping=not self.is_sqlite, hide_parameters=True)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _sqlite_pragmas)
@@ -48,6 +50,14 @@ class Database:
                 session.rollback()
                 raise
             session.commit()
+
+    def is_due(self, chore: str, every_s: float) -> bool:
+        """Should this process do a chore (clear old rows away) now? At most about once in ``every_s`` seconds."""
+        now = time.monotonic()
+        if now - self._swept.get(chore, -every_s) < every_s:
+            return False
+        self._swept[chore] = now
+        return True
 
     def close(self) -> None:
         self.engine.dispose()

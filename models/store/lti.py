@@ -13,7 +13,7 @@ from uuid import uuid4
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwcrypto.jwk import JWK
-from sqlalchemy import delete, or_, update
+from sqlalchemy import Row, bindparam, delete, inspect, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -51,7 +51,34 @@ class Platform:
     """Is somebody fetching its keyset at this moment?"""
 
 
-def _platform(row: PlatformRow) -> Platform:
+# What every launch asks is built once: building a statement costs more than running it.
+_PLATFORMS_OF = (
+    select(*inspect(PlatformRow).columns)
+    .where(PlatformRow.issuer == bindparam("issuer"))
+    .order_by(col(PlatformRow.id))
+)
+_ADDRESSES = select(PlatformRow.issuer, PlatformRow.auth_login_url)
+_APPROVED = select(DeploymentRow.approved).where(
+    DeploymentRow.platform_id == bindparam("platform_id"),
+    DeploymentRow.deployment_id == bindparam("deployment_id"),
+)
+_OPEN_LOGIN = (
+    col(LtiStateRow.state_hash) == bindparam("digest"),
+    col(LtiStateRow.used_at).is_(None),
+    col(LtiStateRow.expires_at) > bindparam("now"),
+)
+_BROWSER_OF = select(LtiStateRow.browser_hash, LtiStateRow.storage_target, LtiStateRow.platform_id).where(
+    *_OPEN_LOGIN
+)
+_USE_LOGIN = (
+    update(LtiStateRow)
+    .where(*_OPEN_LOGIN)
+    .values(used_at=bindparam("now"))
+    .returning(col(LtiStateRow.platform_id), col(LtiStateRow.nonce_hash), col(LtiStateRow.target_link_uri))
+)
+
+
+def _platform(row: PlatformRow | Row[Any]) -> Platform:
     assert row.id is not None
     return Platform(
         row.id,
@@ -68,7 +95,7 @@ def _platform(row: PlatformRow) -> Platform:
     )
 
 
-def _is_fetching(row: PlatformRow) -> bool:
+def _is_fetching(row: PlatformRow | Row[Any]) -> bool:
     asked, fetched = row.jwks_asked_at, row.jwks_fetched_at
     if asked is None or (fetched is not None and fetched >= asked):
         return False
@@ -134,10 +161,13 @@ def accept_deployment(db: Database, platform: Platform, deployment_id: str) -> b
     administrator (``set_deployment``).
     """
     with db.read() as session:
-        where = (DeploymentRow.platform_id == platform.id, DeploymentRow.deployment_id == deployment_id)
-        row = session.exec(select(DeploymentRow).where(*where)).first()
-    if row is not None:
-        return row.approved
+        approved = (
+            session.connection()
+            .execute(_APPROVED, {"platform_id": platform.id, "deployment_id": deployment_id})
+            .scalar()
+        )
+    if approved is not None:
+        return bool(approved)
     try:
         with db.write() as session:
             made = _deployment(session, platform.id, deployment_id)
@@ -178,10 +208,9 @@ def set_deployment(db: Database, platform_id: int, deployment_id: str, approved:
 def find_platforms(db: Database, issuer: str) -> list[Platform]:
     """All registrations of an issuer."""
     with db.read() as session:
-        rows = session.exec(
-            select(PlatformRow).where(PlatformRow.issuer == issuer).order_by(col(PlatformRow.id))
-        ).all()
-    return [_platform(row) for row in rows]
+        return [
+            _platform(row) for row in session.connection().execute(_PLATFORMS_OF, {"issuer": issuer}).all()
+        ]
 
 
 def find_platform(db: Database, issuer: str, client_id: str) -> Platform | None:
@@ -204,10 +233,7 @@ def list_platforms(db: Database) -> list[Platform]:
 def platform_addresses(db: Database) -> list[tuple[str, str]]:
     """Issuer and login address of every registration."""
     with db.read() as session:
-        return [
-            (issuer, url)
-            for issuer, url in session.exec(select(PlatformRow.issuer, PlatformRow.auth_login_url))
-        ]
+        return [(issuer, url) for issuer, url in session.connection().execute(_ADDRESSES)]
 
 
 def may_fetch_keyset(db: Database, platform_id: int) -> bool:
@@ -374,7 +400,8 @@ def begin_login(
     """
     now = datetime.now(UTC)
     with db.write() as session:
-        session.execute(delete(LtiStateRow).where(col(LtiStateRow.expires_at) < now - timedelta(hours=1)))
+        if db.is_due("logins", 60.0):
+            session.execute(delete(LtiStateRow).where(col(LtiStateRow.expires_at) < now - timedelta(hours=1)))
         session.add(
             LtiStateRow(
                 state_hash=hash_secret(state),
@@ -390,29 +417,15 @@ def begin_login(
 
 def login_browser(db: Database, state: str) -> BrowserCheck | None:
     """Look at a login without using it up. None: unknown, used or expired."""
+    asked = {"digest": hash_secret(state), "now": datetime.now(UTC)}
     with db.read() as session:
-        row = session.get(LtiStateRow, hash_secret(state))
-    if row is None or row.used_at is not None or row.expires_at <= datetime.now(UTC):
-        return None
-    return BrowserCheck(row.browser_hash, row.storage_target, row.platform_id)
+        found = session.connection().execute(_BROWSER_OF, asked).one_or_none()
+    return None if found is None else BrowserCheck(*found)
 
 
 def use_login(db: Database, state: str) -> Login | None:
     """Use up a login by its state: exactly one caller gets it. None: unknown, used or expired."""
-    now = datetime.now(UTC)
-    digest = hash_secret(state)
+    asked = {"digest": hash_secret(state), "now": datetime.now(UTC)}
     with db.write() as session:
-        used = session.execute(
-            update(LtiStateRow)
-            .where(
-                col(LtiStateRow.state_hash) == digest,
-                col(LtiStateRow.used_at).is_(None),
-                col(LtiStateRow.expires_at) > now,
-            )
-            .values(used_at=now)
-            .execution_options(synchronize_session=False)
-        )
-        if used.rowcount != 1:  # type: ignore[attr-defined]
-            return None
-        row = session.exec(select(LtiStateRow).where(LtiStateRow.state_hash == digest)).one()
-        return Login(row.platform_id, row.nonce_hash, row.target_link_uri)
+        used = session.connection().execute(_USE_LOGIN, asked).one_or_none()
+    return None if used is None else Login(*used)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, bindparam, func, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -20,6 +20,17 @@ T = TypeVar("T")
 _SYSTEM = "http://purl.imsglobal.org/vocab/lis/v2/system/person#"
 SYSTEM_ADMINISTRATORS = frozenset({_SYSTEM + "Administrator", _SYSTEM + "SysAdmin"})
 LAUNCH_LASTS = timedelta(hours=8)
+
+
+_ARRIVED_BEFORE = select(PersonRow, CourseRow, MembershipRow).where(
+    PersonRow.issuer == bindparam("issuer"),
+    PersonRow.sub == bindparam("sub"),
+    CourseRow.issuer == bindparam("issuer"),
+    CourseRow.context_id == bindparam("context_id"),
+    MembershipRow.course_id == CourseRow.id,
+    MembershipRow.person_id == PersonRow.id,
+)
+"""Built once: every launch asks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +62,19 @@ def upsert_person(
     return _twice(write)
 
 
-def _person(session: Session, issuer: str, sub: str, name: str, email: str, locale: str) -> PersonId:
+def _person(
+    session: Session,
+    issuer: str,
+    sub: str,
+    name: str,
+    email: str,
+    locale: str,
+    row: PersonRow | None = None,
+) -> PersonId:
     now = datetime.now(UTC)
-    row = session.exec(select(PersonRow).where(PersonRow.issuer == issuer, PersonRow.sub == sub)).first()
+    row = (
+        row or session.exec(select(PersonRow).where(PersonRow.issuer == issuer, PersonRow.sub == sub)).first()
+    )
     if row is None:
         row = PersonRow(id="p" + uuid4().hex[:20], issuer=issuer, sub=sub, created_at=now, seen_at=now)
         session.add(row)
@@ -81,10 +102,16 @@ def upsert_course(
 
 
 def _course(
-    session: Session, issuer: str, context_id: str, title: str, nrps_url: str, platform_id: int | None
+    session: Session,
+    issuer: str,
+    context_id: str,
+    title: str,
+    nrps_url: str,
+    platform_id: int | None,
+    row: CourseRow | None = None,
 ) -> CourseRow:
     where = (CourseRow.issuer == issuer, CourseRow.context_id == context_id)
-    row = session.exec(select(CourseRow).where(*where)).first()
+    row = row or session.exec(select(CourseRow).where(*where)).first()
     if row is None:
         row = CourseRow(
             id="c" + uuid4().hex[:20], issuer=issuer, context_id=context_id, created_at=datetime.now(UTC)
@@ -107,8 +134,15 @@ def upsert_membership(
     _twice(write)
 
 
-def _membership(session: Session, course_id: str, person_id: str, role: Role, lms_roles: list[str]) -> None:
-    row = session.get(MembershipRow, (course_id, person_id))
+def _membership(
+    session: Session,
+    course_id: str,
+    person_id: str,
+    role: Role,
+    lms_roles: list[str],
+    row: MembershipRow | None = None,
+) -> None:
+    row = row or session.get(MembershipRow, (course_id, person_id))
     if row is None:
         row = MembershipRow(
             course_id=course_id, person_id=person_id, role=role.value, seen_at=datetime.now(UTC)
@@ -141,13 +175,24 @@ def arrive(
 
     def write() -> tuple[PersonId, CourseId, Role]:
         with db.write() as session:
-            person_id = _person(session, seen.issuer, seen.sub, seen.name, seen.email, seen.locale)
+            # One question for all three where they are known; each is made otherwise.
+            asked = {"issuer": seen.issuer, "sub": seen.sub, "context_id": seen.context_id}
+            known = session.execute(_ARRIVED_BEFORE, asked).first()
+            person, course, membership = tuple(known) if known is not None else (None, None, None)
+            person_id = _person(session, seen.issuer, seen.sub, seen.name, seen.email, seen.locale, person)
             course = _course(
-                session, seen.issuer, seen.context_id, seen.context_title, seen.nrps_url, seen.platform_id
+                session,
+                seen.issuer,
+                seen.context_id,
+                seen.context_title,
+                seen.nrps_url,
+                seen.platform_id,
+                course,
             )
             found = role(course.settings)
-            session.flush()
-            _membership(session, course.id, person_id, found, seen.lms_roles)
+            if membership is None:
+                session.flush()
+            _membership(session, course.id, person_id, found, seen.lms_roles, membership)
             return person_id, CourseId(course.id), found
 
     return _twice(write)
