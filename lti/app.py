@@ -192,7 +192,8 @@ class _Door:
         person_id, course_id, role = people.arrive(
             self._db, seen, lambda settings: role_of(launch.role_kind, lobby.roles_in(settings))
         )
-        note_launch(self._db, platform.id, course_id, launch.context_id, role, launch.body)
+        room_key = _room_key(launch)
+        note_launch(self._db, platform.id, course_id, launch.context_id, role, launch.body, room_key)
         access = Access("page", person_id, course_id, role, launch.name or "Guest")
         page, access, more = self._page_of(launch, access)
         boot = {
@@ -242,7 +243,7 @@ class _Door:
         if found is not None:
             title = launch.resource_title or found.title or "Room"
             room = deeplinks.ensure_room(
-                self._db, access.course_id, found.room_key, title, {"wait": found.wait}
+                self._db, access.course_id, found.room_key, title, found.settings.kept
             )
             room_key = room.room_key
         return "lobby", lobby.of_room(access, room_key, title), {}
@@ -325,6 +326,16 @@ class _Door:
     def config(self) -> Response:
         """The addresses an administrator pastes into the LMS."""
         return jsonify({"title": "Sideroom", "urls": registration.addresses(self._deps.base_url)})
+
+
+def _room_key(launch: Launch) -> str | None:
+    """The room that the link opens; None: it opens something else."""
+    if launch.message_type != messages.RESOURCE_LINK:
+        return None
+    found = deeplinking.linked(launch.custom)
+    if found is not None:
+        return found.room_key if found.kind == "room" else None
+    return "" if launch.platform.app == "room" else None
 
 
 def _name_in(token: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 from lti import claims, keys
+from models.recording import LAYOUTS, Layout
 from models.store.database import Database
 from models.store.deeplinks import DeepLink
 from models.store.lti import Platform
@@ -23,7 +24,31 @@ RESPONSE: Final = "LtiDeepLinkingResponse"
 ANSWER_LIFE_S: Final = 300
 FRAME: Final = {"width": 640, "height": 420}
 _KIND, _ROOM, _ENTRY, _GRANT = "sideroom_item", "sideroom_room", "sideroom_entry", "sideroom_grant"
-_WAIT, _TITLE = "sideroom_wait", "sideroom_title"
+_WAIT, _TITLE, _RECORD, _LAYOUT = "sideroom_wait", "sideroom_title", "sideroom_record", "sideroom_layout"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSettings:
+    """A named room's own settings. ``record``: record as soon as somebody comes; None, or no layout: as in the course."""
+
+    wait: bool = False
+    record: bool | None = None
+    layout: Layout | None = None
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """As ``models.store.deeplinks.CourseRoom`` keeps them."""
+        recording: dict[str, Any] = {}
+        if self.record is not None:
+            recording["record_on_start"] = self.record
+        if self.layout is not None:
+            recording["options"] = {"layout": self.layout}
+        return {"wait": self.wait} | ({"recording": recording} if recording else {})
+
+
+def layout_of(value: object) -> Layout | None:
+    """A layout by its name; None for anything else."""
+    return next((layout for layout in LAYOUTS if layout == value), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +76,18 @@ def place_of(settings: Mapping[str, Any]) -> Place:
 # -- the links we make -----------------------------------------------------------------------------------------
 
 
-def room_item(launch_url: str, title: str, wait: bool) -> dict[str, Any]:
+def room_item(launch_url: str, title: str, settings: RoomSettings) -> dict[str, Any]:
     """A link to a room of its own, made when it is first opened. Never a frame: rooms need a window."""
-    custom = {_KIND: "room", _ROOM: "r" + uuid4().hex[:16], _TITLE: title, _WAIT: "1" if wait else "0"}
+    custom = {
+        _KIND: "room",
+        _ROOM: "r" + uuid4().hex[:16],
+        _TITLE: title,
+        _WAIT: "1" if settings.wait else "0",
+    }
+    if settings.record is not None:
+        custom[_RECORD] = "1" if settings.record else "0"
+    if settings.layout is not None:
+        custom[_LAYOUT] = settings.layout
     return _item(launch_url, title, custom)
 
 
@@ -120,7 +154,7 @@ class Linked:
     kind: Literal["room", "media", "gallery"]
     room_key: str = ""
     title: str = ""
-    wait: bool = False
+    settings: RoomSettings = RoomSettings()
     entry_id: str = ""
     grant: str = ""
 
@@ -129,7 +163,12 @@ def linked(custom: Mapping[str, str]) -> Linked | None:
     """Read a launch's customs; None for a launch that is not one of our links."""
     kind, key, entry_id = custom.get(_KIND), custom.get(_ROOM, ""), custom.get(_ENTRY, "")
     if kind == "room" and _is_key(key):
-        return Linked("room", room_key=key, title=custom.get(_TITLE, "")[:200], wait=custom.get(_WAIT) == "1")
+        settings = RoomSettings(
+            wait=custom.get(_WAIT) == "1",
+            record={"1": True, "0": False}.get(custom.get(_RECORD, "")),
+            layout=layout_of(custom.get(_LAYOUT)),
+        )
+        return Linked("room", room_key=key, title=custom.get(_TITLE, "")[:200], settings=settings)
     if kind == "media" and _is_key(entry_id):
         return Linked("media", entry_id=entry_id, grant=custom.get(_GRANT, ""))
     return Linked("gallery") if kind == "gallery" else None

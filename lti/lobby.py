@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, request
 from werkzeug.exceptions import BadRequest
@@ -13,8 +14,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from lti import shell
 from lti.deps import LtiDeps
 from lti.roles import DEFAULTS, SETTABLE, RoleKind, is_workspace, kind_of, map_role
+from lti.services.offered import takes_scores
+from models import attendance
 from models.store import access as tokens
-from models.store import courses, deeplinks, people, slack
+from models.store import courses, deeplinks, grades, people, services, slack
 from models.store import library as library_store
 from models.store.access import Access
 from models.store.database import Database
@@ -36,6 +39,8 @@ def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
     route("/app/api/handoff", "handoff", door.handoff, methods=["POST"])
     route("/app/api/course/roles", "roles", door.roles)
     route("/app/api/course/roles", "set_roles", door.set_roles, methods=["PUT"])
+    route("/app/api/course/attendance", "attendance", door.attendance)
+    route("/app/api/course/attendance", "set_attendance", door.set_attendance, methods=["PUT"])
     route("/room", "redeem", door.redeem)
     route("/room/<session_id>", "room", door.room)
 
@@ -147,6 +152,15 @@ class _Lobby:
         roles = courses.lms_roles(self._db, access.course_id, access.person_id)
         return kind_of(roles, course.context_id) in TEACHERS
 
+    def _check_teacher(self) -> Access:
+        """The access of a teacher of the course. Raises DomainError for everybody else."""
+        access = self._access()
+        if access.role is not Role.MODERATOR:
+            raise DomainError("not_moderator")
+        if not self._is_teacher(access):
+            raise DomainError("not_allowed", "Only the course's teachers decide this.")
+        return access
+
     def roles(self) -> Response:
         """What each kind of role means in this course, where the course may choose."""
         access = self._access()
@@ -157,15 +171,8 @@ class _Lobby:
 
     def set_roles(self) -> Response:
         """Choose (teachers only): ``{"assistant": "participant", …}``. Holds for everybody's next step here at once."""
-        access = self._access()
-        if access.role is not Role.MODERATOR:
-            raise DomainError("not_moderator")
-        if not self._is_teacher(access):
-            raise DomainError("not_allowed", "Only the course's teachers decide who moderates.")
-        try:
-            body = request.get_json(force=True)
-        except (BadRequest, RecursionError):
-            body = None
+        access = self._check_teacher()
+        body = _json_body()
         kinds = {kind.value for kind in SETTABLE}
         allowed = (Role.MODERATOR.value, Role.PARTICIPANT.value)
         if not isinstance(body, dict) or not all(
@@ -176,6 +183,30 @@ class _Lobby:
             )
         set_course_roles(self._db, access.course_id, body)
         return self.roles()
+
+    # -- the attendance score ----------------------------------------------------------------------------------
+
+    def attendance(self) -> Response:
+        """Whether and how the course scores attendance, and how far the scores have come (teachers only)."""
+        access = self._check_teacher()
+        wanted = attendance.from_json(
+            people.course_settings(self._db, access.course_id).get(attendance.SETTING)
+        )
+        scores = asdict(grades.count_scores(self._db, access.course_id))
+        offered = any(takes_scores(s) for s in services.services_of_course(self._db, access.course_id))
+        return jsonify({**asdict(wanted), "scores": scores, "offered": offered})
+
+    def set_attendance(self) -> Response:
+        """Change it (teachers only): ``{"enabled", "maximum"?, "min_percent"?}``."""
+        access = self._check_teacher()
+        body = _json_body()
+        try:
+            wanted = attendance.checked(body if isinstance(body, dict) else {"": None})
+        except ValueError as error:
+            raise DomainError("bad_value", str(error), field="attendance") from error
+        grades.set_attendance(self._db, access.course_id, wanted)
+        log.info("lti.attendance_set course_id=%s enabled=%s", access.course_id, wanted.enabled)
+        return self.attendance()
 
     # -- the room's window -------------------------------------------------------------------------------------
 
@@ -235,6 +266,13 @@ class _Lobby:
         return shell.page(
             self._deps.web_dist, "room", access.room_title or "Room", boot, ancestors=(), media=True
         )
+
+
+def _json_body() -> Any:
+    try:
+        return request.get_json(force=True)
+    except (BadRequest, RecursionError):
+        return None
 
 
 def _locale(db: Database, person_id: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from library.media import Library
 from lti import deeplinking
-from lti.deeplinking import Place
+from lti.deeplinking import Place, RoomSettings
 from lti.deps import LtiDeps
 from lti.roles import is_workspace
 from models.store import people
@@ -21,7 +21,8 @@ MAX_POINTS = 10_000
 
 
 def content_items(deps: LtiDeps, access: Access, asked: DeepLink, chosen: Any) -> list[dict[str, Any]]:
-    """``chosen`` is the page's list: ``{"kind": "media|gallery|room", "entry_id"?, "title"?, "wait"?, "points"?}``.
+    """``chosen`` is the page's list: ``{"kind": "media|gallery|room", "entry_id"?, "title"?, "points"?}``; a room also has
+    ``"wait"?, "record"?`` (true, false, null: as in the course) and ``"layout"?``.
 
     Raises DomainError for what this person may not insert, ValueError for what has no such form.
     """
@@ -50,11 +51,18 @@ def content_items(deps: LtiDeps, access: Access, asked: DeepLink, chosen: Any) -
         elif one.get("kind") == "room" and in_course:
             if access.role is not Role.MODERATOR:
                 raise DomainError("not_moderator")
-            item = deeplinking.room_item(launch_url, title or "Room", one.get("wait") is True)
+            item = deeplinking.room_item(launch_url, title or "Room", _room_settings(one))
         else:
             raise ValueError("unknown kind")
         items.append(_with_points(item, one.get("points"), access, place))
     return items
+
+
+def _room_settings(one: dict[str, Any]) -> RoomSettings:
+    record, layout = one.get("record"), deeplinking.layout_of(one.get("layout"))
+    if not (record is None or isinstance(record, bool)) or (one.get("layout") and layout is None):
+        raise ValueError("bad recording settings")
+    return RoomSettings(wait=one.get("wait") is True, record=record, layout=layout)
 
 
 def _title(value: Any) -> str:

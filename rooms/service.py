@@ -19,8 +19,8 @@ from models.recording import options_to_json
 from models.store import events as log_store
 from models.store import sessions as session_store
 from models.store.database import Database
+from models.store.deeplinks import recording_defaults
 from models.store.events import Commit, RecordingFacts
-from models.store.people import course_settings
 from models.values import MAIN_ROOM, SYSTEM, CommandId, CourseId, SessionId
 from rooms import policy, wire
 from rooms.commands import Envelope, OpenSession
@@ -163,14 +163,8 @@ class RoomsService:
             ):
                 continue
             # Also for a found one: whoever added the row may have died before its first event.
-            recording = course_settings(self._db, course_id).get("recording", {})
-            command = OpenSession(
-                course_id,
-                course_title,
-                room_title,
-                recording.get("options", {}),
-                bool(recording.get("record_on_start")),
-            )
+            options, on_start = recording_defaults(self._db, course_id, room_key)
+            command = OpenSession(course_id, course_title, room_title, options, on_start)
             self.submit(Envelope(CommandId(f"open:{session_id}"), session_id, SYSTEM, command))
             return session_id
         raise DomainError("conflict")

@@ -89,8 +89,7 @@ class _Courses:
             wanted = attendance.checked(value)
         except ValueError as error:
             raise DomainError("bad_value", str(error), field="attendance") from error
-        people.set_course_setting(self._db, course_id, attendance.SETTING, asdict(wanted))
-        grades.work_out_again(self._db, course_id)
+        grades.set_attendance(self._db, course_id, wanted)
 
     def _roles(self, course_id: str, value: Mapping[str, Any]) -> None:
         allowed = (Role.MODERATOR.value, Role.PARTICIPANT.value)

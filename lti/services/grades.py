@@ -1,12 +1,14 @@
 """Attendance scores into the platform's gradebook (Assignment and Grade Services 2.0); runs in the job worker.
 
-One column a room, found again by its tag and resource id. A score always carries ``scoreGiven``: without it Sakai deletes
+A room whose link has a column of its own in the LMS uses that. Every other room gets one, found again by its tag and
+resource id. A score always carries ``scoreGiven``: without it Sakai deletes
 the grade. Its progress tells facts: the meetings so far are over (Completed) and nobody needs to look (FullyGraded).
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -14,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from lti.services.attendance import MIN_MEETING_S, attendance
 from lti.services.connector import Connector
 from lti.services.errors import ServiceFailed
-from lti.services.offered import LINE_ITEM_SCOPE, SCORE_SCOPE
+from lti.services.offered import LINE_ITEM_SCOPE, SCORE_SCOPE, line_item_of, takes_scores
 from models.attendance import SETTING, from_json
 from models.store import grades as store
 from models.store import people, services
@@ -53,43 +55,56 @@ def look_at_meeting(db: Database, rooms: Rooms, meeting: Meeting) -> None:
 
 def send_scores(db: Database, course_id: str) -> None:
     """Send a course's scores that are due. What fails is tried again later."""
-    now = datetime.now(UTC)
-    scores = store.take_scores(db, course_id, now)
-    if not scores:
-        return
-    service = services.find_service(db, course_id, "grades")
-    platform = get_platform(db, service.platform_id) if service is not None else None
-    if service is None or platform is None or not {LINE_ITEM_SCOPE, SCORE_SCOPE} <= set(service.scopes):
-        for score in scores:
-            store.score_failed(db, score, now, "The LMS offers no gradebook to this tool.", permanent=False)
-        return
-    connector = Connector(db, platform)
-    try:
-        _send_all(db, connector, service, scores)
-    finally:
-        connector.close()
-
-
-def _send_all(db: Database, connector: Connector, service: CourseService, scores: list[Score]) -> None:
-    platform_id = connector.platform.id
-    for index, score in enumerate(scores):
-        now = datetime.now(UTC)
+    left = deque(store.take_scores(db, course_id, datetime.now(UTC)))
+    count = len(left)
+    while left:
+        service = _gradebook_of(db, course_id, left[0].room_key)
+        platform = get_platform(db, service.platform_id) if service is not None else None
+        if service is None or platform is None:
+            reason = "The LMS offers no gradebook to this tool."
+            store.score_failed(db, left.popleft(), datetime.now(UTC), reason, permanent=False)
+            continue
+        connector = Connector(db, platform)
         try:
-            _send(db, connector, service, score)
+            _send_room(db, connector, service, left)
         except ServiceFailed as failed:
-            if failed.permanent and failed.part == "service":
-                # This person's score only: a member of staff, or somebody who has left.
-                store.score_failed(db, score, now, failed.reason, permanent=True)
-                continue
             if failed.part == "service":
-                services.note_health(db, platform_id, "grades", failed.reason)
-            log.warning("scores.failed course_id=%s status=%d", score.course_id, failed.status)
-            for rest in scores[index:]:
-                store.score_failed(db, rest, now, failed.reason, permanent=False)
+                services.note_health(db, platform.id, "grades", failed.reason)
+            log.warning("scores.failed course_id=%s status=%d", course_id, failed.status)
+            for rest in left:
+                store.score_failed(db, rest, datetime.now(UTC), failed.reason, permanent=False)
             return
-        store.score_sent(db, score, now)
-    services.note_health(db, platform_id, "grades")
-    log.info("scores.sent course_id=%s count=%d", scores[0].course_id, len(scores))
+        finally:
+            connector.close()
+        services.note_health(db, platform.id, "grades")
+    if count:
+        log.info("scores.sent course_id=%s count=%d", course_id, count)
+
+
+def _gradebook_of(db: Database, course_id: str, room_key: str) -> CourseService | None:
+    """Where a room's scores go: the line item of its own link, unless the room has a column that we made."""
+    own = services.find_service(db, course_id, line_item_of(room_key))
+    column = store.get_column(db, course_id, room_key)
+    if own is not None and (column is None or column.url in ("", own.url)):
+        return own
+    found = services.find_service(db, course_id, "grades")
+    return found if found is not None and takes_scores(found) else None
+
+
+def _send_room(db: Database, connector: Connector, service: CourseService, left: deque[Score]) -> None:
+    """Send and take away the first scores of ``left``, those of one room. Raises ServiceFailed: nothing can be sent now."""
+    room_key = left[0].room_key
+    while left and left[0].room_key == room_key:
+        try:
+            _send(db, connector, service, left[0])
+        except ServiceFailed as failed:
+            if not failed.permanent or failed.part != "service":
+                raise
+            # This person's score only: a member of staff, or somebody who has left.
+            store.score_failed(db, left[0], datetime.now(UTC), failed.reason, permanent=True)
+        else:
+            store.score_sent(db, left[0], datetime.now(UTC))
+        left.popleft()
 
 
 def _send(db: Database, connector: Connector, service: CourseService, score: Score) -> None:
@@ -114,6 +129,10 @@ def _send(db: Database, connector: Connector, service: CourseService, score: Sco
             if failed.status != 404 or not again:
                 raise
             store.save_column(db, score.course_id, score.room_key, "", 0.0)
+            if service.name == line_item_of(score.room_key):
+                # The link's own column is gone: the next attempt makes one, where the LMS lets us.
+                services.forget_service(db, score.course_id, service.name)
+                raise ServiceFailed(failed.reason, status=failed.status) from failed
 
 
 def scores_url(line_item: str) -> str:
@@ -127,6 +146,11 @@ def _column(db: Database, connector: Connector, service: CourseService, score: S
     column = store.get_column(db, score.course_id, score.room_key)
     if column is None:
         raise ServiceFailed("This room has no attendance any more.", permanent=True)
+    if service.name == line_item_of(score.room_key):
+        # The teacher's own column: its name and its points are theirs, the LMS scales what we send.
+        if (column.url, column.made_maximum) != (service.url, column.maximum):
+            store.save_column(db, score.course_id, score.room_key, service.url, column.maximum)
+        return Column(column.title, service.url, column.maximum, column.maximum)
     if column.url and column.made_maximum == column.maximum:
         return column
     resource = score.room_key or MAIN_RESOURCE

@@ -13,15 +13,21 @@ from models.values import Role
 
 
 def note_launch(
-    db: Database, platform_id: int, course_id: str, context_id: str, role: Role, body: Mapping[str, Any]
+    db: Database,
+    platform_id: int,
+    course_id: str,
+    context_id: str,
+    role: Role,
+    body: Mapping[str, Any],
+    room_key: str | None = None,
 ) -> None:
     """Called at every launch; writes to the database only, so that the launch is answered at once.
 
-    ``body`` is the checked id_token. A moderator's launch lets the job worker fetch the roster.
+    ``body`` is the checked id_token, ``room_key`` the room that the link opens (None: another page). A moderator's launch lets the job worker fetch the roster.
     """
     if is_workspace(context_id):
         return
-    services.save_services(db, course_id, platform_id, offered(body))
+    services.save_services(db, course_id, platform_id, offered(body, room_key))
     copied_from = history(body)
     if copied_from is not None:
         services.save_history(db, course_id, copied_from)

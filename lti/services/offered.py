@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lti import claims
-from models.store.services import Offered, ServiceName
+from models.store.services import CourseService, Offered, ServiceName
 
 NRPS_SCOPE: Final = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
 GROUPS_SCOPE: Final = "https://purl.imsglobal.org/spec/lti-gs/scope/contextgroup.readonly"
@@ -28,8 +28,22 @@ _SERVICES: Final[tuple[tuple[ServiceName, str, str, tuple[str, ...], tuple[str, 
 )
 
 
-def offered(body: Mapping[str, Any]) -> list[Offered]:
-    """The services of a launch with those of their scopes that we use: one scope too many and Sakai refuses all."""
+def line_item_of(room_key: str) -> str:
+    """The name under which the line item of a room's own link is kept."""
+    return f"line item {room_key}"
+
+
+def takes_scores(service: CourseService) -> bool:
+    """Can scores be sent by this service: into columns that we make, or into the one of a link?"""
+    needed = {LINE_ITEM_SCOPE, SCORE_SCOPE} if service.name == "grades" else {SCORE_SCOPE}
+    return needed <= set(service.scopes)
+
+
+def offered(body: Mapping[str, Any], room_key: str | None = None) -> list[Offered]:
+    """The services of a launch with those of their scopes that we use: one scope too many and Sakai refuses all.
+
+    ``room_key`` is the room that the link opens, None for another page. A link may have a line item of its own.
+    """
     found: list[Offered] = []
     for name, claim, member, wanted, default in _SERVICES:
         given = body.get(claim)
@@ -39,6 +53,11 @@ def offered(body: Mapping[str, Any]) -> list[Offered]:
         granted = [s for s in wanted if s in scopes] if isinstance(scopes, list) else list(default)
         if isinstance(url, str) and _is_web(url) and granted:
             found.append(Offered(name, url, tuple(granted)))
+    own = body.get(AGS_CLAIM)
+    if room_key is not None and isinstance(own, Mapping):
+        url, scopes = own.get("lineitem"), own.get("scope")
+        if isinstance(url, str) and _is_web(url) and isinstance(scopes, list) and SCORE_SCOPE in scopes:
+            found.append(Offered(line_item_of(room_key), url, (SCORE_SCOPE,)))
     return found
 
 

@@ -12,8 +12,10 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from models.recording import merged
 from models.store.access import hash_secret
 from models.store.database import Database
+from models.store.people import course_settings
 from models.tables import CourseRoomRow, DeepLinkRow, MediaShareRow
 
 ANSWER_LIFE = timedelta(hours=4)
@@ -82,7 +84,9 @@ def use_deep_link(db: Database, link_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CourseRoom:
-    """A named room of a course. ``settings``: ``wait`` (bool): participants come in once a moderator has opened it."""
+    """A named room of a course. ``settings``: ``wait`` (bool): participants come in once a moderator has opened it;
+    ``recording``: what the room has otherwise than its course (``recording_defaults``).
+    """
 
     room_key: str
     title: str
@@ -119,6 +123,15 @@ def ensure_room(
     except IntegrityError:
         pass  # two first launches at once: the other one made it
     return get_room(db, course_id, room_key) or CourseRoom(room_key, title, dict(settings))
+
+
+def recording_defaults(db: Database, course_id: str, room_key: str) -> tuple[dict[str, Any], bool]:
+    """Recording options (partial), and whether to record as soon as somebody comes: the room's own over its course's."""
+    course = course_settings(db, course_id).get("recording", {})
+    room = get_room(db, course_id, room_key)
+    own = room.settings.get("recording", {}) if room is not None else {}
+    options = merged(course.get("options", {}), own.get("options", {}))
+    return options, bool(own.get("record_on_start", course.get("record_on_start")))
 
 
 def list_rooms(db: Database, course_id: str) -> list[CourseRoom]:

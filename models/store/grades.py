@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,8 +11,9 @@ from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from models.attendance import SETTING, from_json
+from models.attendance import SETTING, AttendanceSettings, from_json
 from models.store.database import Database
+from models.store.people import set_course_setting
 from models.tables import (
     AttendanceRow,
     CourseRow,
@@ -146,7 +147,13 @@ def save_meeting(
         return  # another worker was faster
 
 
-def work_out_again(db: Database, course_id: str) -> None:
+def set_attendance(db: Database, course_id: str, wanted: AttendanceSettings) -> None:
+    """Change whether and how a course scores attendance; what was scored before follows."""
+    set_course_setting(db, course_id, SETTING, asdict(wanted))
+    _work_out_again(db, course_id)
+
+
+def _work_out_again(db: Database, course_id: str) -> None:
     """The course's settings have changed: give every room's scores the new maximum."""
     now = datetime.now(UTC)
     with db.write() as session:

@@ -81,7 +81,7 @@ def want_sync(db: Database, course_id: str, *, now: datetime | None = None, forc
     now = now or datetime.now(UTC)
     with db.read() as session:
         known = session.get(RosterSyncRow, course_id)
-    if known is not None and known.done_at is not None and known.done_at > now - FRESH:
+    if not force and known is not None and known.done_at is not None and known.done_at > now - FRESH:
         return False
     try:
         with db.write() as session:

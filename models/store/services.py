@@ -18,6 +18,7 @@ from models.tables import CourseRow, CourseServiceRow, PlatformHealthRow, Servic
 from models.values import CourseId
 
 ServiceName = Literal["roster", "groups", "grades"]
+"""Services of a whole course; the line items of single links have names of their own (``lti.services.offered``)."""
 HealthKind = Literal["keyset", "token", "roster", "groups", "grades"]
 SEEN_AGAIN = timedelta(minutes=10)
 TOKEN_MARGIN = timedelta(seconds=30)
@@ -29,7 +30,7 @@ MAX_REASON_CHARS = 300
 class Offered:
     """A service as a launch offered it: its address, and the scopes that may be asked for."""
 
-    name: ServiceName
+    name: ServiceName | str
     url: str
     scopes: tuple[str, ...]
 
@@ -77,10 +78,27 @@ def _are_known(
     )
 
 
-def find_service(db: Database, course_id: str, name: ServiceName) -> CourseService | None:
+def find_service(db: Database, course_id: str, name: ServiceName | str) -> CourseService | None:
     with db.read() as session:
         row = session.get(CourseServiceRow, (course_id, name))
     return None if row is None else _service(row)
+
+
+def services_of_course(db: Database, course_id: str) -> list[CourseService]:
+    """All services that launches of a course have offered."""
+    with db.read() as session:
+        rows = session.exec(select(CourseServiceRow).where(CourseServiceRow.course_id == course_id)).all()
+    return [_service(row) for row in rows]
+
+
+def forget_service(db: Database, course_id: str, name: str) -> None:
+    """It is not there any more; a launch that offers it brings it back."""
+    with db.write() as session:
+        session.execute(
+            delete(CourseServiceRow).where(
+                col(CourseServiceRow.course_id) == course_id, col(CourseServiceRow.name) == name
+            )
+        )
 
 
 def services_of_platform(db: Database, platform_id: int) -> list[CourseService]:

@@ -15,7 +15,7 @@ from lti.deps import LtiDeps
 from models.store import lti as store
 from models.store.access import hash_secret
 from models.tables import LtiStateRow
-from sandbox.lms.client import launch_form, read_form
+from sandbox.lms.client import launch, launch_form, read_form
 from tests.ltikit import LTI, World, running
 
 pytestmark = pytest.mark.integration
@@ -188,8 +188,6 @@ def test_a_token_that_was_not_signed_by_the_platform_leads_nowhere(world: World)
 
 
 def test_teachers_decide_who_moderates_in_their_course(world: World) -> None:
-    from sandbox.lms.client import launch
-
     alice, tara, bob = (launch(world.lms, who) for who in ("alice", "tara", "bob"))
     charlie = launch(world.lms, "charlie")
     assert (tara.role, bob.role) == ("moderator", "participant")
@@ -207,3 +205,27 @@ def test_teachers_decide_who_moderates_in_their_course(world: World) -> None:
         "their own course"
     )
     world.ask(alice, "PUT", "/app/api/course/roles", json={"assistant": "moderator"})
+
+
+def test_teachers_switch_the_attendance_score_on_in_their_course(world: World) -> None:
+    path = "/app/api/course/attendance"
+    alice, tara, bob, charlie = (launch(world.lms, who) for who in ("alice", "tara", "bob", "charlie"))
+    begun = world.ask(alice, "GET", path).json()
+    assert (begun["enabled"], begun["offered"], begun["scores"]["sent"]) == (False, True, 0)
+    for page, code in ((bob, "not_moderator"), (tara, "not_allowed")):
+        for method in ("GET", "PUT"):
+            refused = world.ask(page, method, path, json={"enabled": True})
+            assert refused.status_code == 403 and refused.json()["error"]["code"] == code
+    for odd in ({"enabled": "yes"}, {"enabled": True, "maximum": 0}, {"points": 5}, [], "x"):
+        assert world.ask(alice, "PUT", path, json=odd).status_code == 422
+    changed = world.ask(alice, "PUT", path, json={"enabled": True, "maximum": 20, "min_percent": 75})
+    assert changed.status_code == 200
+    assert changed.json() | {"scores": 0} == {
+        "enabled": True,
+        "maximum": 20.0,
+        "min_percent": 75,
+        "offered": True,
+        "scores": 0,
+    }
+    assert not world.ask(charlie, "GET", path).json()["enabled"], "their own course"
+    world.ask(alice, "PUT", path, json={"enabled": False})

@@ -16,6 +16,7 @@ from lti import claims, deeplinking
 from models.store import library as library_store
 from models.store import people
 from models.store.deeplinks import list_rooms
+from models.values import SessionId
 from sandbox.lms.client import LaunchedPage, LaunchFailed, follow, open_room, opened, read_form
 from sandbox.lms.inserting import FLOWS
 from sandbox.lms.state import Item
@@ -194,6 +195,28 @@ def test_a_named_room_is_a_room_of_its_own(world: World) -> None:
     assert own.session_id == same.session_id
     main = open_room(opened(follow(f"{world.lms}/site/bio101/tool/room?as=alice")))
     assert main.session_id != own.session_id
+
+
+def test_a_named_room_has_its_own_recording_settings_over_the_courses(world: World) -> None:
+    course_id = people.upsert_course(world.db, world.lms, "bio101")
+    mine = {"options": {"layout": "speaker", "names": False}, "record_on_start": False}
+    people.set_course_setting(world.db, course_id, "recording", mine)
+
+    def defaults(**chosen: object) -> tuple[dict[str, object], bool]:
+        [item] = insert(world, selector(world, "alice"), [{"kind": "room", "title": "Own", **chosen}])
+        room = open_room(open_item(world, "alice", item))
+        state = world.rooms.state(SessionId(room.session_id))
+        return dict(state.recording_defaults), state.record_on_start
+
+    assert defaults() == ({"layout": "speaker", "names": False}, False)
+    assert defaults(record=True, layout="stage") == ({"layout": "stage", "names": False}, True)
+    people.set_course_setting(world.db, course_id, "recording", mine | {"record_on_start": True})
+    assert defaults(record=None) == ({"layout": "speaker", "names": False}, True)
+    assert defaults(record=False, layout="") == ({"layout": "speaker", "names": False}, False)
+    people.set_course_setting(world.db, course_id, "recording", {})
+    for odd in ({"record": "yes"}, {"layout": "circle"}, {"layout": ["grid"]}):
+        refused = answer(world, selector(world, "alice"), [{"kind": "room", "title": "x", **odd}])
+        assert refused.status_code == 403 and "(deep_link)" in refused.text
 
 
 def test_participants_wait_until_a_moderator_has_opened_a_waiting_room(world: World) -> None:

@@ -11,8 +11,10 @@ from uuid import uuid4
 import pytest
 
 from lti.services.grades import TAG, send_scores
-from lti.services.offered import SCORE_SCOPE
+from lti.services.note import note_launch
+from lti.services.offered import AGS_CLAIM, SCORE_SCOPE
 from lti.services.sync import sync_course
+from models.attendance import AttendanceSettings
 from models.store import admin, admin_pages, grades, people, roster, services
 from models.store.grades import Meeting
 from models.store.sessions import add_session
@@ -20,6 +22,7 @@ from models.values import SYSTEM, Actor, ActorKind, CommandId, PersonId, Role, S
 from rooms import commands as c
 from rooms.commands import Envelope
 from rooms.service import RoomsService
+from sandbox.lms.services import service_claims
 from server.lti_jobs import ServiceWorker
 from tests.fakes import FakeClock
 from tests.lmskit import Lms, practice_lms
@@ -115,11 +118,40 @@ def test_a_deleted_column_is_made_again_and_a_new_maximum_changes_it(lms: Lms) -
     assert book(lms)["Attendance: Lecture", "bob"][0] == 50
     (item,) = lms.services.grades.items.values()
     item["label"] = "Presence"
-    people.set_course_setting(lms.db, lms.course, "attendance", {"enabled": True, "maximum": 10})
-    grades.work_out_again(lms.db, lms.course)
+    grades.set_attendance(lms.db, lms.course, AttendanceSettings(enabled=True, maximum=10))
     send_scores(lms.db, lms.course)
     assert book(lms)["Presence", "bea"] == (5, 10, "Attended 1 of 2")
     assert [i["scoreMaximum"] for i in lms.services.grades.items.values()] == [10]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_link_with_a_column_of_its_own_uses_that(lms: Lms, whole: bool) -> None:
+    """A teacher inserted a room with points; some platforms offer that one line item and no list."""
+    url = f"{lms.url}/imsblis/lti13/lineitems/bio101/9"
+    items, claim = lms.services.grades.items, dict(service_claims(lms.url, "bio101")[AGS_CLAIM])
+    items["9"] = {"id": url, "label": "Tutorial", "scoreMaximum": 7}
+    claim["lineitem"] = url
+    if not whole:
+        del claim["lineitems"]
+        claim["scope"] = [SCORE_SCOPE]
+    note_launch(lms.db, lms.platform.id, lms.course, "bio101", Role.PARTICIPANT, {AGS_CLAIM: claim}, "r9")
+    note_launch(lms.db, lms.platform.id, lms.course, "bio101", Role.MODERATOR, {AGS_CLAIM: claim}, None)
+    meet(lms, "bob", room_key="r9", title="Tutorial room")
+    send_scores(lms.db, lms.course)
+    assert book(lms)["Tutorial", "bob"] == (50, 50, "Attended 1 of 1"), "the LMS scales to its 7 points"
+    assert list(items) == ["9"] and items["9"]["scoreMaximum"] == 7
+    grades.set_attendance(lms.db, lms.course, AttendanceSettings(enabled=True, maximum=10))
+    send_scores(lms.db, lms.course)
+    assert book(lms)["Tutorial", "bob"] == (10, 10, "Attended 1 of 1") and list(items) == ["9"]
+    items.clear()
+    lms.services.grades.scores.clear()
+    grades.set_attendance(lms.db, lms.course, AttendanceSettings(enabled=True, maximum=20))
+    send_scores(lms.db, lms.course)
+    assert book(lms) == {} and grades.count_scores(lms.db, lms.course).failed == 4
+    make_due(lms)
+    send_scores(lms.db, lms.course)
+    labels = {item["label"] for item in items.values()}
+    assert labels == {"Attendance: Tutorial room"}, "made where the list of line items is offered"
 
 
 def test_what_fails_is_tried_again_later_and_told(lms: Lms) -> None:

@@ -363,6 +363,9 @@ def test_a_moderators_launch_asks_for_the_roster_and_only_one_worker_fetches_it(
     assert roster.take_due(db, now + roster.LEASE) == [lms.course], "the first worker died"
     assert sync_course(db, lms.course) == ""
     assert not roster.want_sync(db, lms.course), "fetched a moment ago"
+    assert roster.want_sync(db, lms.course, force=True), "an administrator wants it all the same"
+    assert roster.take_due(db, datetime.now(UTC)) == [lms.course]
+    roster.finish_sync(db, lms.course, now, members=1)
     assert roster.want_sync(db, lms.course, now=now + timedelta(minutes=10))
     assert roster.want_sync(db, other)
 

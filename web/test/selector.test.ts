@@ -5,7 +5,7 @@ import { frameCan } from "../src/ui/frame";
 
 const film = (id: string): Choice => ({ kind: "media", entry_id: id, title: id });
 const gallery: Choice = { kind: "gallery", title: "Gallery" };
-const room: Choice = { kind: "room", title: "A", wait: false };
+const room: Choice = { kind: "room", title: "A", wait: false, record: null, layout: "" };
 
 describe("choosing", () => {
   test("where one link is taken the newest replaces the others", () => {

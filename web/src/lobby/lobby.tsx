@@ -6,6 +6,7 @@ import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue } from "../ui/text";
 import { frameCan } from "../ui/frame";
 import { LibraryPage } from "../library/library";
+import { Attendance } from "./attendance";
 import { Roles } from "./roles";
 import { SlackCard } from "./slack";
 import { Administration } from "./administration";
@@ -36,6 +37,7 @@ interface Lobby {
   people: { name: string; role: string; room: string }[];
   breakout: { status: string };
   recordings: number;
+  /** A teacher of the course: decides who moderates and whether attendance is scored. */
   may_set_roles: boolean;
   /** A moderator must open this room first. */
   waits: boolean;
@@ -90,6 +92,7 @@ export function LobbyPage({ boot }: { boot: Boot }) {
       </section>
       {lobby.slack.enabled && <SlackCard boot={boot} linked={lobby.slack.linked} onChange={load} />}
       {lobby.may_set_roles && <Roles boot={boot} />}
+      {lobby.may_set_roles && <Attendance boot={boot} />}
       {boot.admin && <Administration boot={boot} />}
     </main>
   );

@@ -17,7 +17,16 @@ export interface DeepLinkBoot extends Boot {
 export type Choice =
   | { kind: "media"; entry_id: string; title: string; points?: number }
   | { kind: "gallery"; title: string; points?: number }
-  | { kind: "room"; title: string; wait: boolean; points?: number };
+  | {
+      kind: "room";
+      title: string;
+      wait: boolean;
+      /** Record as soon as somebody comes; null: as in the course. */
+      record: boolean | null;
+      /** Empty: as in the course. */
+      layout: "" | "grid" | "speaker" | "stage";
+      points?: number;
+    };
 
 /** One choice more or less; where one link is taken, the newest replaces the others. */
 export function toggled(chosen: Choice[], choice: Choice, multiple: boolean): Choice[] {

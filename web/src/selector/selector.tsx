@@ -40,6 +40,14 @@ const t = catalogue({
   roomName: "Name of the room",
   roomExample: "Group A",
   wait: "Participants come in once a moderator has opened it",
+  record: "Recording",
+  recordCourse: "As in the course",
+  recordOn: "As soon as somebody comes",
+  recordOff: "When somebody starts it",
+  layout: "Layout of recordings",
+  grid: "Grid",
+  speaker: "Speaker",
+  stage: "Stage",
   addRoom: "Choose this room",
   points: "Points in the gradebook (0: none)",
   count: { one: "{count} chosen", other: "{count} chosen" },
@@ -243,15 +251,24 @@ function Preview({ entry, onClose }: { entry: Entry; onClose: () => void }) {
   );
 }
 
+const RECORD = [
+  ["recordCourse", null],
+  ["recordOn", true],
+  ["recordOff", false],
+] as const;
+const LAYOUTS = ["", "grid", "speaker", "stage"] as const;
+
 function RoomForm({ onAdd }: { onAdd: (choice: Choice) => void }) {
   const [title, setTitle] = useState("");
   const [wait, setWait] = useState(false);
+  const [record, setRecord] = useState(0);
+  const [layout, setLayout] = useState<(typeof LAYOUTS)[number]>("");
   return (
     <form
       class="stack room-form"
       onSubmit={(event) => {
         event.preventDefault();
-        onAdd({ kind: "room", title: title.trim(), wait });
+        onAdd({ kind: "room", title: title.trim(), wait, record: RECORD[record]?.[1] ?? null, layout });
         setTitle("");
       }}
     >
@@ -264,6 +281,18 @@ function RoomForm({ onAdd }: { onAdd: (choice: Choice) => void }) {
         <input type="checkbox" checked={wait} data-testid="room-wait" onChange={(event) => setWait(event.currentTarget.checked)} />
         <span>{t("wait")}</span>
       </label>
+      <div class="field">
+        <label for="room-record">{t("record")}</label>
+        <select id="room-record" data-testid="room-record" value={record} onChange={(event) => setRecord(event.currentTarget.selectedIndex)}>
+          {RECORD.map(([key], index) => <option key={key} value={index}>{t(key)}</option>)}
+        </select>
+      </div>
+      <div class="field">
+        <label for="room-layout">{t("layout")}</label>
+        <select id="room-layout" data-testid="room-layout" value={layout} onChange={(event) => setLayout(event.currentTarget.value as typeof layout)}>
+          {LAYOUTS.map((each) => <option key={each} value={each}>{t(each || "recordCourse")}</option>)}
+        </select>
+      </div>
       <div class="row"><Button type="submit" testId="add-room">{t("addRoom")}</Button></div>
     </form>
   );
