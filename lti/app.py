@@ -52,6 +52,7 @@ def create_blueprint(deps: LtiDeps) -> Blueprint:
     door = _Door(deps)
     route = blueprint.add_url_rule
     route("/lti/login", "login", door.login, methods=["GET", "POST"])
+    route("/lti/login/<app>", "login_of", door.login, methods=["GET", "POST"])
     route("/lti/launch", "launch", door.launch, methods=["POST"])
     route("/lti/launch", "launch_by_hand", door.launch_by_hand, methods=["GET"])
     route("/lti/deeplink", "deeplink", door.deep_link, methods=["POST"])
@@ -89,11 +90,11 @@ class _Door:
 
     # -- login and launch --------------------------------------------------------------------------------------
 
-    def login(self) -> BaseResponse:
-        """OIDC login initiation (GET from Sakai, POST from others)."""
+    def login(self, app: str = "") -> BaseResponse:
+        """OIDC login initiation (GET from Sakai, POST from others), also at an address for each tool."""
         cookie = request.cookies.get(browser.COOKIE, "")
         try:
-            begun = launches.begin(self._db, request.values.to_dict(), self._deps.base_url, cookie)
+            begun = launches.begin(self._db, request.values.to_dict(), self._deps.base_url, cookie, app)
         except LaunchRefused as refused:
             return self._refuse(refused)
         answer: BaseResponse

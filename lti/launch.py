@@ -89,15 +89,19 @@ class Begun:
     storage_origin: str
 
 
-def begin(db: Database, params: Mapping[str, str], base_url: str, browser: str = "") -> Begun:
-    """OIDC third-party login. ``browser`` is the secret of an earlier login's cookie, if any. Raises LaunchRefused."""
+def begin(db: Database, params: Mapping[str, str], base_url: str, browser: str = "", app: str = "") -> Begun:
+    """OIDC third-party login. Raises LaunchRefused.
+
+    ``browser`` is the secret of an earlier login's cookie, if any. ``app`` is the tool whose login address was opened: it
+    tells registrations of one issuer apart where the LMS names no client (Sakai 22).
+    """
     issuer = params.get("iss", "")
     hint = params.get("login_hint", "")
     if not issuer or not hint:
         raise LaunchRefused(
             "login_incomplete", "The course page did not send what is needed.", "iss or login_hint is missing"
         )
-    platform = _platform_for_login(db, issuer, params.get("client_id", ""))
+    platform = _platform_for_login(db, issuer, params.get("client_id", ""), app)
     target = params.get("target_link_uri", "") or f"{base_url}/lti/launch"
     if not messages.is_ours(target, base_url):
         raise LaunchRefused(
@@ -127,10 +131,12 @@ def begin(db: Database, params: Mapping[str, str], base_url: str, browser: str =
     return Begun(url, state, browser, storage, f"{parts.scheme}://{parts.netloc}")
 
 
-def _platform_for_login(db: Database, issuer: str, client_id: str) -> Platform:
+def _platform_for_login(db: Database, issuer: str, client_id: str, app: str) -> Platform:
     platforms = store.find_platforms(db, issuer)
     if client_id:
         platforms = [p for p in platforms if p.client_id == client_id]
+    elif len(platforms) > 1:
+        platforms = [p for p in platforms if p.app == app] or platforms
     if not platforms:
         raise LaunchRefused(
             "unknown_platform",
@@ -141,7 +147,7 @@ def _platform_for_login(db: Database, issuer: str, client_id: str) -> Platform:
         raise LaunchRefused(
             "client_missing",
             "The LMS did not say which tool this is.",
-            "several registrations, login without client_id",
+            "several registrations, login without client_id; give each tool the login address of its own",
         )
     return platforms[0]
 

@@ -166,7 +166,7 @@ def tool(base_url: str, app: str) -> dict[str, Any]:
         "application_type": "web",
         "response_types": ["id_token"],
         "grant_types": ["implicit", "client_credentials"],
-        "initiate_login_uri": f"{base_url}/lti/login",
+        "initiate_login_uri": f"{base_url}/lti/login/{app}",
         "redirect_uris": [launch],
         "client_name": title,
         "description": description,

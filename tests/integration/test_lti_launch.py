@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
@@ -17,7 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 import requests
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from flask import Flask, Response
 from sqlalchemy import text
 
@@ -216,6 +218,22 @@ def _raw(world: World, body: Any) -> str:
     )
 
 
+def _by_hand(world: World, nonce: str, **header: Any) -> str:
+    """Signed rightly, with a header that no library would write."""
+    parts = ({"typ": "JWT", "alg": "RS256", "kid": keys.KID} | header, world.claims(nonce))
+    text = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
+    signature = world.key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+    return f"{text.decode()}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def _own_key_in_header(world: World, nonce: str) -> str:
+    """The attacker's key, brought along (jwk) and linked (jku), under the platform's key id."""
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = jwt.algorithms.RSAAlgorithm.to_jwk(other.public_key(), as_dict=True)
+    header = {"kid": keys.KID, "jwk": public, "jku": "https://evil.example/jwks"}
+    return jwt.encode(world.claims(nonce), other, algorithm="RS256", headers=header)
+
+
 NOW = int(time.time())
 BAD: dict[str, tuple[Forge, str]] = {
     # The certification's twelve (facts of the guide's section 4.1) …
@@ -238,6 +256,12 @@ BAD: dict[str, tuple[Forge, str]] = {
     "alg none": (_unsigned, "algorithm"),
     "HS256": (_hs256, "algorithm"),
     "another key": (_other_key, "signature"),
+    "kid a list": (lambda w, n: _by_hand(w, n, kid=[keys.KID]), "key_unknown"),
+    "kid an object": (lambda w, n: _by_hand(w, n, kid={"$ne": ""}), "key_unknown"),
+    "kid a path": (lambda w, n: w.sign(w.claims(n), kid="../../etc/passwd"), "key_unknown"),
+    "alg in small letters": (lambda w, n: _by_hand(w, n, alg="rs256"), "algorithm"),
+    "alg a list": (lambda w, n: _by_hand(w, n, alg=["RS256"]), "algorithm"),
+    "a key in the header": (_own_key_in_header, "signature"),
     "tampered body": (_tampered, "signature"),
     "no exp": (_claims(exp=None), "token"),
     "no iat": (_claims(iat=None), "token"),
@@ -344,6 +368,20 @@ def test_a_login_leads_only_to_registered_platforms_and_our_own_pages(world: Wor
     assert requests.get(f"{world.url}/lti/login", timeout=10).status_code == 400
     several = requests.get(f"{world.url}/lti/login", params={"iss": world.lms, "login_hint": "x"}, timeout=10)
     assert "(client_missing)" in several.text
+
+
+@pytest.mark.parametrize("app", ["gallery", "mymedia", "selector"])
+def test_a_login_address_of_its_own_tells_the_tools_of_an_old_sakai_apart(world: World, app: str) -> None:
+    """Sakai 22 names no client at login; four tools share its issuer."""
+    query = {"iss": world.lms, "login_hint": "x"}
+    answer = requests.get(f"{world.url}/lti/login/{app}", params=query, allow_redirects=False, timeout=10)
+    sent = parse_qs(urlsplit(answer.headers["Location"]).query)
+    assert sent["client_id"] == [TOOLS[app].client_id]
+    named = query | {"client_id": CLIENT}
+    answer = requests.get(f"{world.url}/lti/login/{app}", params=named, allow_redirects=False, timeout=10)
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["client_id"] == [CLIENT], (
+        "what it says counts"
+    )
 
 
 def test_a_platform_with_a_list_of_deployments_accepts_no_other(world: World) -> None:
