@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, s
 
 from lti import registration
 from models.store import lti as store
+from models.store import people
 from tests.browser.kit import FLAGS, until
 from tests.ltikit import World, running
 
@@ -117,6 +118,27 @@ def test_the_frame_grows_with_its_page(world: World, page: Page) -> None:
     )
 
 
+def test_a_teacher_decides_who_moderates_and_whether_attendance_is_scored(world: World, page: Page) -> None:
+    page.goto(f"{world.lms}/site/bio101/tool/room?as=alice")
+    lobby = page.frame_locator("#sakai-tool")
+    lobby.get_by_test_id("show-roles").click()
+    lobby.get_by_test_id("role-assistant").select_option("participant")
+    expect(lobby.get_by_test_id("roles").get_by_text("Saved.")).to_be_visible()
+    lobby.get_by_test_id("show-attendance").click()
+    lobby.get_by_test_id("attendance-enabled").check()
+    lobby.get_by_label("Points for attending every meeting").fill("20")
+    lobby.get_by_test_id("save-attendance").click()
+    expect(lobby.get_by_test_id("attendance").get_by_text("Saved.")).to_be_visible()
+    course_id = people.upsert_course(world.db, world.lms, "bio101")
+    kept = people.course_settings(world.db, course_id)
+    assert kept["roles"]["assistant"] == "participant"
+    assert (kept["attendance"]["enabled"], kept["attendance"]["maximum"]) == (True, 20)
+    for person in ("tara", "bob"):
+        page.goto(f"{world.lms}/site/bio101/tool/room?as={person}")
+        expect(lobby.get_by_test_id("open-room")).to_be_visible()
+        assert lobby.get_by_test_id("roles").count() == lobby.get_by_test_id("attendance").count() == 0
+
+
 def test_an_administrator_registers_the_selector_in_the_lms(world: World, page: Page) -> None:
     before = len(store.list_platforms(world.db))
     page.goto(f"{world.lms}/admin/register")
@@ -175,12 +197,15 @@ def test_a_teacher_inserts_a_room_with_points_into_an_assignment(world: World, p
     selector.get_by_test_id("tab-room").click()
     selector.get_by_test_id("room-name").fill("Oral exam")
     selector.get_by_test_id("room-wait").check()
+    selector.get_by_test_id("room-record").select_option("As soon as somebody comes")
+    selector.get_by_test_id("room-layout").select_option("Stage")
     selector.get_by_test_id("add-room").click()
     selector.get_by_test_id("points").fill("20")
     selector.get_by_test_id("insert").click()
     expect(selector.locator("#result")).to_have_text("Inserted")
     made = list(world.practice.items.values())[-1]
     assert made.raw["lineItem"]["scoreMaximum"] == 20
+    assert (made.custom["sideroom_record"], made.custom["sideroom_layout"]) == ("1", "stage")
     page.goto(f"{world.lms}/site/bio101/item/{made.content}?as=bob")
     expect(selector.get_by_test_id("open-room")).to_be_disabled()
     expect(selector.get_by_text("A moderator has not opened this room yet")).to_be_visible()
