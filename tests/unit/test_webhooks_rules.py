@@ -134,6 +134,7 @@ def test_a_class_as_messages() -> None:
     recording_id = next(iter(history.state.recordings))
     for status in ("RECORDING", "PAUSED", "RECORDING", "UPLOADING", "UPLOADED"):
         history.do(SYSTEM, c.ReportRecording(RecordingId(recording_id), status))
+    history.do(SYSTEM, c.ReportFilm(RecordingId(recording_id), "c1", "recording-speaker-c1.mp4"))
     history.do(ALICE, c.RemoveParticipant(BOB.person_id))  # type: ignore[arg-type]
     history.do(ALICE, c.EndSession())
     messages = told(history)
@@ -141,7 +142,9 @@ def test_a_class_as_messages() -> None:
     assert messages[-1].event == "meeting.ended" and messages[-1].data["reason"] == "HOST_ENDED_MEETING"
     seqs = [m.data["seq"] for m in messages]
     assert seqs == sorted(set(seqs))
-    mine = [m for m in messages if m.data.get("recording", {}).get("id") == recording_id]
+    (film,) = [m for m in messages if m.event == "recording.filmUpdate"]
+    assert film.data["recording"]["id"] == recording_id
+    mine = [m for m in messages if m is not film and m.data.get("recording", {}).get("id") == recording_id]
     statuses = [m.data["recording"]["status"] for m in mine]
     assert statuses == ["INVOKED", "RECORDING", "PAUSED", "RECORDING", "UPLOADING", "UPLOADED"]
     assert [m.data["recording"]["previous_status"] for m in mine] == [None, *statuses[:-1]]
