@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from sqlalchemy.exc import OperationalError
+
 from models.store.database import Database
 from models.store.migrate import upgrade
 from server import cli_admin, cli_api, cli_lti, cli_recording, cli_slack, cli_storage, logs
@@ -30,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         for problem in error.problems:
             print(f"sideroom: {problem}", file=sys.stderr)
+        return 2
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        print(f"sideroom: the database cannot be used: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -70,12 +76,13 @@ def _database() -> Database:
 
 
 def _serve(_args: argparse.Namespace) -> int:
-    from server.processes import programs
+    from server.processes import check_ports, programs
     from server.supervisor import Supervisor
 
     settings = prepare(load())
     check_web(settings)
     logs.configure(settings.log_level)
+    check_ports(settings)
     upgrade(settings.db_url)
     supervisor = Supervisor(programs(settings))
     stop = threading.Event()

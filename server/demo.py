@@ -18,8 +18,8 @@ from models.store.database import Database
 from models.store.migrate import upgrade
 from sandbox.lms.setup import register_practice_platform
 from sandbox.slack.setup import TEAM_ID, link_practice
-from server.ports_check import free_port, taken
-from server.processes import programs
+from server.ports_check import free_port
+from server.processes import check_ports, programs
 from server.settings import Settings, SettingsError, check_web, load, prepare
 from server.supervisor import Program, Supervisor
 
@@ -138,26 +138,25 @@ def prepare_database(demo: Demo) -> None:
         db.close()
 
 
-def ports_of(demo: Demo) -> list[str]:
-    settings = demo.settings
-    tcp = {
-        "Sideroom (SIDEROOM_PORT)": (settings.host, settings.port),
+def practice_ports(demo: Demo) -> dict[str, tuple[str, int]]:
+    """TCP ports of the practice services."""
+    return {
         "the practice LMS (SIDEROOM_DEMO_LMS_PORT)": ("127.0.0.1", demo.lms_port),
         "the practice Slack (SIDEROOM_DEMO_SLACK_PORT)": ("127.0.0.1", demo.slack_port),
-        "the media worker's orders (SIDEROOM_CONTROL_PORT)": ("127.0.0.1", settings.control_port),
-        "the recorder's tap (SIDEROOM_TAP_PORT)": ("127.0.0.1", settings.tap_port),
     }
-    return taken(tcp, {"media (SIDEROOM_MEDIA_PORT)": (settings.media_host, settings.media_port)})
 
 
-def wait_ready(urls: list[str], timeout_s: float = READY_S) -> str | None:
-    """Wait until every address answers; None, or the one that did not."""
+def wait_ready(
+    urls: list[str], timeout_s: float = READY_S, stop: threading.Event | None = None
+) -> str | None:
+    """Wait until every address answers; None, or the one that did not. ``stop``: give up waiting."""
+    stop = stop or threading.Event()
     deadline = time.monotonic() + timeout_s
     for url in urls:
-        while not _answers(url):
+        while not stop.is_set() and not _answers(url):
             if time.monotonic() > deadline:
                 return url
-            time.sleep(0.2)
+            stop.wait(0.2)
     return None
 
 
@@ -173,11 +172,7 @@ def run() -> int:
     """Run the demo until Ctrl-C. Returns the exit code."""
     demo = demo_settings()
     check_web(demo.settings)
-    problems = ports_of(demo)
-    if problems:
-        raise SettingsError(
-            [*problems, "Is another demo running? Stop it, or choose other ports by these settings."]
-        )
+    check_ports(demo.settings, practice_ports(demo))
     prepare_database(demo)
     log_dir = demo.settings.data_dir / "logs"
     supervisor = Supervisor([*programs(demo.settings), *practice_programs(demo)], log_dir)
@@ -187,14 +182,15 @@ def run() -> int:
     print("Starting Sideroom, the practice LMS and the practice Slack …", flush=True)
     supervisor.start()
     try:
-        late = wait_ready([f"{demo.settings.base_url}/healthz", demo.lms_url, demo.slack_url])
+        late = wait_ready([f"{demo.settings.base_url}/healthz", demo.lms_url, demo.slack_url], stop=stop)
         if late is not None:
             print(
                 f"sideroom: {late} did not answer in {READY_S:.0f} s; see the files in {log_dir}",
                 file=sys.stderr,
             )
             return 1
-        print(_welcome(demo, log_dir), flush=True)
+        if not stop.is_set():
+            print(_welcome(demo, log_dir), flush=True)
         stop.wait()
     finally:
         print("Stopping …", flush=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
-from server.settings import Settings, environment
+from server.ports_check import taken
+from server.settings import Settings, SettingsError, environment
 from server.supervisor import Program
 
 
@@ -17,6 +19,22 @@ def programs(settings: Settings) -> list[Program]:
         Program("recorder", [sys.executable, "-m", "recorder"], environ),
         Program("jobs", [sys.executable, "-m", "server.jobs"], environ, nice=5),
     ]
+
+
+def check_ports(settings: Settings, others: Mapping[str, tuple[str, int]] | None = None) -> None:
+    """Raises SettingsError with a line for each port of ours (and of ``others``, TCP) that cannot be used."""
+    tcp = {
+        "Sideroom (SIDEROOM_PORT)": (settings.host, settings.port),
+        "the media worker's orders (SIDEROOM_CONTROL_PORT)": ("127.0.0.1", settings.control_port),
+        "the recorder's tap (SIDEROOM_TAP_PORT)": ("127.0.0.1", settings.tap_port),
+        **(others or {}),
+    }
+    udp = {"media (SIDEROOM_MEDIA_PORT)": (settings.media_host, settings.media_port)}
+    problems = taken(tcp, udp)
+    if problems:
+        raise SettingsError(
+            [*problems, "Is another Sideroom running? Stop it, or choose other ports by these settings."]
+        )
 
 
 def _media(settings: Settings) -> list[str]:

@@ -31,6 +31,9 @@ ELSEWHERE = frozenset(
 """Variables of the demo, the set-up script and the media worker: no settings, but no mistakes either."""
 
 
+MIN_SECRET_CHARS = 32
+
+
 class SettingsError(Exception):
     """The configuration cannot be used; ``problems`` holds one sentence each."""
 
@@ -254,6 +257,9 @@ def _convert(raw: str, default: object) -> object:
     return raw
 
 
+_DATABASES = ("postgresql+psycopg://", "sqlite:///")
+
+
 def _check(settings: Settings) -> list[str]:
     problems = []
     parts = urlsplit(settings.base_url)
@@ -266,7 +272,11 @@ def _check(settings: Settings) -> list[str]:
         advertised(settings.media_advertise_ip)
     except ValueError as error:
         problems.append(f"SIDEROOM_MEDIA_ADVERTISE_IP: {error}")
-    if settings.secret and len(settings.secret) < 32:
+    if settings.database_url and not settings.database_url.startswith(_DATABASES):
+        problems.append(
+            "SIDEROOM_DATABASE_URL: use postgresql+psycopg://user:password@host/name, or leave it empty for SQLite."
+        )
+    if settings.secret and len(settings.secret) < MIN_SECRET_CHARS:
         problems.append("SIDEROOM_SECRET: use at least 32 characters.")
     problems += _check_slack(settings)
     try:
@@ -354,13 +364,23 @@ def check_web(settings: Settings) -> None:
 
 
 def _site_secret(path: Path) -> str:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    secret = secrets.token_hex(32)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secret)
+    """Made once, whole or not at all, also when two processes begin at the same time."""
+    if not path.exists():
+        made = path.with_name(f".secret-{os.getpid()}-{secrets.token_hex(4)}")
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(secrets.token_hex(32))
+            os.link(made, path)
+        except FileExistsError:
+            pass  # another process was faster: its secret holds
+        finally:
+            made.unlink()
+    secret = path.read_text(encoding="utf-8").strip()
+    if len(secret) < MIN_SECRET_CHARS:
+        raise SettingsError(
+            [f"{path} holds no site secret. Put it back from a backup, or set SIDEROOM_SECRET."]
+        )
     return secret
 
 

@@ -116,7 +116,7 @@ class Supervisor:
         now = time.monotonic()
         if child.process is None:
             if now >= child.start_at:
-                child.start()
+                self._start(child, now)
             return
         code = child.process.poll()
         if code is None:
@@ -126,6 +126,15 @@ class Supervisor:
         log.warning("process.died name=%s code=%d restart_in_s=%.1f", child.program.name, code, wait)
         child.process = None
         child.start_at = now + wait
+
+    def _start(self, child: _Child, now: float) -> None:
+        try:
+            child.start()
+        except OSError as error:
+            # No memory, no file handles, a full disk: the other children live on this thread, so it must go on.
+            child.failures += 1
+            child.start_at = now + BACKOFF_S[min(child.failures, len(BACKOFF_S) - 1)]
+            log.error("process.not_started name=%s reason=%s", child.program.name, error.strerror)
 
     def _stop_all(self) -> None:
         alive = [c.process for c in self._children if c.process is not None and c.process.poll() is None]

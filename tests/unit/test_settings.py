@@ -70,3 +70,11 @@ def test_the_configuration_page_is_current() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == text(), (
         "write it anew: python -m scripts.configuration"
     )
+
+
+@pytest.mark.parametrize("url", ["postgres://u@h/d", "postgresql://u@h/d", "mysql://h/d", "sideroom.db"])
+def test_a_database_that_is_not_supported_is_told_in_a_line(url: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"SIDEROOM_DATABASE_URL": url})
+    assert len(error.value.problems) == 1 and "postgresql+psycopg://" in error.value.problems[0]
+    assert url not in error.value.problems[0], "it may hold a password"
