@@ -31,7 +31,7 @@ from rooms.ports import Accepted, Clock, Committed, Subscriber
 from rooms.state import Recording, SessionState
 
 log = logging.getLogger("sideroom.rooms")
-TRIES = 6
+OPEN_TRIES = 6
 KEPT_ENDED = 64
 """States of ended sessions that stay in memory."""
 
@@ -83,17 +83,44 @@ class RoomsService:
     def submit(self, envelope: Envelope) -> Accepted:
         """See ``rooms.ports.Rooms.submit``."""
         with self._lock(envelope.session_id):
-            for _ in range(TRIES):
-                accepted = self._try(envelope)
-                if accepted is not None:
-                    return accepted
-        raise DomainError("conflict")
+            return self._try(envelope) or self._try_alone(envelope)
 
     def _try(self, envelope: Envelope) -> Accepted | None:
+        """Optimistic: None when another process was faster."""
         before = self._catch_up(envelope.session_id)
+        accepted, commit = self._answer(envelope, before)
+        if commit is not None:
+            try:
+                log_store.append(self._db, commit)
+            except IntegrityError:
+                return None
+            self._committed(before, accepted)
+        return accepted
+
+    def _try_alone(self, envelope: Envelope) -> Accepted:
+        """While the database holds off all other writers of this session: however many there are, nobody is sent away."""
+        news: Committed | None = None
+        try:
+            with log_store.alone(self._db, envelope.session_id) as transaction:
+                before, news = self._read(envelope.session_id)
+                accepted, commit = self._answer(envelope, before)
+                if commit is not None:
+                    log_store.append_within(transaction, commit)
+        except IntegrityError:
+            raise DomainError("conflict") from None
+        finally:
+            # Not within the transaction: subscribers may write, too.
+            if news is not None:
+                self._publish(news)
+        if commit is not None:
+            self._committed(before, accepted)
+        return accepted
+
+    def _answer(self, envelope: Envelope, before: SessionState) -> tuple[Accepted, Commit | None]:
+        """What follows from a command, and what must be written for it (None: it was answered before)."""
         repeated = self._repeated(envelope, before)
         if repeated is not None:
-            return repeated
+            return repeated, None
         policy.authorise(before, envelope)
         now = self._clock.now()
         events = decide(before, envelope, now)
@@ -106,16 +133,13 @@ class RoomsService:
         after = before
         for each in recorded:
             after = evolve(after, each)
-        try:
-            log_store.append(self._db, _commit(envelope, before, after, recorded, now))
-        except IntegrityError:
-            # Another process was faster: the next try starts from what it wrote.
-            return None
-        if recorded:
-            self._states[envelope.session_id] = after
-            self._publish(Committed(recorded, before, after))
+        return Accepted(recorded, after), _commit(envelope, before, after, recorded, now)
+
+    def _committed(self, before: SessionState, accepted: Accepted) -> None:
+        if accepted.events:
+            self._states[accepted.state.session_id] = accepted.state
+            self._publish(Committed(accepted.events, before, accepted.state))
             self._notify()
-        return Accepted(recorded, after)
 
     def _repeated(self, envelope: Envelope, state: SessionState) -> Accepted | None:
         first = log_store.answered(self._db, envelope.command_id)
@@ -155,7 +179,7 @@ class RoomsService:
         self, course_id: CourseId, course_title: str, room_title: str, room_key: str = ""
     ) -> SessionId:
         """See ``rooms.ports.Rooms.open_session``."""
-        for _ in range(TRIES):
+        for _ in range(OPEN_TRIES):
             found = self.live_session(course_id, room_key)
             session_id = found or SessionId("s" + uuid4().hex)
             if found is None and not session_store.add_session(
@@ -199,14 +223,21 @@ class RoomsService:
             return self._locks.setdefault(session_id, threading.RLock())
 
     def _catch_up(self, session_id: SessionId) -> SessionState:
-        """The newest state, publishing on the way what others committed. Holds the session's lock.
+        """The newest state, publishing on the way what others committed. Holds the session's lock."""
+        state, news = self._read(session_id)
+        if news is not None:
+            self._publish(news)
+        return state
+
+    def _read(self, session_id: SessionId) -> tuple[SessionState, Committed | None]:
+        """The newest state and what others committed since the last one here; the caller publishes it.
 
         What was in the log before this service was made, or was published before the state was forgotten, is history.
         """
         before = self._states.get(session_id) or SessionState(session_id)
         missed = log_store.events_after(self._db, session_id, before.seq)
         if not missed:
-            return before
+            return before, None
         published = self._published.get(session_id, 0)
         known = [stored.id <= self._first_id or stored.seq <= published for stored in missed]
         for stored, old in zip(missed, known, strict=True):
@@ -217,10 +248,8 @@ class RoomsService:
         for recorded in news:
             after = evolve(after, recorded)
         self._states[session_id] = after
-        if news:
-            self._publish(Committed(news, before, after))
         self._forget_ended()
-        return after
+        return after, Committed(news, before, after) if news else None
 
     def _forget_ended(self) -> None:
         ended = [s for s, state in self._states.copy().items() if not state.is_open]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import func
-from sqlmodel import col, select
+from sqlalchemy import func, text
+from sqlmodel import Session, col, select
 
 from models.store.database import Database
 from models.tables import CommandRow, EventRow, RecordingRow, SessionRow
@@ -69,38 +70,54 @@ class Commit:
     recordings: Sequence[RecordingFacts] = ()
 
 
+@contextmanager
+def alone(db: Database, session_id: str) -> Iterator[Session]:
+    """A transaction in which nobody else appends to this session's log: what is read and decided in it will be the newest."""
+    with db.write() as session:
+        if not db.is_sqlite:  # SQLite's write lock is for everything
+            session.connection().execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": session_id}
+            )
+        yield session
+
+
 def append(db: Database, commit: Commit) -> None:
     """Write a commit. Raises sqlalchemy's IntegrityError when its seq or its command_id is taken."""
+    with alone(db, commit.session_id) as session:
+        append_within(session, commit)
+
+
+def append_within(session: Session, commit: Commit) -> None:
+    """``append`` in a transaction of ``alone``."""
     last_seq = commit.first_seq + len(commit.events) - 1
-    with db.write() as session:
+    session.add(
+        CommandRow(
+            command_id=commit.command_id,
+            session_id=commit.session_id,
+            first_seq=commit.first_seq,
+            last_seq=last_seq,
+            at=commit.at,
+        )
+    )
+    for number, (kind, data) in enumerate(commit.events):
         session.add(
-            CommandRow(
-                command_id=commit.command_id,
+            EventRow(
                 session_id=commit.session_id,
-                first_seq=commit.first_seq,
-                last_seq=last_seq,
+                seq=commit.first_seq + number,
                 at=commit.at,
+                command_id=commit.command_id,
+                actor=commit.actor,
+                type=kind,
+                data=data,
             )
         )
-        for number, (kind, data) in enumerate(commit.events):
-            session.add(
-                EventRow(
-                    session_id=commit.session_id,
-                    seq=commit.first_seq + number,
-                    at=commit.at,
-                    command_id=commit.command_id,
-                    actor=commit.actor,
-                    type=kind,
-                    data=data,
-                )
-            )
-        row = session.get(SessionRow, commit.session_id)
-        if row is not None and commit.events:
-            row.seq = last_seq
-            if commit.ended:
-                row.status, row.live_key, row.ended_at = "ended", None, commit.at
-        for facts in commit.recordings:
-            _write_recording(session.get(RecordingRow, facts.id), facts, session)
+    row = session.get(SessionRow, commit.session_id)
+    if row is not None and commit.events:
+        row.seq = last_seq
+        if commit.ended:
+            row.status, row.live_key, row.ended_at = "ended", None, commit.at
+    for facts in commit.recordings:
+        _write_recording(session.get(RecordingRow, facts.id), facts, session)
 
 
 def _write_recording(row: RecordingRow | None, facts: RecordingFacts, session: Any) -> None:
