@@ -339,7 +339,7 @@ def prepare(settings: Settings) -> Settings:
     try:
         for path in (folder, settings.recordings_dir, settings.library_dir, folder / "logs"):
             path.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".write-{os.getpid()}"
+        probe = folder / f".write-{os.getpid()}-{secrets.token_hex(4)}"
         probe.write_bytes(b"")
         probe.unlink()
         secret = settings.secret or _site_secret(folder / "secret")
