@@ -17,8 +17,8 @@ UPGRADE_LOCK = 5_171_023
 """Any number that nobody else on the database uses."""
 
 
-def upgrade(db_url: str) -> None:
-    """Run the migrations that are missing. Safe to repeat, and when two processes do it at once."""
+def upgrade(db_url: str, to: str = "head") -> None:
+    """Run the migrations that are missing, up to a revision. Safe to repeat, and when two processes do it at once."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     db = Database(db_url)
@@ -29,6 +29,6 @@ def upgrade(db_url: str) -> None:
                 # SQLite's write lock makes a second process wait; here it needs a lock of its own.
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
     finally:
         db.close()
