@@ -10,6 +10,7 @@ import json
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from starlette.websockets import WebSocket
 from models.collector import calm_collector
 from models.store.access import Access, issue_token
 from models.store.database import Database
+from models.store.events import Commit, append
 from models.store.migrate import upgrade
 from models.values import (
+    MAIN_ROOM,
     Actor,
     ActorKind,
     CommandId,
@@ -34,7 +37,8 @@ from models.values import (
     SessionId,
 )
 from rooms import commands as c
-from rooms import view
+from rooms import events as e
+from rooms import view, wire
 from rooms.commands import Command, Envelope
 from rooms.ports import MediaEvent
 from rooms.service import RoomsService
@@ -76,14 +80,15 @@ def student(number: int) -> Actor:
 class Asker:
     """Submits commands with fresh ids."""
 
-    def __init__(self, rooms: RoomsService, session_id: SessionId) -> None:
+    def __init__(self, rooms: RoomsService, session_id: SessionId, name: str = "bench") -> None:
+        self.name = name
         self.rooms = rooms
         self.session_id = session_id
         self.count = 0
 
     def do(self, actor: Actor, command: Command) -> None:
         self.count += 1
-        self.rooms.submit(Envelope(CommandId(f"bench-{self.count}"), self.session_id, actor, command))
+        self.rooms.submit(Envelope(CommandId(f"{self.name}-{self.count}"), self.session_id, actor, command))
 
 
 def commands(asker: Asker) -> None:
@@ -122,6 +127,30 @@ def views(rooms: RoomsService, asker: Asker) -> None:
         rooms=ROOMS,
         ratio=round(shared / alone, 3),
     )
+
+
+def long_session(url: str) -> None:
+    """What a process that has just started pays for a session with 10,000 events before anybody is in it again."""
+    db = Database(url)
+    rooms = RoomsService(db)
+    session_id = rooms.open_session(COURSE, "Bench", "Room", "long")
+    asker = Asker(rooms, session_id, "long")
+    for number in range(60):
+        asker.do(student(number), c.EnterSession(f"Student {number}", Role.PARTICIPANT))
+    first = rooms.state(session_id).seq + 1
+    chat = [e.ChatSent(PersonId("s001"), "Student 1", MAIN_ROOM, f"Line {n}") for n in range(3000)]
+    media = [e.MediaChanged(PersonId(f"s{n % 60:03}"), n % 2 == 0, False, False) for n in range(7000)]
+    events = [wire.event_to_json(event) for event in (*chat, *media)]
+    actor = wire.actor_to_json(ALICE)
+    append(db, Commit(session_id, "bulk", datetime.now(UTC), first, events, actor))
+    cold = RoomsService(db)
+    started = time.process_time()
+    cold.state(session_id)
+    state_s = time.process_time() - started
+    cold.events_after(session_id, 0, e.ChatSent)
+    total_s = time.process_time() - started
+    say("first_to_join_a_session_of_10000_events", total_s, "CPU-s", state_s=round(state_s, 3))
+    db.close()
 
 
 async def arrived(browser: Participant, seq: int) -> None:
@@ -191,6 +220,7 @@ def main() -> None:
         asker = Asker(rooms, rooms.open_session(COURSE, "Bench", "Room", "commands"))
         commands(asker)
         views(rooms, asker)
+        long_session(url)
         asyncio.run(fan_out(db))
         db.close()
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from models.values import CourseId, MediaSource, PersonId, RoomId, SessionId
 from rooms.commands import Envelope
-from rooms.events import Recorded
+from rooms.events import Event, Recorded
 from rooms.state import SessionState
 
 
@@ -51,7 +51,11 @@ class Rooms(Protocol):
         """Newest committed state. Raises DomainError ``no_session``."""
         ...
 
-    def events_after(self, session_id: SessionId, seq: int) -> Sequence[Recorded]: ...
+    def events_after(
+        self, session_id: SessionId, seq: int, kind: type[Event] | None = None
+    ) -> Sequence[Recorded]:
+        """The session's events with a higher seq (of one kind only), in order."""
+        ...
 
     def live_session(self, course_id: CourseId, room_key: str = "") -> SessionId | None:
         """The open session of a course's room, if any."""

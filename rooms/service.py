@@ -26,7 +26,7 @@ from rooms import policy, wire
 from rooms.commands import Envelope, OpenSession
 from rooms.core import decide, evolve
 from rooms.errors import DomainError
-from rooms.events import Recorded, SessionEnded
+from rooms.events import Event, Recorded, SessionEnded
 from rooms.ports import Accepted, Clock, Committed, Subscriber
 from rooms.state import Recording, SessionState
 
@@ -161,8 +161,12 @@ class RoomsService:
             raise DomainError("no_session")
         return state
 
-    def events_after(self, session_id: SessionId, seq: int) -> Sequence[Recorded]:
-        return [_recorded(stored) for stored in log_store.events_after(self._db, session_id, seq)]
+    def events_after(
+        self, session_id: SessionId, seq: int, kind: type[Event] | None = None
+    ) -> Sequence[Recorded]:
+        """See ``rooms.ports.Rooms.events_after``."""
+        name = None if kind is None else wire.snake(kind.__name__)
+        return [_recorded(stored) for stored in log_store.events_after(self._db, session_id, seq, name)]
 
     def live_session(self, course_id: CourseId, room_key: str = "") -> SessionId | None:
         found = session_store.live_session(self._db, course_id, room_key)

@@ -45,11 +45,10 @@ class Audience:
     async def load(self, rooms: Rooms) -> SessionState:
         """Read the newest state, and the session's chat once; commits that arrive meanwhile are kept and appended."""
         if self._chat is None:
-            events = await asyncio.to_thread(rooms.events_after, self.session_id, 0)
+            events = await asyncio.to_thread(rooms.events_after, self.session_id, 0, ChatSent)
             if self._chat is None:
                 last = events[-1].seq if events else 0
-                old = [r for r in events if isinstance(r.event, ChatSent)]
-                self._chat = old + [r for r in self._fresh if r.seq > last]
+                self._chat = [*events, *(r for r in self._fresh if r.seq > last)]
         return self.saw(await asyncio.to_thread(rooms.state, self.session_id))
 
     def view_text(self, state: SessionState, connection: Connection) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 import psycopg
 from sqlalchemy import func, text
+from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from models.store.database import Database
@@ -149,15 +150,18 @@ def answered(db: Database, command_id: str) -> tuple[str, int, int] | None:
         return None if row is None else (row.session_id, row.first_seq, row.last_seq)
 
 
-def events_after(db: Database, session_id: str, seq: int) -> list[StoredEvent]:
-    """The session's events with a higher seq, in order."""
+def events_after(db: Database, session_id: str, seq: int, kind: str | None = None) -> list[StoredEvent]:
+    """The session's events with a higher seq (of one type only), in order."""
+    # Columns, not entities: a session of some hours has ten thousand of them.
+    query = (
+        sa_select(*(getattr(EventRow, spec.name) for spec in fields(StoredEvent)))
+        .where(col(EventRow.session_id) == session_id, col(EventRow.seq) > seq)
+        .order_by(col(EventRow.seq))
+    )
+    if kind is not None:
+        query = query.where(col(EventRow.type) == kind)
     with db.read() as session:
-        rows = session.exec(
-            select(EventRow)
-            .where(EventRow.session_id == session_id, EventRow.seq > seq)
-            .order_by(col(EventRow.seq))
-        ).all()
-    return [_stored(row) for row in rows]
+        return [StoredEvent(*row) for row in session.execute(query)]
 
 
 def sessions_changed(db: Database, known: dict[str, int], after_id: int) -> tuple[dict[str, int], int]:
