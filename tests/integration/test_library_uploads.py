@@ -245,7 +245,8 @@ def test_a_playlist_makes_the_server_open_nothing_else(world: World, tmp_path: P
 def test_a_title_is_one_line_that_can_be_kept(world: World, tmp_path: Path) -> None:
     data = sound(tmp_path / "s", "libmp3lame", "mp3")
     alice = launch(world.lms, "alice", "mymedia")
-    entry_id = send(world, alice, data, "s.mp3", " a\x00b\x1b[31m\r\n c ").json()["entry_id"]
+    assert send(world, alice, data, "s.mp3", "a\x00b").status_code == 400
+    entry_id = send(world, alice, data, "s.mp3", " a\x07b\x1b[31m\r\n c ").json()["entry_id"]
     path = f"/app/api/media/{entry_id}"
     assert world.ask(alice, "GET", path).json()["title"] == "a b [31m c"
     changed = world.ask(alice, "PATCH", path, data=b'{"title": "x\\u0000\\ud800y"}')
