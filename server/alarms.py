@@ -70,9 +70,10 @@ class Alarms:
         self._no_recorder = timedelta(seconds=no_recorder_s)
         # A recording that no recorder has begun by then has failed: nobody shall believe that it runs.
         # The library has no types: its objects are Any here.
+        self._pool: Any = _Pool(THREADS)
         self._scheduler: Any = _Scheduler(
             timezone=UTC,
-            executors={"default": _Pool(THREADS)},
+            executors={"default": self._pool},
             # However late (a machine that slept for hours): a countdown that never rings would hold people in it.
             job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
@@ -94,7 +95,9 @@ class Alarms:
             self._unsubscribe()
         self._stopping.set()
         self._watch.join(LOOK_AT_CLOCK_S + 10)
-        self._scheduler.shutdown(wait=True)
+        # Not ``wait=True``: it would hold its locks while it waits for an alarm that asks for them to set the next one.
+        self._scheduler.shutdown(wait=False)
+        self._pool.shutdown(wait=True)
 
     def _set_all(self) -> None:
         for session_id in self._rooms.open_sessions():

@@ -339,6 +339,40 @@ def test_alarms_may_be_stopped_while_one_rings(
     assert not thread.is_alive()
 
 
+class _Unhurried:
+    """A rooms service that has a command done only when the alarms are told to stop, and tells them of it then."""
+
+    def __init__(self, rooms: RoomsService) -> None:
+        self._rooms = rooms
+        self.alarms = Alarms(self)  # type: ignore[arg-type]
+        self.asked = threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._rooms, name)
+
+    def submit(self, envelope: c.Envelope) -> object:
+        self.asked.set()
+        until(lambda: not self.alarms._scheduler.running, "the scheduler is told to stop")
+        accepted = self._rooms.submit(envelope)
+        self.alarms.set(accepted.state)
+        return accepted
+
+
+def test_an_alarm_that_rings_at_the_end_may_set_the_next_one(services: Callable[[], RoomsService]) -> None:
+    rooms = services()
+    session_id = opened(rooms, f"alarm-{time.time_ns()}")
+    slow = _Unhurried(rooms)
+    slow.alarms.start()
+    rooms.submit(ask(ALICE, c.CreateRooms(1, countdown_s=1, time_limit_s=30), session_id))
+    rooms.submit(ask(ALICE, c.StartBreakout(), session_id))
+    assert slow.asked.wait(30), "the alarm rings"
+    ended = threading.Thread(target=slow.alarms.stop, daemon=True)
+    ended.start()
+    ended.join(60)
+    assert not ended.is_alive(), "the alarms do not wait for each other"
+    assert rooms.state(session_id).breakout.status is BreakoutStatus.RUNNING
+
+
 class _Unlucky:
     """A rooms service whose first submits fail, as with a locked database or too many writers."""
 
