@@ -19,6 +19,10 @@ from models.values import Role
 from rooms.errors import DomainError
 
 
+_Write = Callable[[], None]
+"""Keeps one part of a course's settings, after its check."""
+
+
 def create_blueprint(deps: AdminDeps) -> Blueprint:
     blueprint = Blueprint("courses", __name__)
     section = _Courses(deps)
@@ -34,7 +38,7 @@ class _Courses:
     def __init__(self, deps: AdminDeps) -> None:
         self._db = deps.db
         self._lti = deps.lti
-        self._parts: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
+        self._parts: dict[str, Callable[[str, Mapping[str, Any]], _Write]] = {
             "attendance": self._attendance,
             "roles": self._roles,
             "recording": self._recording,
@@ -74,31 +78,31 @@ class _Courses:
         )
 
     def change(self, course_id: str) -> Response:
-        """Change parts of a course's settings: ``attendance``, ``roles``, ``recording``."""
+        """Change parts of a course's settings: ``attendance``, ``roles``, ``recording``. One bad part: nothing is changed."""
         self._found(course_id)
         body = json_object()
         for name, value in body.items():
             if name not in self._parts or not isinstance(value, dict):
                 raise DomainError("bad_command", f"“{name[:40]}” is not known here.", field=name[:40])
-        for name, value in body.items():
-            self._parts[name](course_id, value)
+        for write in [self._parts[name](course_id, value) for name, value in body.items()]:
+            write()
         return self.course(course_id)
 
-    def _attendance(self, course_id: str, value: Mapping[str, Any]) -> None:
+    def _attendance(self, course_id: str, value: Mapping[str, Any]) -> _Write:
         try:
             wanted = attendance.checked(value)
         except ValueError as error:
             raise DomainError("bad_value", str(error), field="attendance") from error
-        grades.set_attendance(self._db, course_id, wanted)
+        return lambda: grades.set_attendance(self._db, course_id, wanted)
 
-    def _roles(self, course_id: str, value: Mapping[str, Any]) -> None:
+    def _roles(self, course_id: str, value: Mapping[str, Any]) -> _Write:
         allowed = (Role.MODERATOR.value, Role.PARTICIPANT.value)
         if not all(kind in self._lti.role_kinds and role in allowed for kind, role in value.items()):
             kinds = ", ".join(self._lti.role_kinds)
             raise DomainError("bad_value", f"Give moderator or participant for {kinds}.", field="roles")
-        self._lti.set_roles(course_id, dict(value))
+        return lambda: self._lti.set_roles(course_id, dict(value))
 
-    def _recording(self, course_id: str, value: Mapping[str, Any]) -> None:
+    def _recording(self, course_id: str, value: Mapping[str, Any]) -> _Write:
         options, on_start = value.get("options", {}), value.get("record_on_start", False)
         if not isinstance(options, dict) or not isinstance(on_start, bool):
             raise DomainError("bad_value", "Recording options are an object.", field="recording")
@@ -107,7 +111,7 @@ class _Courses:
         except BadOption as error:
             raise DomainError("bad_value", error.message, field=error.field) from error
         setting = {"options": kept, "record_on_start": on_start}
-        people.set_course_setting(self._db, course_id, "recording", setting)
+        return lambda: people.set_course_setting(self._db, course_id, "recording", setting)
 
     def sync(self, course_id: str) -> tuple[str, int]:
         """Let the job worker fetch the roster now."""

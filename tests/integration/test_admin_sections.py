@@ -160,7 +160,10 @@ def test_courses_are_found_and_their_settings_changed(page: Page) -> None:
     ):
         assert page.code("PATCH", path, **odd) == "bad_value", odd
     assert page.code("PATCH", path, title="x") == "bad_command"
-    assert page.ask("GET", path) == after
+    half = {"attendance": {"enabled": False}, "recording": {"options": {"layout": "spiral"}}}
+    assert page.code("PATCH", path, **half) == "bad_value"
+    assert page.ask("GET", path) == after, "all of it or nothing"
+    assert page.code("PATCH", "/courses/nowhere", **half) == "bad_value"
     assert page.code("PATCH", "/courses/nowhere", roles={}) == "bad_value"
 
 

@@ -133,8 +133,9 @@ def test_existing_rooms_may_be_kept(bot: Bot) -> None:
     bot.say(ALICE, "/breakout start")
     options = bot.view(ALICE)["blocks"][1]["element"]["options"]
     assert options[0]["value"] == "keep"
-    assert "start in" in bot.say(ALICE, "/breakout start keep")
+    assert "start in" in bot.say(ALICE, "/breakout start keep for 7m")
     assert len(bot.state.breakout_rooms) == 3
+    assert bot.state.breakout.time_limit_s == 7 * 60
 
 
 def test_an_answer_takes_the_place_of_its_question(bot: Bot) -> None:
