@@ -18,8 +18,7 @@ from models.store.admin_pages import ListedCourse
 from models.values import Role
 from rooms.errors import DomainError
 
-
-_Write = Callable[[], None]
+_Write = Callable[[], object]
 """Keeps one part of a course's settings, after its check."""
 
 
