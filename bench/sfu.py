@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import shutil
 import socket
 import struct
@@ -127,6 +128,11 @@ class Sideroom:
             await self._process.wait()
 
 
+def _without_core_dumps() -> None:
+    """For the child only: when Janus dies it may leave hundreds of megabytes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 class Janus:
     """Debian's Janus with its videoroom plugin over the HTTP interface."""
 
@@ -164,6 +170,8 @@ class Janus:
             ["janus", "-F", str(folder), "-i", "127.0.0.1"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            cwd=folder,
+            preexec_fn=_without_core_dumps,
         )
         self.pid = self._process.pid
         for _ in range(100):

@@ -239,9 +239,11 @@ class PublishConnection(Connection):
             source = self._discover(data, size, second & 0x7F, ssrc)
             if source is None:
                 return
-        if second & 0x7F != source.codec.payload_type:
-            return
         now = time.monotonic()
+        if second & 0x7F != source.codec.payload_type:
+            if source.ssrc == ssrc:
+                source.reject(sequence, now)
+            return
         if source.ssrc != ssrc:
             if source.ssrc:
                 self._by_ssrc.pop(source.ssrc, None)
@@ -283,8 +285,8 @@ class PublishConnection(Connection):
                 else:
                     self._clock_offset += min(offset - self._clock_offset, 0.0005)
                 source.report = (info.ntp_timestamp, info.rtp_timestamp, now)
-                if source.tap_report is not None:
-                    source.tap_report(source, info.ntp_timestamp, info.rtp_timestamp)
+                if source.tap is not None:
+                    source.tap.report(source, info.ntp_timestamp, info.rtp_timestamp)
 
     @property
     def clock_offset(self) -> float:

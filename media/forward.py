@@ -41,9 +41,16 @@ class Output(Protocol):
     ) -> None: ...
 
 
-TapPacket = Callable[["Source", bytes], None]
-TapReport = Callable[["Source", int, int], None]
-"""Source, NTP time, RTP timestamp of a publisher's sender report."""
+class Listening(Protocol):
+    """Who gets a source's packets as they came (media.tap)."""
+
+    def packet(self, source: Source, packet: bytes) -> None: ...
+
+    def rejected(self, source: Source) -> None:
+        """A packet came that cannot be used; its number will be missing."""
+
+    def report(self, source: Source, ntp: int, timestamp: int) -> None:
+        """NTP time and RTP timestamp of the publisher's sender report."""
 
 
 def _nothing() -> None:
@@ -209,8 +216,9 @@ class Source:
         self.muted = False
         self.ssrc = 0
         self.lines: list[Line] = []
-        self.tap: TapPacket | None = None
-        self.tap_report: TapReport | None = None
+        self.tap: Listening | None = None
+        self.runs = 0
+        """Grows whenever what is forwarded begins anew: whoever counts packets must count from there."""
         self.live = False
         """True while packets come; a silent source takes no line."""
         self.last_packet_at = 0.0
@@ -259,6 +267,7 @@ class Source:
             self._restart_lines()
 
     def _restart_lines(self) -> None:
+        self.runs += 1
         for line in self.lines:
             line.restart()
         if self.is_video and self.lines:
@@ -285,13 +294,13 @@ class Source:
     ) -> bool:
         """One decrypted packet of this track's SSRC lies in ``data``. False when it was malformed."""
         offset = payload_offset(data, size)
-        if offset < 0:
-            return False
-        padding = padding_size(data, size, offset)
+        padding = padding_size(data, size, offset) if offset >= 0 else -1
         if padding < 0 or size - offset > MAX_TAIL:
+            self.reject(sequence, now)
             return False
         self.last_packet_at = now
-        self._count(sequence, timestamp, now)
+        self._count(sequence, now)
+        self._measure_jitter(timestamp, now)
         ids = self.ids
         level: int | None = None
         if self.is_video:
@@ -315,8 +324,9 @@ class Source:
             keyframe = self._is_keyframe(data, offset, size - padding)
             if keyframe:
                 self.keyframe_wanted = False
-        if self.tap is not None and size - padding > offset:
-            self.tap(self, bytes(data[:size]))
+        if self.tap is not None:
+            # Also what carries nothing: its number stands in the row, and whoever counts would miss it.
+            self.tap.packet(self, bytes(data[:size]))
         first = 0x90 | (data[0] & 0x20)
         tail = out_extension(now, level) + data[offset:size]
         if self.is_video:
@@ -325,7 +335,20 @@ class Source:
             line.forward(first, marker, sequence, timestamp, tail, keyframe, now)
         return True
 
-    def _count(self, sequence: int, timestamp: int, now: float) -> None:
+    def reject(self, sequence: int, now: float) -> None:
+        """A packet with this track's SSRC came that cannot be used (malformed, or of another payload type).
+
+        It was not lost on the way, and sent again it would be the same; but its number is missing to whoever decodes.
+        """
+        self._count(sequence, now)
+        if self.muted:
+            return
+        if self.is_video:
+            self.want_keyframe()
+        if self.tap is not None:
+            self.tap.rejected(self)
+
+    def _count(self, sequence: int, now: float) -> None:
         if self.received == 0:
             self.base_sequence = self.high = sequence
         else:
@@ -339,6 +362,8 @@ class Source:
             elif ahead and self._missing:
                 self._missing.pop(sequence, None)
         self.received += 1
+
+    def _measure_jitter(self, timestamp: int, now: float) -> None:
         transit = now * self.codec.clock_rate - timestamp
         if self._transit is not None:
             distance = abs(transit - self._transit)

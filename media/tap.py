@@ -33,12 +33,13 @@ _SENDER_REPORT = struct.Struct("!LBLQLQL")
 class _Track:
     """What one listener knows of one source's present SSRC."""
 
-    __slots__ = ("dropped", "number", "source", "ssrc")
+    __slots__ = ("dropped", "number", "runs", "source", "ssrc")
 
     def __init__(self, number: int, source: Source) -> None:
         self.number = number
         self.source = source
         self.ssrc = source.ssrc
+        self.runs = source.runs
         self.dropped = 0
 
 
@@ -68,26 +69,35 @@ class _Listener:
 
     def packet(self, source: Source, packet: bytes, arrival_us: int) -> None:
         track = self.tracks.get(source)
-        if track is None or track.ssrc != source.ssrc:
+        if track is None or track.runs != source.runs:
             room = self.in_room.get(source)
             if room is None:
                 return
             if track is not None:
-                self.remove(source, "replaced", arrival_us)
+                self.remove(source, "muted" if track.ssrc == source.ssrc else "replaced", arrival_us)
                 self.in_room[source] = room
             track = self._add(source, room, arrival_us)
         if self.is_full():
             track.dropped += 1
             return
-        if track.dropped:
-            self.tell(op="dropped", track=track.number, packets=track.dropped)
-            track.dropped = 0
+        self._tell_dropped(track)
         self._waiting += _RTP_HEAD.pack(len(packet) + 13, RTP, track.number, arrival_us)
         self._waiting += packet
 
+    def rejected(self, source: Source) -> None:
+        track = self.tracks.get(source)
+        if track is not None and track.runs == source.runs:
+            self._tell_dropped(track)
+            self.tell(op="dropped", track=track.number, packets=1, reason="malformed")
+
+    def _tell_dropped(self, track: _Track) -> None:
+        if track.dropped:
+            self.tell(op="dropped", track=track.number, packets=track.dropped, reason="full")
+            track.dropped = 0
+
     def report(self, source: Source, ntp: int, timestamp: int, arrival_us: int) -> None:
         track = self.tracks.get(source)
-        if track is not None and track.ssrc == source.ssrc and not self.is_full():
+        if track is not None and track.runs == source.runs and not self.is_full():
             self._waiting += _SENDER_REPORT.pack(
                 29, SENDER_REPORT, track.number, arrival_us, track.ssrc, ntp, timestamp
             )
@@ -118,8 +128,7 @@ class _Listener:
         self.in_room.pop(source, None)
         track = self.tracks.pop(source, None)
         if track is not None:
-            if track.dropped:
-                self.tell(op="dropped", track=track.number, packets=track.dropped)
+            self._tell_dropped(track)
             self.tell(op="track_removed", track=track.number, arrival_us=arrival_us, reason=reason)
 
 
@@ -189,18 +198,23 @@ class TapServer:
         """Only sources somebody listens to pay for it."""
         wanted = {source for listener in self._listeners for source in listener.in_room}
         for source in self._tapped - wanted:
-            source.tap = source.tap_report = None
+            source.tap = None
         for source in wanted - self._tapped:
-            source.tap, source.tap_report = self._packet, self._report
+            source.tap = self
         self._tapped = wanted
 
-    def _packet(self, source: Source, packet: bytes) -> None:
+    def packet(self, source: Source, packet: bytes) -> None:
         arrival_us = self._now_us()
         for listener in self._listeners:
             listener.packet(source, packet, arrival_us)
         self._flush_soon()
 
-    def _report(self, source: Source, ntp: int, timestamp: int) -> None:
+    def rejected(self, source: Source) -> None:
+        for listener in self._listeners:
+            listener.rejected(source)
+        self._flush_soon()
+
+    def report(self, source: Source, ntp: int, timestamp: int) -> None:
         arrival_us = self._now_us()
         for listener in self._listeners:
             listener.report(source, ntp, timestamp, arrival_us)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.adopt import Past, past_of
-from recorder.frames import Depacketiser, Frame, vp8_size
+from recorder.frames import Depacketiser, Frame, carries_nothing, vp8_size
 from recorder.journal import AFTER_LOSS, KEY, JournalWriter
 from recorder.standstill import HALT_US, Standstill
 from recorder.watch import Alarm, Person, TrackFacts, Watch
@@ -19,9 +19,8 @@ from recorder.watch import Alarm, Person, TrackFacts, Watch
 log = logging.getLogger("sideroom.recorder")
 MARK_US: Final = 2_000_000
 BEAT_US: Final = 1_000_000
-STALL_US: Final = 500_000
 FREEZE_US: Final = 1_000_000
-"""A camera that sends nothing for longer stands still in the film: noted."""
+"""A camera that sends nothing for longer though it is on stands still in the film: noted, and a keyframe is asked for."""
 JUMP_US: Final = 5_000_000
 """Times of a source that leap this far from when its packets arrive are another count: they begin a new segment."""
 ASK_US: Final = (1_000_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000)
@@ -64,6 +63,11 @@ class _Segment:
     key_us: int = 0
     broken_since: int | None = None
     dropped: int = 0
+    lost_before: int = 0
+    bad_before: int = 0
+    """What the depacketiser had counted when this segment began: it may have served another one."""
+    off_us: int = 0
+    """When the camera was last known to be switched off."""
     size: tuple[int, int] | None = None
     mark: tuple[int, int] | None = None
     mark_delay: float = 0.0
@@ -166,15 +170,18 @@ class Capture:
         if self.paused or arrival_us < self._resumed_us:
             return
         segment = self._segments.get(track)
+        is_empty = carries_nothing(packet)
         if segment is None:
-            segment = self._begin_segment(track, packet, arrival_us)
+            # Nothing begins with padding.
+            segment = None if is_empty else self._begin_segment(track, packet, arrival_us)
             if segment is None:
                 return
-        segment.newest_us = arrival_us
+        if not is_empty:
+            segment.newest_us = arrival_us
         frames = segment.depacketiser.push(packet, arrival_us)
         if frames:
             self._write(segment, frames)
-        if not segment.facts.is_video:
+        if not segment.facts.is_video and not is_empty:
             self._watch.heard(segment.facts, packet, arrival_us)
 
     def sender_report(self, track: int, ntp: int, rtp: int, arrival_us: int) -> None:
@@ -191,9 +198,13 @@ class Capture:
         if not standstill.in_doubt:
             standstill.settled(segment.number)
 
-    def dropped(self, track: int, packets: int, now_us: int) -> None:
+    def dropped(self, track: int, packets: int, reason: str, now_us: int) -> None:
+        """The media worker kept packets back (``full``), or could not read what came (``malformed``): nothing of it was lost."""
         segment = self._segments.get(track)
-        if segment is not None:
+        if segment is None:
+            return
+        segment.depacketiser.excuse(packets, bad=reason == "malformed")
+        if reason != "malformed":
             self._journal.note("dropped", now_us, n=segment.number, packets=packets)
 
     def tap_lost(self, now_us: int) -> None:
@@ -234,6 +245,24 @@ class Capture:
             if self._people.get(person_id) != person:
                 self._journal.note("person", now_us, **_roster_line(person))
         self._people = wanted
+        for segment in self._segments.values():
+            if not self._is_on(segment.facts):
+                segment.off_us = now_us
+
+    def _is_on(self, facts: TrackFacts) -> bool:
+        """Whether its owner has the source switched on, as far as we know."""
+        person = self._people.get(facts.person_id)
+        return person is None or facts.source in person.on or facts.source == "screen_audio"
+
+    def _stood_still(self, segment: _Segment, now_us: int) -> bool:
+        """Whether a picture should have come since the last one. What is switched off sends none."""
+        return (
+            segment.facts.source == "camera"
+            and segment.frames > 0
+            and now_us - segment.written_us > FREEZE_US
+            and self._is_on(segment.facts)
+            and segment.off_us < segment.written_us
+        )
 
     def pause(self, now_us: int) -> None:
         """From now on nothing is written until ``resume``."""
@@ -339,7 +368,7 @@ class Capture:
 
     def _must_ask(self, segment: _Segment, now_us: int) -> bool:
         waiting = segment.depacketiser.wants_keyframe
-        stalled = segment.facts.source == "camera" and now_us - segment.newest_us > STALL_US
+        stalled = now_us - segment.newest_us > FREEZE_US and self._stood_still(segment, now_us)
         old = segment.key_us > 0 and now_us - segment.key_us > OLD_KEY_US
         if not waiting and not stalled and not old:
             if segment.facts.track in self._asked:
@@ -377,7 +406,14 @@ class Capture:
         self, facts: TrackFacts, depacketiser: Depacketiser, standstill: Standstill, at_us: int
     ) -> _Segment:
         segment = _Segment(
-            self._next_segment, facts, depacketiser, standstill, newest_us=at_us, written_us=at_us
+            self._next_segment,
+            facts,
+            depacketiser,
+            standstill,
+            newest_us=at_us,
+            written_us=at_us,
+            lost_before=depacketiser.lost_packets,
+            bad_before=depacketiser.bad_packets,
         )
         self._next_segment += 1
         self._segments[facts.track] = segment
@@ -407,7 +443,7 @@ class Capture:
                 self._put(segment, frame)
         if segment.broken_since is not None:
             self._journal.note("broken", now_us, n=segment.number, since=segment.broken_since)
-        if segment.facts.source == "camera" and segment.frames and now_us - segment.written_us > FREEZE_US:
+        if self._stood_still(segment, now_us):
             self._journal.note("stalled", now_us, n=segment.number, since=segment.written_us)
         self._mark(segment)
         self._journal.note(
@@ -417,8 +453,8 @@ class Capture:
             reason=reason,
             frames=segment.frames,
             bytes=segment.size_bytes,
-            lost=segment.depacketiser.lost_packets,
-            bad=segment.depacketiser.bad_packets,
+            lost=segment.depacketiser.lost_packets - segment.lost_before,
+            bad=segment.depacketiser.bad_packets - segment.bad_before,
             dropped=segment.dropped,
         )
 
@@ -448,8 +484,8 @@ class Capture:
         """Write a frame; returns the segment that the next one belongs to."""
         rate = segment.facts.clock_rate
         if frame.after_loss:
-            # It could only be shown broken; the last good frame stays until a keyframe comes.
-            if segment.broken_since is None:
+            # It could only be shown broken; the last good frame stays until a keyframe comes. Before the first there is none.
+            if segment.broken_since is None and segment.frames:
                 segment.broken_since = frame.arrival_us
             return segment
         if segment.frames and self._has_jumped(segment, frame):
@@ -496,9 +532,8 @@ class Capture:
 
     def _look_at_picture(self, segment: _Segment, frame: Frame) -> None:
         """Note changes of size and pictures that stood still."""
-        if segment.facts.source == "camera" and segment.frames:
-            if frame.arrival_us - segment.written_us > FREEZE_US:
-                self._journal.note("stalled", frame.arrival_us, n=segment.number, since=segment.written_us)
+        if self._stood_still(segment, frame.arrival_us):
+            self._journal.note("stalled", frame.arrival_us, n=segment.number, since=segment.written_us)
         if frame.key and segment.facts.codec == "vp8":
             size = vp8_size(frame.data)
             if size is not None and size != segment.size:

@@ -49,6 +49,16 @@ def parse(data: bytes) -> Packet:
     return Packet(sequence, timestamp, ssrc, bool(second & 0x80), data[start:end])
 
 
+def carries_nothing(data: bytes) -> bool:
+    """Whether a packet is only there to be counted: senders probe the line with packets of nothing but padding."""
+    if len(data) < 12 or not data[0] & 0x20:
+        return False
+    try:
+        return not parse(data).payload
+    except BadPacket:
+        return False
+
+
 LEVEL_SILENT: Final = 100
 """−dBov (RFC 6464 §3) from which on nothing can be heard; a microphone that is switched off by its owner's system sends 127."""
 
@@ -130,7 +140,7 @@ class OpusAssembler:
     """Every packet is a frame (RFC 7587 §4.2)."""
 
     def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
-        return (packet.payload, True) if packet.payload else None
+        return packet.payload, True
 
 
 class Vp8Assembler:
@@ -262,11 +272,13 @@ class Depacketiser:
         self._is_video = codec != "opus"
         self._sequences = Extender(16)
         self._timestamps = Extender(32)
-        self._waiting: dict[int, tuple[Packet, int]] = {}
+        self._waiting: dict[int, tuple[Packet | None, int]] = {}
         self._next: int | None = None
         self._need_key = self._is_video
         self._lost = False
+        self._excused = 0
         self.lost_packets = 0
+        """Numbers that never came and that nobody accounted for."""
         self.bad_packets = 0
 
     @property
@@ -282,14 +294,25 @@ class Depacketiser:
         """What was made of the last packets could not be kept: nothing but a keyframe helps now."""
         self._need_key = self._is_video
 
+    def excuse(self, packets: int, bad: bool = False) -> None:
+        """So many numbers will be missing for a reason that is known: they were not lost on the way. ``bad``: they were unreadable."""
+        self._excused += packets
+        if bad:
+            self.bad_packets += packets
+
     def push(self, data: bytes, arrival_us: int) -> list[Frame]:
         """Take a packet as received; returns the frames that are complete now."""
+        packet: Packet | None
         try:
             packet = parse(data)
+            number = packet.sequence
         except BadPacket:
             self.bad_packets += 1
-            return []
-        sequence = self._sequences.extend(packet.sequence)
+            if len(data) < 4:
+                return []
+            # It came, so nothing waits for it; what it was part of cannot be whole.
+            packet, number = None, int.from_bytes(data[2:4], "big")
+        sequence = self._sequences.extend(number)
         if self._next is None:
             self._next = sequence
         if sequence < self._next:
@@ -323,9 +346,12 @@ class Depacketiser:
                     and len(self._waiting) < REORDER_PACKETS
                 ):
                     break
-                self.lost_packets += first - self._next
-                self._next, self._lost = first, True
-                self._need_key = self._need_key or self._is_video
+                missing = first - self._next
+                excused = min(missing, self._excused)
+                self._excused -= excused
+                self.lost_packets += missing - excused
+                self._next = first
+                self._miss()
                 continue
             self._next += 1
             frame = self._assemble(*held)
@@ -333,7 +359,16 @@ class Depacketiser:
                 frames.append(frame)
         return frames
 
-    def _assemble(self, packet: Packet, arrival_us: int) -> Frame | None:
+    def _miss(self) -> None:
+        self._lost = True
+        self._need_key = self._need_key or self._is_video
+
+    def _assemble(self, packet: Packet | None, arrival_us: int) -> Frame | None:
+        if packet is None:
+            self._miss()
+            return None
+        if not packet.payload:
+            return None  # padding: it ends no frame, and a loss before it is a loss for what comes behind it
         timestamp = self._timestamps.extend(packet.timestamp)
         lost, self._lost = self._lost, False
         done = self._assembler.push(packet, lost)

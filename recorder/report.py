@@ -54,6 +54,7 @@ class _Seen:
     stuck: int = 0
     refused: list[Line] = field(default_factory=list)
     dropped: int = 0
+    malformed: int = 0
     names: dict[str, str] = field(default_factory=dict)
     stop_reason: str = ""
 
@@ -77,6 +78,7 @@ def report(lines: Iterable[Line], timeline: Timeline) -> JournalReport:
         "lost_packets": lost,
         "frames": frames,
         "dropped": seen.dropped,
+        "malformed": seen.malformed,
         "restarted_tracks": seen.stuck,
         "av_offset_ms": _offset_facts(offsets),
         "clock_ppm": round(ppm, 1),
@@ -113,6 +115,7 @@ def _take(seen: _Seen, line: Line, timeline: Timeline) -> None:
     elif kind == "end":
         seen.ends[int(line["n"])] = line
         seen.dropped += int(line.get("dropped", 0))
+        seen.malformed += int(line.get("bad", 0))
     elif kind == "dropped":
         seen.dropped += int(line.get("packets", 0))
     elif kind in ("broken", "stalled"):
@@ -250,6 +253,8 @@ def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames:
         )
     if frames and facts["lost_packets"] > MANY_LOST * frames:
         found.append(f"{facts['lost_packets']} packets were lost on the way to the server")
+    if frames and facts["malformed"] > MANY_LOST * frames:
+        found.append(f"{facts['malformed']} packets could not be read: a sender's software is at fault")
     if facts["restarted_tracks"]:
         found.append(f"{facts['restarted_tracks']} times packets came of which nothing could be written")
     p95 = facts["av_offset_ms"]["p95"]

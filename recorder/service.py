@@ -245,8 +245,9 @@ class RecorderService:
                 capture.track_removed(track, str(body.get("reason", "")), self._clock.now_us())
             self._tracks.pop(track, None)
         elif message.op == "dropped":
-            for capture in self._routes.get(int(body["track"]), ()):
-                capture.dropped(int(body["track"]), int(body.get("packets", 0)), self._clock.now_us())
+            track, packets, reason = int(body["track"]), int(body["packets"]), str(body.get("reason", "full"))
+            for capture in self._routes.get(track, ()):
+                capture.dropped(track, packets, reason, self._clock.now_us())
         elif message.op == "disconnected":
             for capture in self._captures.values():
                 capture.tap_lost(self._clock.now_us())

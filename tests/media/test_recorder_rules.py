@@ -16,6 +16,7 @@ from recorder.capture import ASK_US, Selection
 from recorder.clock import SteadyClock
 from recorder.frames import ASSEMBLERS
 from recorder.journal import media_files, read_manifest, read_records
+from recorder.report import report
 from recorder.timeline import build
 from recorder.watch import MISSING_US, SILENT_US, STUCK_US
 from tests.media.beepflash import rtp
@@ -72,8 +73,96 @@ def test_a_stalled_camera_is_asked_and_an_unmoved_screen_is_not(tmp_path: Path) 
     session.track(2, "alice", "screen")
     session.packet(1, 1, 0.0, KEY)
     session.packet(2, 1, 0.0, KEY)
-    assert session.tick(0.4) == []
-    assert session.tick(0.8) == [1]
+    assert session.tick(0.8) == []
+    assert session.tick(1.1) == [1]
+
+
+def test_a_camera_that_is_switched_off_is_neither_asked_nor_said_to_stand_still(tmp_path: Path) -> None:
+    session = camera(tmp_path)
+    session.play(1, 0, 0.0, 3.0)
+    session.people(person("alice", "mic"), at_s=3.4)
+    assert asked(session, fifths(3.4, 6.0)) == []
+    session.people(ALICE, at_s=6.0)
+    session.play(1, 0, 6.2, 8.0)
+    session.people(person("alice", "mic"), at_s=8.2)
+    session.capture.track_removed(1, "lost", us(11.0))
+    session.stop(12.0)
+    assert session.lines("stalled") == [] == session.lines("broken")
+    assert session.frames() == 15 * 3 + 27
+
+
+PADDING = bytes(9) + b"\x0a"
+
+
+def test_packets_of_padding_alone_are_counted_and_neither_begin_nor_break_anything(tmp_path: Path) -> None:
+    """As Chromium probes the line: bursts in front of the first picture, between two, and when a source comes back."""
+    session = camera(tmp_path)
+    session.track(2, "alice", "mic")
+    sequences = itertools.count(65_530)
+
+    def padded(track: int, at_s: float) -> None:
+        data = rtp(96, next(sequences), round(at_s * 90_000), 1000 + track, True, PADDING)
+        session.capture.packet(track, bytes([data[0] | 0x20]) + data[1:], us(at_s))
+
+    for n in range(10):
+        padded(1, n * 0.001)
+    assert session.lines("segment") == [], "nothing has begun"
+    for n in range(60):
+        at = 0.1 + n / 15
+        payload = KEY if n == 0 else DELTA
+        session.packet(1, next(sequences), at, payload[:3], marker=False)
+        if n % 7 == 0:
+            padded(1, at)
+        session.packet(1, next(sequences), at, b"\x00rest")
+        session.tick(at)
+    for n in range(300):  # ten seconds of probes while the picture does not change
+        padded(1, 4.2 + n / 30)
+        session.tick(4.2 + n / 30)
+    session.stop(15.0)
+    [end] = session.lines("end")
+    assert (end["frames"], end["lost"], end["bad"]) == (60, 0, 0)
+    assert session.lines("broken") == [] == session.lines("stuck")
+    assert len(session.lines("asked")) <= 4, "only for a camera that stands still"
+
+
+def test_a_loss_before_padding_is_a_loss_for_the_picture_behind_it(tmp_path: Path) -> None:
+    session = camera(tmp_path)
+    session.packet(1, 1, 0.0, KEY)
+    session.packet(1, 2, 0.1, DELTA[:3], marker=False)  # 3, the middle of this picture, is lost
+    data = rtp(96, 4, 9_000, 1001, True, PADDING)
+    session.capture.packet(1, bytes([data[0] | 0x20]) + data[1:], us(0.11))
+    session.packet(1, 5, 0.1, b"\x00rest")
+    session.stop(1.0)
+    [end] = session.lines("end")
+    assert (end["frames"], end["lost"]) == (1, 1)
+
+
+def test_what_the_media_worker_kept_back_or_could_not_read_is_not_lost_on_the_way(tmp_path: Path) -> None:
+    session = camera(tmp_path)
+    session.packet(1, 1, 0.0, KEY)
+    session.capture.dropped(1, 3, "full", us(0.1))
+    session.packet(1, 5, 0.2, KEY)
+    session.capture.dropped(1, 1, "malformed", us(0.3))
+    session.packet(1, 7, 0.7, KEY)
+    session.packet(1, 9, 1.2, KEY)  # and 8 is truly lost
+    session.stop(2.0)
+    [end] = session.lines("end")
+    assert (end["frames"], end["lost"], end["bad"]) == (4, 1, 1)
+    assert sum(line["packets"] for line in session.lines("dropped")) == 3
+    facts = report(read_manifest(tmp_path / "j"), build(read_manifest(tmp_path / "j"))).facts
+    assert (facts["lost_packets"], facts["dropped"], facts["malformed"]) == (1, 3, 1)
+
+
+def test_losses_before_a_leap_of_times_are_told_once(tmp_path: Path) -> None:
+    session = Session(tmp_path / "j", ALICE)
+    session.track(1, "alice", "mic")
+    for n in range(100):
+        leap = 48_000 * 3600 if n >= 50 else 0
+        if n not in (20, 21):
+            data = rtp(96, n, (n * 960 + leap) % 2**32, 1001, True, b"\xf8\xff\xfe")
+            session.capture.packet(1, data, us(n * 0.02))
+    session.stop(3.0)
+    assert [line["lost"] for line in session.lines("end")] == [2, 0]
 
 
 def test_requests_are_at_most_one_a_second_and_back_off(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_slow_recorder_loses_whole_packets_and_is_told_how_many() -> None:
     listener.packet(source, b"two", 99)
     listener.flush()
     assert writer.packets == [b"one", b"two"]
-    assert writer.told("dropped") == [{"op": "dropped", "track": 1, "packets": 12}]
+    assert writer.told("dropped") == [{"op": "dropped", "track": 1, "packets": 12, "reason": "full"}]
 
 
 def test_people_outside_the_tapped_rooms_are_not_heard() -> None:
@@ -100,3 +100,49 @@ def test_people_outside_the_tapped_rooms_are_not_heard() -> None:
     listener.packet(source, b"one", 2)
     listener.flush()
     assert writer.frames == []
+
+
+def test_a_source_that_begins_anew_is_a_new_track_though_nobody_saw_it_muted() -> None:
+    writer, listener, source = listening()
+    listener.packet(source, b"one", 1)
+    source.set_muted(True)
+    source.set_muted(False)  # before the rooms were looked at again
+    listener.packet(source, b"two", 2)
+    listener.flush()
+    assert [m["track"] for m in writer.told("track_added")] == [1, 2]
+    assert writer.told("track_removed")[0]["reason"] == "muted"
+
+
+def test_a_packet_that_cannot_be_used_is_told_with_its_reason() -> None:
+    writer, listener, source = listening()
+    source.tap = Tap(listener)
+    assert source.receive(*rtp_packet(1, b"\x90\x80\x00\x10"), 1.0)
+    assert not source.receive(*rtp_packet(2, bytes(3000)), 1.1)
+    assert source.receive(*rtp_packet(3, b"\x00", padding=3), 1.2)
+    listener.flush()
+    assert [int.from_bytes(packet[2:4], "big") for packet in writer.packets] == [1, 3]
+    assert writer.told("dropped") == [{"op": "dropped", "track": 1, "packets": 1, "reason": "malformed"}]
+    assert not source.nacks(9.0), "what came need not be sent again"
+    assert source.loss_since_report()[:2] == (0, 0)
+
+
+class Tap:
+    def __init__(self, listener: Any) -> None:
+        self.listener = listener
+
+    def packet(self, source: Source, packet: bytes) -> None:
+        self.listener.packet(source, packet, 1)
+
+    def rejected(self, source: Source) -> None:
+        self.listener.rejected(source)
+
+    def report(self, source: Source, ntp: int, timestamp: int) -> None:
+        self.listener.report(source, ntp, timestamp, 1)
+
+
+def rtp_packet(sequence: int, payload: bytes, padding: int = 0) -> tuple[bytearray, int, int, int, int]:
+    """What ``Source.receive`` takes, but the time."""
+    if padding:
+        payload = bytes(padding - 1) + bytes([padding])
+    data = struct.pack("!BBHLL", 0xA0 if padding else 0x80, 96, sequence, 0, 7) + payload
+    return bytearray(data), len(data), 0, sequence, 0
