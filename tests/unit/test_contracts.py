@@ -26,7 +26,9 @@ from tests.unit.test_core_table import RUNNING, in_status
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
-PACKAGES = "models rooms media signalling recorder library webhooks lti api bot server sandbox".split()
+PACKAGES = (
+    "foundation models rooms media signalling recorder library webhooks lti api bot server sandbox".split()
+)
 
 
 def test_the_protocol_lists_every_error_code_with_status_and_sentence() -> None:

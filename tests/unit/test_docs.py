@@ -18,7 +18,7 @@ from server.settings import ELSEWHERE, Settings, env_name
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
-PACKAGES = "models rooms media signalling recorder library webhooks lti api bot server sandbox bench".split()
+PACKAGES = "foundation models rooms media signalling recorder library webhooks lti api bot server sandbox bench".split()
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 SPOKEN = [page for page in PAGES if page.name != "CHANGELOG.md"]
