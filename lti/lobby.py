@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
+from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, redirect, request
 from werkzeug.exceptions import BadRequest
@@ -15,13 +16,14 @@ from lti import shell
 from lti.deps import LtiDeps
 from lti.roles import DEFAULTS, SETTABLE, RoleKind, is_workspace, kind_of, map_role
 from lti.services.offered import takes_scores
-from models import attendance
+from models import attendance, room_settings
 from models.store import access as tokens
-from models.store import courses, deeplinks, grades, people, services, slack
+from models.store import courses, deeplinks, grades, people, services, sessions, slack
 from models.store import library as library_store
 from models.store.access import Access
 from models.store.database import Database
-from models.values import CourseId, Role, SessionId
+from models.values import MAIN_ROOM, CommandId, CourseId, Role, SessionId
+from rooms.commands import Envelope, SetSharing
 from rooms.errors import DomainError
 
 log = logging.getLogger("sideroom.lti")
@@ -39,6 +41,8 @@ def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
     route("/app/api/handoff", "handoff", door.handoff, methods=["POST"])
     route("/app/api/course/roles", "roles", door.roles)
     route("/app/api/course/roles", "set_roles", door.set_roles, methods=["PUT"])
+    route("/app/api/course/room", "room_settings", door.room_settings)
+    route("/app/api/course/room", "set_room_settings", door.set_room_settings, methods=["PUT"])
     route("/app/api/course/attendance", "attendance", door.attendance)
     route("/app/api/course/attendance", "set_attendance", door.set_attendance, methods=["PUT"])
     route("/room", "redeem", door.redeem)
@@ -99,6 +103,7 @@ class _Lobby:
             "role": access.role.value,
             "may_set_roles": self._is_teacher(access),
             "waits": self._waits(access, session_id),
+            "locked": self._locked(access, session_id),
             "slack": {
                 "enabled": self._deps.slack_enabled,
                 "linked": slack.link_of(self._db, access.person_id) is not None,
@@ -124,10 +129,11 @@ class _Lobby:
         course = people.get_course(self._db, access.course_id)
         if course is None or is_workspace(course.context_id):
             raise DomainError("not_allowed", "There is no room here. Open it from a course page.")
-        if self._waits(access, self._deps.rooms.live_session(access.course_id, access.room_key)):
-            raise DomainError(
-                "not_allowed", "A moderator has not opened this room yet. Please wait a moment."
-            )
+        session_id = self._deps.rooms.live_session(access.course_id, access.room_key)
+        if self._waits(access, session_id):
+            raise DomainError("not_allowed", "A moderator hasn't opened this room yet. Please wait a moment.")
+        if self._locked(access, session_id):
+            raise DomainError("locked")
         code = tokens.issue_handoff(self._db, access)
         return jsonify(
             {
@@ -141,7 +147,19 @@ class _Lobby:
         if access.role is Role.MODERATOR or session_id is not None:
             return False
         room = deeplinks.get_room(self._db, access.course_id, access.room_key)
-        return room is not None and room.settings.get("wait") is True
+        if room is not None and room.settings.get("wait") is True:
+            return True
+        opens = self._room_settings(access).opens
+        if opens == "after_end":
+            return sessions.was_ended_by_moderator(self._db, access.course_id, access.room_key)
+        return opens == "moderators"
+
+    def _locked(self, access: Access, session_id: SessionId | None) -> bool:
+        """Is the room closed to this person, who was not inside yet?"""
+        if access.role is Role.MODERATOR or session_id is None:
+            return False
+        state = self._deps.rooms.state(session_id)
+        return state.rooms[MAIN_ROOM].locked and access.person_id not in state.people
 
     # -- who is what in this course ----------------------------------------------------------------------------
 
@@ -184,6 +202,37 @@ class _Lobby:
         set_course_roles(self._db, access.course_id, body)
         return self.roles()
 
+    # -- who opens the room, who shares ------------------------------------------------------------------------
+
+    def _room_settings(self, access: Access) -> room_settings.RoomSettings:
+        return room_settings.from_json(
+            people.course_settings(self._db, access.course_id).get(room_settings.SETTING)
+        )
+
+    def room_settings(self) -> Response:
+        """Who may open the course's rooms and who may share a screen in them (teachers only)."""
+        return jsonify(asdict(self._room_settings(self._check_teacher())))
+
+    def set_room_settings(self) -> Response:
+        """Change it (teachers only): ``{"opens"?, "sharing"?}``. Sharing changes in a live room at once, too."""
+        access = self._check_teacher()
+        body = _json_body()
+        try:
+            wanted = room_settings.checked(
+                body if isinstance(body, dict) else {"": None}, self._room_settings(access)
+            )
+        except ValueError as error:
+            raise DomainError("bad_value", str(error), field="room") from error
+        people.set_course_setting(self._db, access.course_id, room_settings.SETTING, asdict(wanted))
+        session_id = self._deps.rooms.live_session(access.course_id, access.room_key)
+        if session_id is not None:
+            command_id = CommandId(f"sharing:{uuid4().hex}")
+            self._deps.rooms.submit(
+                Envelope(command_id, session_id, access.actor, SetSharing(wanted.sharing))
+            )
+        log.info("lti.room_settings_set course_id=%s", access.course_id)
+        return self.room_settings()
+
     # -- the attendance score ----------------------------------------------------------------------------------
 
     def attendance(self) -> Response:
@@ -216,6 +265,9 @@ class _Lobby:
         if isinstance(found, str):
             log.warning("room.handoff_refused reason=%s", found)
             return _closed_door(found)
+        refused = self._may_not_open(found)
+        if refused is not None:
+            return refused
         session_id = self._session_of(found)
         access = replace(found, session_id=session_id)
         token = tokens.issue_token(self._db, access)
@@ -233,6 +285,13 @@ class _Lobby:
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
+    def _may_not_open(self, access: Access) -> BaseResponse | None:
+        """The page of somebody who must wait for a moderator: opening the room would make a meeting of their own."""
+        session_id = self._deps.rooms.live_session(access.course_id, access.room_key)
+        if self._waits(access, session_id):
+            return _closed_door("ended" if access.session_id else "waits")
+        return _closed_door("locked") if self._locked(access, session_id) else None
+
     def _session_of(self, access: Access) -> SessionId:
         course = people.get_course(self._db, access.course_id)
         title = course.title if course is not None else ""
@@ -245,6 +304,9 @@ class _Lobby:
         access = tokens.check_token(self._db, request.cookies.get(COOKIE, ""))
         if access is None or access.kind != "room":
             return _closed_door("unauthenticated")
+        refused = self._may_not_open(access)
+        if refused is not None:
+            return refused
         now_live = self._session_of(access)
         if now_live != session_id or access.session_id != now_live:
             if access.session_id != session_id and session_id != now_live:
@@ -280,14 +342,23 @@ def _locale(db: Database, person_id: str) -> str:
     return (person.locale if person is not None else "") or "en"
 
 
+_CLOSED = {
+    "used": "This link was used already. Each link opens the room once.",
+    "expired": "This link waited too long; it is good for one minute.",
+    "unknown": "This link is not known here.",
+    "other": "This is another meeting than the one you opened.",
+    "unauthenticated": "Your way into this room has expired.",
+    "ended": "This session has ended.",
+    "waits": "This room isn't open yet.",
+    "locked": "A moderator locked this room.",
+}
+_NEXT_STEPS = {
+    "ended": "A moderator can open the room again. The course page shows when it is open.",
+    "waits": "A moderator opens it. The course page shows when it is open.",
+    "locked": "Ask them to unlock it, then press Open room on the course page again.",
+}
+
+
 def _closed_door(reason: str) -> Response:
-    texts = {
-        "used": "This link was used already. Each link opens the room once.",
-        "expired": "This link waited too long; it is good for one minute.",
-        "unknown": "This link is not known here.",
-        "other": "This is another meeting than the one you opened.",
-        "unauthenticated": "Your way into this room has expired.",
-    }
-    return shell.message(
-        texts[reason], "Go back to the course page and press Open room again.", status=403, ancestors=()
-    )
+    step = _NEXT_STEPS.get(reason, "Go back to the course page and press Open room again.")
+    return shell.message(_CLOSED[reason], step, status=403, ancestors=())

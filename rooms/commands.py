@@ -34,6 +34,8 @@ MIN_TIME_LIMIT_S = 30
 MAX_COUNTDOWN_S = 120
 MAX_EXPECTED = 2000
 MAX_PERSON_ID_CHARS = 64
+Sharing = Literal["everyone", "moderators"]
+"""Who may share a screen."""
 DEFAULT_COUNTDOWN_S = 5
 
 
@@ -49,7 +51,8 @@ class Command:
 class OpenSession(Command):
     """First command of every session (system).
 
-    ``recording``: the course's recording options (partial); ``record_on_start``: record the main room when somebody comes.
+    ``recording``: the course's recording options (partial); ``record_on_start``: record the main room when somebody comes;
+    ``sharing``: who may share a screen.
     """
 
     course_id: str
@@ -57,6 +60,7 @@ class OpenSession(Command):
     room_title: str
     recording: Mapping[str, Json] = field(default_factory=dict)
     record_on_start: bool = False
+    sharing: Sharing = "everyone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,29 @@ class SetMedia(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SetSharing(Command):
+    """Who may share a screen from now on; with ``moderators`` the shares of everybody else end."""
+
+    who: Sharing
+
+
+@dataclass(frozen=True, slots=True)
+class StopSharing(Command):
+    """Moderator: end somebody's screen share; they may share again unless ``SetSharing`` says otherwise."""
+
+    person_id: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class LockRoom(Command):
+    """Lock a room or unlock it. The main room: nobody new comes into the session. A breakout room: participants go
+    there only when they are assigned to it. Moderators, and people who were inside, always may."""
+
+    room_id: RoomId
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MuteParticipant(Command):
     """Moderator: switch somebody's microphone off (``person_id``), or everybody's but moderators' (None)."""
 
@@ -125,7 +152,7 @@ class CreateRooms(Command):
     """Create new rooms in place of any earlier ones (refused while a breakout runs). 1…100 rooms.
 
     ``names`` may be shorter than ``count``; the rest are called “Room N”. AUTO assigns all present participants
-    evenly (moderators stay in the main room). ``members`` are ready-made groups: ``members[0]`` belongs in the first
+    evenly (moderators stay in the main room). ``record``: record every room from the start. ``members`` are ready-made groups: ``members[0]`` belongs in the first
     room, also who has not arrived yet; a person in two groups goes to the first. AUTO then deals only the others.
     """
 
@@ -136,6 +163,7 @@ class CreateRooms(Command):
     countdown_s: int = DEFAULT_COUNTDOWN_S
     may_return: bool = True
     members: tuple[tuple[PersonId, ...], ...] = ()
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +172,31 @@ class KeepRooms(Command):
 
     time_limit_s: int | None = None
     countdown_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetBreakoutOptions(Command):
+    """Change what was chosen when the rooms were made; None: unchanged.
+
+    ``time_limit_s``: seconds, 0 for no limit. While the breakout starts or runs only ``may_return`` can change.
+    """
+
+    time_limit_s: int | None = None
+    countdown_s: int | None = None
+    may_return: bool | None = None
+    record: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssignRest(Command):
+    """Deal everybody who is here without a room into the smallest rooms; while it runs they move after the countdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRoom(Command):
+    """Delete an empty breakout room; who was assigned to it is unassigned. One room always stays."""
+
+    room_id: RoomId
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +225,8 @@ class AssignParticipant(Command):
 
 @dataclass(frozen=True, slots=True)
 class StartBreakout(Command):
-    """Start with the configured rooms; assigned people move after the countdown. ``record`` = record every room."""
+    """Start with the configured rooms; assigned people move after the countdown. ``record`` = record every room, as
+    when the rooms' own option says so."""
 
     record: bool = False
 
@@ -219,6 +273,8 @@ class ClaimCall(Command):
 
 @dataclass(frozen=True, slots=True)
 class DismissCall(Command):
+    """Close a call: one that nobody answered is dismissed, and the caller is told; an answered one is done."""
+
     call_id: CallId
 
 
@@ -245,6 +301,18 @@ class MoveToNextRoom(Command):
 @dataclass(frozen=True, slots=True)
 class GatherEveryone(Command):
     """Everybody back to the main room after the countdown, without ending the breakout."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendEveryoneBack(Command):
+    """After a gathering: everybody in the main room who is assigned to a breakout room goes there, after the countdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelMoves(Command):
+    """Take back moves whose countdown still runs (None: all of them): people stay, and their rooms are as before."""
+
+    transition_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +365,13 @@ class ResumeRecording(Command):
 
 @dataclass(frozen=True, slots=True)
 class StopRecording(Command):
-    """None: all of the session. A parent's id: its recordings, and rooms that are entered later are not recorded."""
+    """None: all of the session. A parent's id: its recordings, and rooms that are entered later are not recorded.
+
+    ``all_rooms``: those of every breakout room; the main room's goes on.
+    """
 
     recording_id: RecordingId | None = None
+    all_rooms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

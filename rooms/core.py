@@ -13,6 +13,8 @@ from rooms import commands as c
 from rooms import decide_breakout as breakout
 from rooms import decide_people as people
 from rooms import decide_recording as recording
+from rooms import decide_rooms as rooms
+from rooms import decide_sharing as sharing
 from rooms.commands import Command, Envelope
 from rooms.context import Context
 from rooms.errors import DomainError
@@ -29,13 +31,19 @@ DECIDERS: dict[type[Command], _Decider] = {
     c.LeaveSession: people.leave_session,
     c.RemoveParticipant: people.remove_participant,
     c.SetMedia: people.set_media,
+    c.SetSharing: sharing.set_sharing,
+    c.StopSharing: sharing.stop_sharing,
+    c.LockRoom: rooms.lock_room,
     c.MuteParticipant: people.mute_participant,
     c.SetHand: people.set_hand,
     c.SendChat: people.send_chat,
     c.CreateRooms: breakout.create_rooms,
-    c.KeepRooms: breakout.keep_rooms,
-    c.AddRooms: breakout.add_rooms,
-    c.RenameRoom: breakout.rename_room,
+    c.KeepRooms: rooms.keep_rooms,
+    c.SetBreakoutOptions: rooms.set_options,
+    c.AssignRest: breakout.assign_rest,
+    c.RemoveRoom: rooms.remove_room,
+    c.AddRooms: rooms.add_rooms,
+    c.RenameRoom: rooms.rename_room,
     c.AssignParticipant: breakout.assign_participant,
     c.StartBreakout: breakout.start_breakout,
     c.BroadcastMessage: breakout.broadcast_message,
@@ -49,6 +57,8 @@ DECIDERS: dict[type[Command], _Decider] = {
     c.ShuffleParticipants: breakout.shuffle_participants,
     c.MoveToNextRoom: breakout.move_to_next_room,
     c.GatherEveryone: breakout.gather_everyone,
+    c.SendEveryoneBack: breakout.send_everyone_back,
+    c.CancelMoves: breakout.cancel_moves,
     c.EndBreakout: breakout.end_breakout,
     c.CompleteTransition: breakout.complete_transition,
     c.TimeIsUp: breakout.time_is_up,

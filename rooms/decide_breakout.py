@@ -30,11 +30,11 @@ from rooms.commands import (
     MAX_ROOM_NAME_CHARS,
     MAX_ROOMS,
     MAX_TIME_LIMIT_S,
-    MIN_TIME_LIMIT_S,
 )
 from rooms.context import Context, check_countdown, check_range, clean_text
 from rooms.decide_people import calls_done
 from rooms.decide_recording import options_of, record_all, stop_all
+from rooms.decide_rooms import check_limit, require_rooms
 from rooms.errors import DomainError
 from rooms.events import Event
 from rooms.state import HelpCall, Participant, Room, SessionState, Transition
@@ -63,10 +63,9 @@ def create_rooms(ctx: Context, x: c.CreateRooms) -> Events:
     if x.assign is AssignMode.AUTO:
         others = [p.person_id for p in participants(ctx.state, online=True) if p.person_id not in assignments]
         assignments |= deal(others, [room.room_id for room in rooms], assignments.values())
-    limit = _check_limit(x.time_limit_s)
-    return (
-        e.RoomsCreated(rooms, x.assign, limit, check_countdown(x.countdown_s), x.may_return, assignments),
-    )
+    limit = check_limit(x.time_limit_s)
+    countdown = check_countdown(x.countdown_s)
+    return (e.RoomsCreated(rooms, x.assign, limit, countdown, x.may_return, assignments, x.record),)
 
 
 def _grouped(ctx: Context, x: c.CreateRooms, rooms: Sequence[Room]) -> Moves:
@@ -93,12 +92,6 @@ def _grouped(ctx: Context, x: c.CreateRooms, rooms: Sequence[Room]) -> Moves:
 def _check_person_id(person_id: PersonId) -> None:
     if not 0 < len(person_id) <= MAX_PERSON_ID_CHARS:
         raise DomainError("bad_value", "This is not a person's id.", field="person_id")
-
-
-def _check_limit(limit_s: int | None) -> int | None:
-    if limit_s is None:
-        return None
-    return check_range(limit_s, MIN_TIME_LIMIT_S, MAX_TIME_LIMIT_S, "The time limit (seconds)")
 
 
 def participants(state: SessionState, *, online: bool = False) -> list[Participant]:
@@ -130,48 +123,13 @@ def deal(people: Iterable[PersonId], rooms: Sequence[RoomId], placed: Iterable[R
     return moves
 
 
-def keep_rooms(ctx: Context, x: c.KeepRooms) -> Events:
-    if ctx.breakout_status in ACTIVE:
-        raise DomainError("already_running")
-    _require_rooms(ctx)
-    breakout = ctx.state.breakout
-    limit = breakout.time_limit_s if x.time_limit_s is None else _check_limit(x.time_limit_s)
-    countdown = breakout.countdown_s if x.countdown_s is None else check_countdown(x.countdown_s)
-    return (e.RoomsKept(limit, countdown),)
-
-
-def _require_rooms(ctx: Context) -> None:
-    if ctx.breakout_status is BreakoutStatus.NONE or not ctx.state.breakout_rooms:
-        raise DomainError("no_rooms")
-
-
-def add_rooms(ctx: Context, x: c.AddRooms) -> Events:
-    if ctx.breakout_status is BreakoutStatus.CLOSING:
-        raise DomainError("closing")
-    _require_rooms(ctx)
-    last = max(room.number for room in ctx.state.rooms.values())
-    if last == MAX_ROOMS:
-        raise DomainError("bad_value", f"There are {MAX_ROOMS} rooms already.", field="count", most=MAX_ROOMS)
-    check_range(x.count, 1, MAX_ROOMS - last, "The number of rooms to add")
-    numbers = range(last + 1, last + 1 + x.count)
-    return (e.RoomsAdded(tuple(Room(RoomId(ctx.new_id("r", n)), f"Room {n}", n) for n in numbers)),)
-
-
-def rename_room(ctx: Context, x: c.RenameRoom) -> Events:
-    room = ctx.room(x.room_id)
-    if room.number == 0:
-        raise DomainError("not_allowed", "The main room keeps its name.")
-    name = clean_text(x.name, MAX_ROOM_NAME_CHARS, "A room name")
-    return () if name == room.name else (e.RoomRenamed(room.room_id, name),)
-
-
 def assign_participant(ctx: Context, x: c.AssignParticipant) -> Events:
     absent = x.person_id not in ctx.state.people
     if ctx.breakout_status is BreakoutStatus.RUNNING and not absent:
         raise DomainError("already_running", "The breakout runs: move the person instead.")
     if ctx.breakout_status is BreakoutStatus.CLOSING:
         raise DomainError("closing")
-    _require_rooms(ctx)
+    require_rooms(ctx)
     if x.room_id is not None:
         _breakout_room(ctx, x.room_id)
     if absent:
@@ -213,16 +171,17 @@ def start_breakout(ctx: Context, x: c.StartBreakout) -> Events:
         raise DomainError("closing")
     if ctx.breakout_status in ACTIVE:
         raise DomainError("already_running")
-    _require_rooms(ctx)
+    require_rooms(ctx)
     late: dict[PersonId, RoomId | None] = {}
     if ctx.state.breakout.assign is AssignMode.AUTO:
         late = {**_place_unassigned(ctx.state)}
     moves = _assigned_moves(ctx.state) | {k: v for k, v in late.items() if v is not None}
     transition_id = ctx.new_id("t")
-    starting = e.BreakoutStarting(transition_id, ctx.after(ctx.state.breakout.countdown_s), moves, x.record)
+    record = x.record or ctx.state.breakout.record
+    starting = e.BreakoutStarting(transition_id, ctx.after(ctx.state.breakout.countdown_s), moves, record)
     placed: Events = (e.ParticipantsAssigned(late),) if late else ()
     if ctx.state.breakout.countdown_s == 0:
-        return (*placed, starting, *_begin(ctx, moves, transition_id, x.record))
+        return (*placed, starting, *_begin(ctx, moves, transition_id, record))
     return (*placed, starting)
 
 
@@ -323,7 +282,7 @@ def add_time(ctx: Context, x: c.AddTime) -> Events:
     check_range(abs(x.seconds), 1, MAX_TIME_LIMIT_S, "The time to add (seconds)")
     latest = ctx.now + timedelta(seconds=MAX_TIME_LIMIT_S)
     ends_at = min(latest, max(ctx.after(LEAST_LEFT_S), ends_at + timedelta(seconds=x.seconds)))
-    return (e.TimeAdded(x.seconds, ends_at),)
+    return (e.TimeAdded(x.seconds, ends_at, ctx.actor.name),)
 
 
 # -- moves -----------------------------------------------------------------------------------------------------
@@ -351,8 +310,12 @@ def _may_join(ctx: Context, me: Participant, room: Room) -> None:
         guarded = any(p.online and p.role is Role.MODERATOR for p in ctx.state.people.values())
         if not breakout.may_return and breakout.status is BreakoutStatus.RUNNING and guarded:
             raise DomainError("not_allowed", "You cannot return to the main room while the breakout runs.")
-    elif breakout.assign is not AssignMode.SELF and me.assigned_room_id != room.room_id:
+    elif me.assigned_room_id == room.room_id:
+        return
+    elif breakout.assign is not AssignMode.SELF:
         raise DomainError("not_allowed", "You are assigned to another room.")
+    elif room.locked:
+        raise DomainError("locked", f"A moderator locked {room.name}. Choose another room.")
 
 
 def move_participant(ctx: Context, x: c.MoveParticipant) -> Events:
@@ -397,7 +360,7 @@ def in_rooms(state: SessionState) -> dict[PersonId, RoomId]:
 def shuffle_participants(ctx: Context, x: c.ShuffleParticipants) -> Events:
     if ctx.breakout_status not in (BreakoutStatus.CONFIGURED, BreakoutStatus.STARTING):
         ctx.require_running()
-    _require_rooms(ctx)
+    require_rooms(ctx)
     running = ctx.breakout_status is BreakoutStatus.RUNNING
     drawn = in_rooms(ctx.state) if running else [p.person_id for p in participants(ctx.state, online=True)]
     # Order by a hash of seed and person: as good as a random shuffle, and the same for the same seed.
@@ -420,6 +383,48 @@ def gather_everyone(ctx: Context, _x: c.GatherEveryone) -> Events:
     # Also who is in the main room but was about to be moved out of it.
     leaving = {k: MAIN_ROOM for t in ctx.state.transitions.values() if t.kind == "moves" for k in t.moves}
     return _plan(ctx, leaving | _all_back(ctx.state), "gather")
+
+
+def send_everyone_back(ctx: Context, _x: c.SendEveryoneBack) -> Events:
+    ctx.require_running()
+    waiting = {p.person_id: p.assigned_room_id for p in participants(ctx.state) if p.room_id == MAIN_ROOM}
+    # Also who is in a room still, but was about to be gathered.
+    gathered = {k for t in ctx.state.transitions.values() if t.kind == "gather" for k in t.moves}
+    waiting |= {p.person_id: p.assigned_room_id for p in participants(ctx.state) if p.person_id in gathered}
+    rooms = ctx.state.rooms
+    return _plan(ctx, {k: v for k, v in waiting.items() if v is not None and v in rooms}, "moves")
+
+
+def assign_rest(ctx: Context, _x: c.AssignRest) -> Events:
+    if ctx.breakout_status is BreakoutStatus.CLOSING:
+        raise DomainError("closing")
+    require_rooms(ctx)
+    placed = _place_unassigned(ctx.state)
+    if not placed:
+        return ()
+    if ctx.breakout_status is BreakoutStatus.RUNNING:
+        return _plan(ctx, placed, "moves")
+    return (e.ParticipantsAssigned({**placed}),)
+
+
+def cancel_moves(ctx: Context, x: c.CancelMoves) -> Events:
+    planned = [
+        t
+        for t in ctx.state.transitions.values()
+        if t.kind in ("moves", "gather") and x.transition_id in (None, t.transition_id)
+    ]
+    if not planned:
+        raise DomainError("no_countdown")
+    return tuple(_cancel(ctx.state, transition) for transition in planned)
+
+
+def _cancel(state: SessionState, transition: Transition) -> e.MovesCancelled:
+    rooms = state.rooms
+    people = tuple(transition.moves)
+    before = {k: transition.before.get(k) for k in people if transition.kind == "moves"}
+    # Who was placed in a room that is gone since has none.
+    kept = {k: room_id if room_id in rooms else None for k, room_id in before.items()}
+    return e.MovesCancelled(transition.transition_id, transition.kind, people, kept)
 
 
 # -- broadcast and help calls ----------------------------------------------------------------------------------
@@ -487,4 +492,6 @@ def claim_call(ctx: Context, x: c.ClaimCall) -> Events:
 
 def dismiss_call(ctx: Context, x: c.DismissCall) -> Events:
     call = _open_call(ctx, x.call_id)
-    return (e.CallClosed(call.call_id, CallStatus.DISMISSED.value, ctx.actor.person_id),)
+    # The caller of an answered call was helped; only an unanswered one is turned away.
+    status = CallStatus.DONE if call.status is CallStatus.CLAIMED else CallStatus.DISMISSED
+    return (e.CallClosed(call.call_id, status.value, ctx.actor.person_id),)

@@ -29,7 +29,9 @@ Events = tuple[Event, ...]
 def open_session(ctx: Context, x: c.OpenSession) -> Events:
     if ctx.state.seq > 0:
         raise DomainError("already_open")
-    return (e.SessionOpened(x.course_id, x.course_title, x.room_title, x.recording, x.record_on_start),)
+    return (
+        e.SessionOpened(x.course_id, x.course_title, x.room_title, x.recording, x.record_on_start, x.sharing),
+    )
 
 
 def end_session(ctx: Context, _x: c.EndSession) -> Events:
@@ -58,6 +60,8 @@ def enter_session(ctx: Context, x: c.EnterSession) -> Events:
         # Somebody who was away when rooms were dealt is as late as somebody new.
         unplaced = not known.online and known.assigned_room_id is None and room_id == MAIN_ROOM
         return (back, *_place_late(ctx, person_id, x.role)) if unplaced else (back,)
+    if ctx.state.rooms[MAIN_ROOM].locked and x.role is not Role.MODERATOR:
+        raise DomainError("locked")
     entered = e.ParticipantEntered(person_id, name, x.role, MAIN_ROOM, False)
     return (entered, *_place_late(ctx, person_id, x.role))
 
@@ -137,6 +141,8 @@ def set_media(ctx: Context, x: c.SetMedia) -> Events:
     screen = me.screen if x.screen is None else x.screen
     if (mic, camera, screen) == (me.mic, me.camera, me.screen):
         return ()
+    if screen and not me.screen and ctx.state.sharing == "moderators" and me.role is not Role.MODERATOR:
+        raise DomainError("sharing_off")
     return (e.MediaChanged(me.person_id, mic, camera, screen),)
 
 

@@ -139,6 +139,8 @@ def _request(
 
 def stop_recording(ctx: Context, x: c.StopRecording) -> Events:
     everything = ctx.state.record_all
+    if x.all_rooms:
+        return _stop_breakout_rooms(ctx)
     is_group = everything is not None and x.recording_id == everything.parent_id
     if x.recording_id is not None and not is_group:
         return (e.RecordingRequested(_one(ctx, x.recording_id).recording_id, "stopped", _reason(ctx)),)
@@ -149,6 +151,16 @@ def stop_recording(ctx: Context, x: c.StopRecording) -> Events:
     )
     if everything is not None:
         events = (*events, e.AllRoomsReleased(everything.parent_id))
+    if not events:
+        raise DomainError("nothing_recording")
+    return events
+
+
+def _stop_breakout_rooms(ctx: Context) -> Events:
+    rooms = frozenset(r.room_id for r in ctx.state.recordings.values() if r.room_id != MAIN_ROOM)
+    events = stop_all(ctx.state, _reason(ctx), rooms)
+    if ctx.state.record_all is not None:
+        events = (*events, e.AllRoomsReleased(ctx.state.record_all.parent_id))
     if not events:
         raise DomainError("nothing_recording")
     return events

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from models.recording import DEFAULT_OPTIONS, Layout, RecordingOptions
 from models.values import (
@@ -40,6 +41,7 @@ class SessionOpened(Event):
     recording: Mapping[str, Json] = field(default_factory=dict)
     """The course's recording options (partial)."""
     record_on_start: bool = False
+    sharing: Literal["everyone", "moderators"] = "everyone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,30 @@ class ParticipantMuted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SharingChanged(Event):
+    """Who may share a screen."""
+
+    who: Literal["everyone", "moderators"]
+
+
+@dataclass(frozen=True, slots=True)
+class SharingStopped(Event):
+    """A moderator ended these screen shares; the clients and the media plane obey."""
+
+    person_ids: tuple[PersonId, ...]
+    name: str
+    """Of the moderator."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLocked(Event):
+    """A room was locked, or unlocked."""
+
+    room_id: RoomId
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HandChanged(Event):
     person_id: PersonId
     raised: bool
@@ -108,6 +134,7 @@ class RoomsCreated(Event):
     countdown_s: int
     may_return: bool
     assignments: Mapping[PersonId, RoomId]
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +148,23 @@ class RoomsAdded(Event):
     """More breakout rooms beside those that are there."""
 
     rooms: tuple[Room, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRemoved(Event):
+    """An empty breakout room is gone; nobody is assigned to it any more."""
+
+    room_id: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class BreakoutOptionsChanged(Event):
+    """The options as they are now."""
+
+    time_limit_s: int | None
+    countdown_s: int
+    may_return: bool
+    record: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +208,11 @@ class MessageBroadcast(Event):
 
 @dataclass(frozen=True, slots=True)
 class TimeAdded(Event):
+    """``seconds`` is negative when time was taken away. ``name`` says who changed it; empty in old logs."""
+
     seconds: int
     ends_at: datetime
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +223,16 @@ class MovesPlanned(Event):
     kind: str
     effective_at: datetime
     moves: Mapping[PersonId, RoomId]
+
+
+@dataclass(frozen=True, slots=True)
+class MovesCancelled(Event):
+    """A countdown before moves was taken back: ``people`` stay, and are assigned as before it."""
+
+    transition_id: str
+    kind: str
+    people: tuple[PersonId, ...]
+    assignments: Mapping[PersonId, RoomId | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,12 +87,14 @@ def _opened(state: SessionState, r: Recorded, x: e.SessionOpened) -> SessionStat
         rooms=frozen({MAIN_ROOM: main}),
         recording_defaults=frozen(x.recording),
         record_on_start=x.record_on_start,
+        sharing=x.sharing,
     )
 
 
 def _ended(state: SessionState, r: Recorded, _x: e.SessionEnded) -> SessionState:
     people = {
-        k: replace(p, online=False, mic=False, camera=False, screen=False) for k, p in state.people.items()
+        k: replace(p, online=False, mic=False, camera=False, screen=False, screen_since=None)
+        for k, p in state.people.items()
     }
     return replace(
         state,
@@ -124,7 +126,14 @@ def _entered(state: SessionState, r: Recorded, x: e.ParticipantEntered) -> Sessi
 
 def _left(state: SessionState, _r: Recorded, x: e.ParticipantLeft) -> SessionState:
     return _person(
-        state, x.person_id, online=False, mic=False, camera=False, screen=False, hand_raised_at=None
+        state,
+        x.person_id,
+        online=False,
+        mic=False,
+        camera=False,
+        screen=False,
+        screen_since=None,
+        hand_raised_at=None,
     )
 
 
@@ -141,8 +150,25 @@ def _removed(state: SessionState, _r: Recorded, x: e.ParticipantRemoved) -> Sess
     )
 
 
-def _media(state: SessionState, _r: Recorded, x: e.MediaChanged) -> SessionState:
-    return _person(state, x.person_id, mic=x.mic, camera=x.camera, screen=x.screen)
+def _media(state: SessionState, r: Recorded, x: e.MediaChanged) -> SessionState:
+    known = state.people.get(x.person_id)
+    since = (known.screen_since if known is not None and known.screen else r.at) if x.screen else None
+    return _person(state, x.person_id, mic=x.mic, camera=x.camera, screen=x.screen, screen_since=since)
+
+
+def _sharing(state: SessionState, _r: Recorded, x: e.SharingChanged) -> SessionState:
+    return replace(state, sharing=x.who)
+
+
+def _sharing_stopped(state: SessionState, _r: Recorded, x: e.SharingStopped) -> SessionState:
+    for person_id in x.person_ids:
+        state = _person(state, person_id, screen=False, screen_since=None)
+    return state
+
+
+def _locked(state: SessionState, _r: Recorded, x: e.RoomLocked) -> SessionState:
+    room = replace(state.rooms[x.room_id], locked=x.locked)
+    return replace(state, rooms=_with(state.rooms, x.room_id, room))
 
 
 def _muted(state: SessionState, _r: Recorded, x: e.ParticipantMuted) -> SessionState:
@@ -176,6 +202,7 @@ def _rooms_created(state: SessionState, _r: Recorded, x: e.RoomsCreated) -> Sess
         time_limit_s=x.time_limit_s,
         countdown_s=x.countdown_s,
         may_return=x.may_return,
+        record=x.record,
     )
     people = {k: replace(p, assigned_room_id=x.assignments.get(k)) for k, p in state.people.items()}
     return replace(
@@ -202,6 +229,36 @@ def _rooms_kept(state: SessionState, _r: Recorded, x: e.RoomsKept) -> SessionSta
 
 def _rooms_added(state: SessionState, _r: Recorded, x: e.RoomsAdded) -> SessionState:
     return replace(state, rooms=frozen({**state.rooms, **{room.room_id: room for room in x.rooms}}))
+
+
+def _room_removed(state: SessionState, _r: Recorded, x: e.RoomRemoved) -> SessionState:
+    gone = x.room_id
+    transitions = {
+        key: replace(t, moves=frozen({k: v for k, v in t.moves.items() if v != gone}))
+        for key, t in state.transitions.items()
+    }
+    people = {
+        k: replace(p, assigned_room_id=None) if p.assigned_room_id == gone else p
+        for k, p in state.people.items()
+    }
+    return replace(
+        state,
+        rooms=_without(state.rooms, [gone]),
+        people=frozen(people),
+        expected=frozen({k: v for k, v in state.expected.items() if v != gone}),
+        transitions=frozen({k: t for k, t in transitions.items() if t.moves or t.kind in ("start", "end")}),
+    )
+
+
+def _options(state: SessionState, _r: Recorded, x: e.BreakoutOptionsChanged) -> SessionState:
+    breakout = replace(
+        state.breakout,
+        time_limit_s=x.time_limit_s,
+        countdown_s=x.countdown_s,
+        may_return=x.may_return,
+        record=x.record,
+    )
+    return replace(state, breakout=breakout)
 
 
 def _renamed(state: SessionState, _r: Recorded, x: e.RoomRenamed) -> SessionState:
@@ -232,11 +289,16 @@ def _plan(
 ) -> SessionState:
     """A new countdown; its people are taken out of earlier ones, an earlier one left empty is gone."""
     others: dict[str, Transition] = {}
+    before: dict[PersonId, RoomId | None] = {
+        k: state.people[k].assigned_room_id for k in x.moves if k in state.people
+    }
+    for other in state.transitions.values():
+        before |= {k: v for k, v in other.before.items() if k in x.moves and k in other.moves}
     for key, other in state.transitions.items():
         moves = _without(other.moves, x.moves)
         if moves or other.kind in ("start", "end"):
             others[key] = replace(other, moves=moves)
-    others[transition_id] = Transition(transition_id, kind, x.effective_at, frozen(x.moves))
+    others[transition_id] = Transition(transition_id, kind, x.effective_at, frozen(x.moves), frozen(before))
     state = replace(state, transitions=frozen(others))
     return state if kind in ("gather", "end") else _assign(state, x.moves)
 
@@ -260,6 +322,10 @@ def _time_added(state: SessionState, _r: Recorded, x: e.TimeAdded) -> SessionSta
 
 def _moves_planned(state: SessionState, _r: Recorded, x: e.MovesPlanned) -> SessionState:
     return _plan(state, x.transition_id, "gather" if x.kind == "gather" else "moves", x)
+
+
+def _moves_cancelled(state: SessionState, _r: Recorded, x: e.MovesCancelled) -> SessionState:
+    return _assign(replace(state, transitions=_without(state.transitions, [x.transition_id])), x.assignments)
 
 
 def _moved(state: SessionState, _r: Recorded, x: e.ParticipantsMoved) -> SessionState:
@@ -382,11 +448,16 @@ EVOLVERS: dict[type[Event], _Evolver] = {
     e.ParticipantRemoved: _removed,
     e.MediaChanged: _media,
     e.ParticipantMuted: _muted,
+    e.SharingChanged: _sharing,
+    e.SharingStopped: _sharing_stopped,
+    e.RoomLocked: _locked,
     e.HandChanged: _hand,
     e.ChatSent: _unchanged,
     e.RoomsCreated: _rooms_created,
     e.RoomsKept: _rooms_kept,
     e.RoomsAdded: _rooms_added,
+    e.RoomRemoved: _room_removed,
+    e.BreakoutOptionsChanged: _options,
     e.RoomRenamed: _renamed,
     e.ParticipantsAssigned: _assigned,
     e.BreakoutStarting: _starting,
@@ -394,6 +465,7 @@ EVOLVERS: dict[type[Event], _Evolver] = {
     e.MessageBroadcast: _unchanged,
     e.TimeAdded: _time_added,
     e.MovesPlanned: _moves_planned,
+    e.MovesCancelled: _moves_cancelled,
     e.ParticipantsMoved: _moved,
     e.BreakoutClosing: _closing,
     e.BreakoutEnded: _breakout_ended,

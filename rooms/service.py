@@ -15,12 +15,14 @@ from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from models import room_settings
 from models.recording import options_to_json
 from models.store import events as log_store
 from models.store import sessions as session_store
 from models.store.database import Database
 from models.store.deeplinks import recording_defaults
 from models.store.events import Commit, RecordingFacts
+from models.store.people import course_settings
 from models.values import MAIN_ROOM, SYSTEM, CommandId, CourseId, SessionId
 from rooms import policy, wire
 from rooms.commands import Envelope, OpenSession
@@ -192,7 +194,10 @@ class RoomsService:
                 continue
             # Also for a found one: whoever added the row may have died before its first event.
             options, on_start = recording_defaults(self._db, course_id, room_key)
-            command = OpenSession(course_id, course_title, room_title, options, on_start)
+            sharing = room_settings.from_json(
+                course_settings(self._db, course_id).get(room_settings.SETTING)
+            ).sharing
+            command = OpenSession(course_id, course_title, room_title, options, on_start, sharing)
             self.submit(Envelope(CommandId(f"open:{session_id}"), session_id, SYSTEM, command))
             return session_id
         raise DomainError("conflict")

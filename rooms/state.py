@@ -45,6 +45,8 @@ class Participant:
     mic: bool = False
     camera: bool = False
     screen: bool = False
+    screen_since: datetime | None = None
+    """When the screen that is shared now was: the latest share is shown."""
     hand_raised_at: datetime | None = None
     entered_at: datetime | None = None
     declines_recording: bool = False
@@ -57,6 +59,7 @@ class Room:
     room_id: RoomId
     name: str
     number: int
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Transition:
     kind: TransitionKind
     effective_at: datetime
     moves: Mapping[PersonId, RoomId]
+    before: Mapping[PersonId, RoomId | None] = field(default_factory=lambda: MappingProxyType({}))
+    """Where its people were assigned before any move that is still planned: a cancelled countdown gives that back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,8 @@ class SessionState:
     record_all: RecordAll | None = None
     recording_defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     record_on_start: bool = False
+    sharing: Literal["everyone", "moderators"] = "everyone"
+    """Who may share a screen."""
     removed: frozenset[PersonId] = frozenset()
     expected: Mapping[PersonId, RoomId] = field(default_factory=lambda: MappingProxyType({}))
     """Breakout rooms of people who have not arrived yet; each is assigned there on arrival."""

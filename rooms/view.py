@@ -50,6 +50,7 @@ def _session(state: SessionState) -> View:
         "room_title": state.room_title,
         "status": state.status.value,
         "opened_at": _time(state.opened_at),
+        "sharing": state.sharing,
     }
 
 
@@ -65,13 +66,14 @@ def person_view(p: Participant, near: bool) -> View:
         "mic": p.mic and near,
         "camera": p.camera and near,
         "screen": p.screen and near,
+        "screen_since": _time(p.screen_since) if near else None,
         "hand_raised_at": _time(p.hand_raised_at) if near else None,
         "declines_recording": p.declines_recording and near,
     }
 
 
 def _room(room: Room) -> View:
-    return {"room_id": room.room_id, "name": room.name, "number": room.number}
+    return {"room_id": room.room_id, "name": room.name, "number": room.number, "locked": room.locked}
 
 
 def _breakout(state: SessionState) -> View:
@@ -379,12 +381,32 @@ def _moved(
     return {"people": len(x.moves)} if moderator else None
 
 
+def _cancelled(
+    _s: SessionState, x: e.MovesCancelled, viewer: PersonId, moderator: bool
+) -> dict[str, Any] | None:
+    if not moderator and viewer not in x.people:
+        return None
+    return {"kind": x.kind, "people": len(x.people)} if moderator else {"kind": x.kind}
+
+
+def _sharing_stopped(
+    _s: SessionState, x: e.SharingStopped, viewer: PersonId, moderator: bool
+) -> dict[str, Any] | None:
+    if moderator:
+        return {"person_ids": list(x.person_ids), "name": x.name}
+    return {"person_ids": [viewer], "name": x.name} if viewer in x.person_ids else None
+
+
+def _sharing(_s: SessionState, x: e.SharingChanged, _v: PersonId, _m: bool) -> dict[str, Any]:
+    return {"who": x.who}
+
+
 def _closing(_s: SessionState, x: e.BreakoutClosing, _v: PersonId, _m: bool) -> dict[str, Any]:
     return {"effective_at": _time(x.effective_at), "reason": x.reason}
 
 
 def _time_added(_s: SessionState, x: e.TimeAdded, _v: PersonId, _m: bool) -> dict[str, Any]:
-    return {"seconds": x.seconds, "ends_at": _time(x.ends_at)}
+    return {"seconds": x.seconds, "ends_at": _time(x.ends_at), "name": x.name}
 
 
 def _call_of(
@@ -425,11 +447,14 @@ _ANNOUNCERS: dict[type[Event], _Announcer] = {
     e.ChatSent: _chat,
     e.MessageBroadcast: _broadcast,
     e.ParticipantMuted: _muted,
+    e.SharingChanged: _sharing,
+    e.SharingStopped: _sharing_stopped,
     e.ParticipantRemoved: _to_person,
     e.RoomsCreated: _everybody(),
     e.BreakoutStarting: _starting,
     e.BreakoutStarted: _everybody(),
     e.MovesPlanned: _planned,
+    e.MovesCancelled: _cancelled,
     e.ParticipantsMoved: _moved,
     e.BreakoutClosing: _closing,
     e.BreakoutEnded: _everybody(),

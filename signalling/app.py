@@ -39,6 +39,16 @@ from signalling.settings import SignallingSettings
 log = logging.getLogger("sideroom.signalling")
 
 
+CLOSE_CODES = {
+    "session_ended": 4410,
+    "no_session": 4410,
+    "removed": 4403,
+    "locked": 4403,
+    "other_course": 4403,
+}
+"""By which code the door closes on somebody who may not come in."""
+
+
 class _Bye(Exception):
     """The connection must end: close code and the ``bye`` fields."""
 
@@ -101,8 +111,7 @@ class Endpoint:
         except Replaced:
             raise _Bye(4409, "replaced", REPLACED) from None
         except DomainError as error:
-            close = {"session_ended": 4410, "no_session": 4410, "removed": 4403, "other_course": 4403}
-            raise _Bye(close.get(error.code, 4400), error.code, error.message) from None
+            raise _Bye(CLOSE_CODES.get(error.code, 4400), error.code, error.message) from None
 
     async def _text(self, socket: WebSocket) -> str:
         message = await socket.receive()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from models.values import PersonId, SessionId
-from rooms.events import ChatSent, Recorded
+from models.values import PersonId, Role, RoomId, SessionId
+from rooms.events import ChatSent, Event, MessageBroadcast, Recorded
 from rooms.ports import Committed, Rooms
 from rooms.state import SessionState
 from signalling.connection import Connection
@@ -14,6 +15,8 @@ from signalling.lens import Portrait
 from signalling.messages import stamp
 
 CHAT_LINES = 200
+LINES: tuple[type[Event], ...] = (ChatSent, MessageBroadcast)
+"""What stands in a chat."""
 
 
 class Audience:
@@ -39,17 +42,19 @@ class Audience:
     def delivered(self, committed: Committed) -> None:
         self.saw(committed.after)
         self.shown = committed.after
-        lines = [r for r in committed.events if isinstance(r.event, ChatSent)]
+        lines = [r for r in committed.events if isinstance(r.event, LINES)]
         (self._fresh if self._chat is None else self._chat).extend(lines)
 
     async def load(self, rooms: Rooms) -> SessionState:
         """Read the newest state, and the session's chat once; commits that arrive meanwhile are kept and appended."""
         if self._chat is None:
-            events = await asyncio.to_thread(rooms.events_after, self.session_id, 0, ChatSent)
+            found = {r.seq: r for kind in LINES for r in await self._read(rooms, kind)}
             if self._chat is None:
-                last = events[-1].seq if events else 0
-                self._chat = [*events, *(r for r in self._fresh if r.seq > last)]
+                self._chat = [r for _, r in sorted((found | {r.seq: r for r in self._fresh}).items())]
         return self.saw(await asyncio.to_thread(rooms.state, self.session_id))
+
+    async def _read(self, rooms: Rooms, kind: type[Event]) -> Sequence[Recorded]:
+        return await asyncio.to_thread(rooms.events_after, self.session_id, 0, kind)
 
     def view_text(self, state: SessionState, connection: Connection) -> str:
         """The view of a connection's person as JSON."""
@@ -58,23 +63,31 @@ class Audience:
         return self._portrait[1].text(connection.access.person_id, connection.access.role)
 
     def chat(self, state: SessionState, person_id: PersonId) -> list[dict[str, Any]]:
-        """The last lines of the room this person is in."""
+        """The last lines of the room this person is in, with what was broadcast to it; moderators see every broadcast."""
         person = state.people.get(person_id)
         if person is None:
             return []
+        moderates = person.role is Role.MODERATOR
         lines = [
-            r
-            for r in self._chat or []
-            if isinstance(r.event, ChatSent) and r.event.room_id == person.room_id and r.seq <= state.seq
+            r for r in self._chat or [] if r.seq <= state.seq and _reaches(r.event, person.room_id, moderates)
         ]
-        return [_chat_line(r, r.event) for r in lines[-CHAT_LINES:] if isinstance(r.event, ChatSent)]
+        return [_chat_line(r) for r in lines[-CHAT_LINES:]]
 
 
-def _chat_line(recorded: Recorded, event: ChatSent) -> dict[str, Any]:
-    return {
+def _reaches(event: Event, room_id: RoomId, moderates: bool) -> bool:
+    if isinstance(event, ChatSent):
+        return event.room_id == room_id
+    return isinstance(event, MessageBroadcast) and (moderates or room_id in event.room_ids)
+
+
+def _chat_line(recorded: Recorded) -> dict[str, Any]:
+    event = recorded.event
+    assert isinstance(event, ChatSent | MessageBroadcast)
+    line = {
         "seq": recorded.seq,
         "at": stamp(recorded.at),
         "person_id": event.person_id,
         "name": event.name,
         "text": event.text,
     }
+    return line if isinstance(event, ChatSent) else {**line, "room_ids": list(event.room_ids)}

@@ -10,14 +10,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from models.values import MediaSource, SessionId
-from rooms.events import MediaChanged, ParticipantMuted
+from models.values import MediaSource, Role, SessionId
+from rooms.events import Event, MediaChanged, ParticipantMuted, SharingChanged, SharingStopped
 from rooms.ports import Committed, MediaError, MediaPlane
 from rooms.state import Participant, SessionState
 from signalling.audience import Audience
 from signalling.connection import Connection
 
 log = logging.getLogger("sideroom.signalling")
+
+
+SCREEN = {MediaSource.SCREEN, MediaSource.SCREEN_AUDIO}
 
 
 class MediaFollower:
@@ -39,11 +42,7 @@ class MediaFollower:
         for recorded in committed.events:
             event = recorded.event
             for connection in audience.connections.values():
-                person_id = connection.access.person_id
-                if isinstance(event, ParticipantMuted) and person_id in event.person_ids:
-                    connection.muted.add(MediaSource.MIC)
-                elif isinstance(event, MediaChanged) and event.mic and person_id == event.person_id:
-                    connection.muted.discard(MediaSource.MIC)
+                _note(event, connection)
         self.settle(audience)
 
     def settle(self, audience: Audience) -> None:
@@ -100,6 +99,8 @@ class MediaFollower:
             return
         connection.media_joined = False
         connection.told_muted.clear()
+        if state.sharing == "moderators":
+            _hold_screen(connection)
         try:
             await self._join(connection, audience, state.session_id, person)
         except MediaError as error:
@@ -138,6 +139,31 @@ class MediaFollower:
             await self._media.leave(connection.peer_id)
         except MediaError as error:
             log.info("media.leave_failed code=%s", error.code)
+
+
+def _note(event: Event, connection: Connection) -> None:
+    """What one event says about the sources of one connection that may be forwarded."""
+    person_id, muted = connection.access.person_id, connection.muted
+    match event:
+        case ParticipantMuted() if person_id in event.person_ids:
+            muted.add(MediaSource.MIC)
+        case SharingStopped() if person_id in event.person_ids:
+            muted |= SCREEN
+        case SharingChanged() if event.who == "moderators":
+            _hold_screen(connection)
+        case SharingChanged():
+            muted -= SCREEN
+        case MediaChanged() if person_id == event.person_id:
+            if event.mic:
+                muted.discard(MediaSource.MIC)
+            if event.screen:
+                muted -= SCREEN
+
+
+def _hold_screen(connection: Connection) -> None:
+    """Only moderators may share: whatever a participant's browser sends as a screen reaches nobody."""
+    if connection.access.role is not Role.MODERATOR:
+        connection.muted |= SCREEN
 
 
 def _is_settled(connection: Connection, state: SessionState | None) -> bool:

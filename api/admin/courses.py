@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify
 
 from api.admin.deps import PER_PAGE, AdminDeps, iso, page_no, query
 from api.common import json_object
-from models import attendance
+from models import attendance, room_settings
 from models.recording import BadOption, options_from_json, options_to_json
 from models.store import admin_pages as store
 from models.store import grades, people, roster
@@ -41,6 +41,7 @@ class _Courses:
             "attendance": self._attendance,
             "roles": self._roles,
             "recording": self._recording,
+            "room": self._room,
         }
 
     def listing(self) -> Response:
@@ -72,12 +73,13 @@ class _Courses:
                     "options": recording.get("options", {}),
                     "record_on_start": bool(recording.get("record_on_start")),
                 },
+                "room": asdict(room_settings.from_json(found.settings.get(room_settings.SETTING))),
                 "groups": len(roster.list_groups(self._db, course_id)),
             }
         )
 
     def change(self, course_id: str) -> Response:
-        """Change parts of a course's settings: ``attendance``, ``roles``, ``recording``. One bad part: nothing is changed."""
+        """Change parts of a course's settings: ``attendance``, ``roles``, ``recording``, ``room``. One bad part: nothing is changed."""
         self._found(course_id)
         body = json_object()
         for name, value in body.items():
@@ -111,6 +113,14 @@ class _Courses:
             raise DomainError("bad_value", error.message, field=error.field) from error
         setting = {"options": kept, "record_on_start": on_start}
         return lambda: people.set_course_setting(self._db, course_id, "recording", setting)
+
+    def _room(self, course_id: str, value: Mapping[str, Any]) -> _Write:
+        kept = room_settings.from_json(people.course_settings(self._db, course_id).get(room_settings.SETTING))
+        try:
+            wanted = asdict(room_settings.checked(value, kept))
+        except ValueError as error:
+            raise DomainError("bad_value", str(error), field="room") from error
+        return lambda: people.set_course_setting(self._db, course_id, room_settings.SETTING, wanted)
 
     def sync(self, course_id: str) -> tuple[str, int]:
         """Let the job worker fetch the roster now."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import select
+from sqlmodel import col, select
 
 from models.store.database import Database
-from models.tables import SessionRow
+from models.tables import EventRow, SessionRow
 
 
 def live_key(course_id: str, room_key: str) -> str:
@@ -50,6 +50,23 @@ def add_session(
     except IntegrityError:
         return False
     return True
+
+
+def was_ended_by_moderator(db: Database, course_id: str, room_key: str) -> bool:
+    """Whether a moderator (or an integrator) ended the room's newest session for everyone."""
+    newest = (
+        select(SessionRow.id)
+        .where(SessionRow.course_id == course_id, SessionRow.room_key == room_key)
+        .order_by(col(SessionRow.opened_at).desc())
+        .limit(1)
+    )
+    with db.read() as session:
+        session_id = session.exec(newest).first()
+        if session_id is None:
+            return False
+        how = select(EventRow.data).where(EventRow.session_id == session_id, EventRow.type == "session_ended")
+        ended = session.exec(how).first()
+    return ended is not None and ended.get("reason") == "moderator"
 
 
 def open_sessions(db: Database) -> list[str]:

@@ -50,6 +50,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "shuffle_participants": {"seed": 1},
     "set_recording_layout": {"layout": "grid"},
     "remove_participant": {"person_id": "alice"},
+    "set_sharing": {"who": "moderators"},
+    "stop_sharing": {"person_id": "alice"},
+    "lock_room": {"room_id": "main", "locked": True},
+    "remove_room": {"room_id": "main"},
 }
 """Arguments for the commands that need some."""
 
@@ -472,3 +476,58 @@ async def test_a_page_of_another_origin_does_not_get_a_socket(tmp_path: Path) ->
         async with connect(server.url, additional_headers={"Origin": "https://rooms.example.edu"}) as socket:
             await socket.send("{}")
             assert json.loads(await socket.recv())["type"] == "bye"
+
+
+async def test_broadcasts_stand_in_the_chat_also_for_who_comes_later_and_for_the_sender(
+    server: Server,
+) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await alice.wait(lambda: len(alice.state["people"]) == 2)
+        await alice.command("create_rooms", count=2, assign="auto", countdown_s=0)
+        await alice.command("start_breakout")
+        await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
+        room = bob.state["you"]["room_id"]
+        other = next(r for r in alice.state["rooms"] if r not in ("main", room))
+        await bob.command("send_chat", text="before")
+        await alice.command("broadcast_message", text="to all")
+        await alice.command("broadcast_message", text="to the other room", room_ids=[other])
+        async with server.join(BEA) as bea:
+            await bea.wait(lambda: bea.state["you"]["room_id"] == other)
+            await bea.wait(lambda: [line["text"] for line in bea.chat] == ["to all", "to the other room"])
+            assert set(bea.chat[0]["room_ids"]) == {room, other}
+        async with server.join(BOB) as again:
+            assert [(line["text"], "room_ids" in line) for line in again.chat] == [
+                ("before", False),
+                ("to all", True),
+            ]
+        async with server.join(ALICE) as moderator:
+            assert [line["text"] for line in moderator.chat] == ["to all", "to the other room"]
+
+
+async def test_a_locked_room_closes_the_door_on_newcomers_only(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        await alice.command("lock_room", room_id="main", locked=True)
+        with pytest.raises(ConnectionError, match="locked"):
+            await server.join(BEA).connect()
+        await bob.drop()
+        await bob.connect(resume=bob.connection_id)
+        assert bob.state["rooms"]["main"]["locked"]
+
+
+async def test_a_stopped_share_ends_in_the_media_plane_too(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob:
+        held = {(bob.connection_id, MediaSource.SCREEN), (bob.connection_id, MediaSource.SCREEN_AUDIO)}
+        await bob.command("set_media", screen=True)
+        await alice.command("stop_sharing", person_id="bob")
+        await bob.wait(lambda: any(e["event"] == "sharing_stopped" for e in bob.events))
+        await bob.wait(lambda: server.media.muted == held)
+        await bob.command("set_media", screen=True)
+        await bob.wait(lambda: server.media.muted == set())
+        await alice.command("set_sharing", who="moderators")
+        await bob.wait(lambda: server.media.muted == held)
+        with pytest.raises(CommandRefused) as refused:
+            await bob.command("set_media", screen=True)
+        assert refused.value.code == "sharing_off"
+        # Whatever a participant's page publishes from now on reaches nobody, also on a connection made later.
+        async with server.join(BEA) as bea:
+            await bea.wait(lambda: (bea.connection_id, MediaSource.SCREEN) in server.media.muted)

@@ -67,7 +67,11 @@ def everything() -> History:
         (ALICE, c.AddTime(60)),
         (BOB, c.SetMedia(mic=True)),
         (ALICE, c.MuteParticipant(bob)),
+        (BOB, c.SetMedia(screen=True)),
+        (ALICE, c.SetSharing("moderators")),
         (ALICE, c.StartRecording(room_id=room)),
+        (ALICE, c.MoveToNextRoom()),
+        (ALICE, c.CancelMoves()),
         (ALICE, c.ShuffleParticipants(7)),
     ]
     for actor, command in asked:

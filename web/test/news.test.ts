@@ -5,16 +5,16 @@ import type { CallView, PersonView, RecordingView, RoomState } from "../src/prot
 
 const bob: PersonView = {
   person_id: "bob", name: "Bob", role: "participant", room_id: "main", assigned_room_id: null, online: true, mic: true, camera: true,
-  screen: false, hand_raised_at: null, declines_recording: false,
+  screen: false, screen_since: null, hand_raised_at: null, declines_recording: false,
 };
 const call: CallView = { call_id: "h1", person_id: "bob", room_id: "r1", raised_at: "2026-05-04T10:00:00.000Z", status: "raised", handled_by: null };
 
 function room(change: Partial<RoomState> = {}, role: "moderator" | "participant" = "moderator"): RoomState {
   return {
-    session: { session_id: "s", course_title: "BIO 101", room_title: "Room", status: "open", opened_at: null },
+    session: { session_id: "s", course_title: "BIO 101", room_title: "Room", status: "open", opened_at: null, sharing: "everyone" },
     you: { person_id: "alice", room_id: "main", assigned_room_id: null, role },
     people: { bob },
-    rooms: { main: { room_id: "main", name: "Main room", number: 0 }, r1: { room_id: "r1", name: "Room 1", number: 1 } },
+    rooms: { main: { room_id: "main", name: "Main room", number: 0, locked: false }, r1: { room_id: "r1", name: "Room 1", number: 1, locked: false } },
     breakout: { status: "running", run: 1, assign: "auto", time_limit_s: null, countdown_s: 5, may_return: true, record: false, started_at: null, ends_at: null },
     transitions: {}, calls: {}, recordings: {}, ...change,
   };

@@ -7,15 +7,15 @@ import type { ConnectionStatus, PersonView, RoomState, ServerMessage } from "../
 function person(id: string, roomId = "main"): PersonView {
   return {
     person_id: id, name: id, role: "participant", room_id: roomId, assigned_room_id: null,
-    online: true, mic: false, camera: false, screen: false, hand_raised_at: null, declines_recording: false,
+    online: true, mic: false, camera: false, screen: false, screen_since: null, hand_raised_at: null, declines_recording: false,
   };
 }
 
 const state: RoomState = {
-  session: { session_id: "s1", course_title: "BIO 101", room_title: "Room", status: "open", opened_at: null },
+  session: { session_id: "s1", course_title: "BIO 101", room_title: "Room", status: "open", opened_at: null, sharing: "everyone" },
   you: { person_id: "bob", room_id: "main", assigned_room_id: null, role: "participant" },
   people: { bob: person("bob"), alice: person("alice") },
-  rooms: { main: { room_id: "main", name: "Main room", number: 0 } },
+  rooms: { main: { room_id: "main", name: "Main room", number: 0, locked: false } },
   breakout: {
     status: "none", run: 0, assign: "auto", time_limit_s: null, countdown_s: 5, may_return: true, record: false,
     started_at: null, ends_at: null,

@@ -6,12 +6,16 @@ export type RecordingStatus = "INVOKED" | "RECORDING" | "PAUSED" | "UPLOADING" |
 export type BreakoutStatus = "none" | "configured" | "starting" | "running" | "closing";
 export type AssignMode = "auto" | "manual" | "self";
 
+export type Sharing = "everyone" | "moderators";
+
 export interface SessionView {
   session_id: string;
   course_title: string;
   room_title: string;
   status: string;
   opened_at: string | null;
+  /** Who may share a screen. */
+  sharing: Sharing;
 }
 
 export interface YouView {
@@ -31,6 +35,8 @@ export interface PersonView {
   mic: boolean;
   camera: boolean;
   screen: boolean;
+  /** When the screen that is shared now was: the latest share is shown. */
+  screen_since: string | null;
   hand_raised_at: string | null;
   /** Wants to be left out of recordings; known in the person's own room and to moderators. */
   declines_recording: boolean;
@@ -40,6 +46,7 @@ export interface RoomView {
   room_id: string;
   name: string;
   number: number;
+  locked: boolean;
 }
 
 export interface BreakoutView {
@@ -116,6 +123,8 @@ export interface ChatLine {
   person_id: string;
   name: string;
   text: string;
+  /** Only of a broadcast: the rooms it went to. */
+  room_ids?: string[];
 }
 
 export interface You {
@@ -144,6 +153,9 @@ export interface Commands {
   end_session: Record<string, never>;
   remove_participant: { person_id: string };
   set_media: { mic?: boolean; camera?: boolean; screen?: boolean };
+  set_sharing: { who: Sharing };
+  stop_sharing: { person_id: string };
+  lock_room: { room_id: string; locked: boolean };
   mute_participant: { person_id?: string };
   set_hand: { raised: boolean; person_id?: string };
   send_chat: { text: string };
@@ -155,7 +167,11 @@ export interface Commands {
     countdown_s?: number;
     may_return?: boolean;
     members?: string[][];
+    record?: boolean;
   };
+  set_breakout_options: { time_limit_s?: number; countdown_s?: number; may_return?: boolean; record?: boolean };
+  assign_rest: Record<string, never>;
+  remove_room: { room_id: string };
   keep_rooms: { time_limit_s?: number | null; countdown_s?: number };
   add_rooms: { count?: number };
   rename_room: { room_id: string; name: string };
@@ -172,11 +188,13 @@ export interface Commands {
   shuffle_participants: { seed: number };
   move_to_next_room: Record<string, never>;
   gather_everyone: Record<string, never>;
+  send_everyone_back: Record<string, never>;
+  cancel_moves: { transition_id?: string };
   end_breakout: Record<string, never>;
   start_recording: { room_id?: string; all_rooms?: boolean; options?: RecordingOptions };
   pause_recording: { recording_id?: string };
   resume_recording: { recording_id?: string };
-  stop_recording: { recording_id?: string };
+  stop_recording: { recording_id?: string; all_rooms?: boolean };
   set_recording_layout: { layout: RecordingLayout; recording_id?: string };
   set_recording_consent: { declined: boolean };
 }
