@@ -113,7 +113,9 @@ def deal(people: Iterable[PersonId], rooms: Sequence[RoomId], placed: Iterable[R
     """Each person in turn into the smallest room, the first among equals; ``placed``: rooms of who has one already."""
     sizes = dict.fromkeys(rooms, 0)
     for room_id in placed:
-        sizes[room_id] += 1
+        # Who was moved to the main room on purpose has a place, but none of these.
+        if room_id in sizes:
+            sizes[room_id] += 1
     order = {room_id: index for index, room_id in enumerate(rooms)}
     moves: Moves = {}
     for person_id in people:
@@ -194,10 +196,13 @@ def _assigned_moves(state: SessionState) -> Moves:
     }
 
 
-def _place_unassigned(state: SessionState) -> Moves:
-    """Who came after the rooms were made, dealt into the smallest rooms; seats of who is expected stay free."""
+def _place_unassigned(state: SessionState, unassigned: tuple[RoomId | None, ...] = (None,)) -> Moves:
+    """Who came after the rooms were made, dealt into the smallest rooms; seats of who is expected stay free.
+
+    ``unassigned``: the assignments that count as none.
+    """
     taken = [*_assigned_moves(state).values(), *state.expected.values()]
-    late = [p.person_id for p in participants(state, online=True) if p.assigned_room_id is None]
+    late = [p.person_id for p in participants(state, online=True) if p.assigned_room_id in unassigned]
     return deal(late, [room.room_id for room in state.breakout_rooms], taken)
 
 
@@ -399,7 +404,7 @@ def assign_rest(ctx: Context, _x: c.AssignRest) -> Events:
     if ctx.breakout_status is BreakoutStatus.CLOSING:
         raise DomainError("closing")
     require_rooms(ctx)
-    placed = _place_unassigned(ctx.state)
+    placed = _place_unassigned(ctx.state, (None, MAIN_ROOM))
     if not placed:
         return ()
     if ctx.breakout_status is BreakoutStatus.RUNNING:

@@ -111,6 +111,23 @@ def test_the_rest_is_dealt_into_the_smallest_rooms_before_and_during_a_breakout(
     assert history.state.people[BENS].room_id == first
 
 
+def test_somebody_moved_to_the_main_room_stays_there_in_the_next_breakout_until_the_rest_is_assigned() -> (
+    None
+):
+    history = in_status(RUNNING)
+    history.do(ALICE, c.MoveParticipant(BOBS, MAIN_ROOM))
+    history.wait(5)
+    history.do(ALICE, c.EndBreakout())
+    history.wait(5)
+    history.do(BEN, c.EnterSession("Ben", Role.PARTICIPANT))
+    assert history.do(ALICE, c.StartBreakout()) == OK
+    history.wait(5)
+    assert history.state.people[BOBS].room_id == MAIN_ROOM != history.state.people[BENS].room_id
+    assert history.do(ALICE, c.AssignRest()) == OK
+    history.wait(5)
+    assert history.state.people[BOBS].room_id != MAIN_ROOM
+
+
 def test_options_change_before_the_start_and_the_way_back_also_later() -> None:
     history = in_status(CONFIGURED)
     change = c.SetBreakoutOptions(time_limit_s=0, countdown_s=2, may_return=False, record=True)
