@@ -32,6 +32,7 @@ TOP_LEVEL = {
     ".ci",
     ".gitignore",
     # the product
+    "foundation",
     "models",
     "rooms",
     "media",
