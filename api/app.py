@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -31,7 +31,7 @@ from rooms.ports import Rooms
 from webhooks.setup import Setup
 
 log = logging.getLogger("sideroom.api")
-SCOPES = ("mine", "channel", "folder")
+SCOPES = get_args(Scope)
 MAX_QUERY_CHARS = 100
 
 
@@ -90,7 +90,7 @@ class _Media:
         access = bearer(self._deps.db)
         scope = request.args.get("scope", "mine")
         if scope not in SCOPES:
-            raise DomainError("bad_value", "scope is mine, channel or folder.", field="scope")
+            raise DomainError("bad_value", "scope is mine, channel, folder or unowned.", field="scope")
         page = request.args.get("page", "0")
         if not (page.isascii() and page.isdigit()) or len(page) > 6:
             raise DomainError("bad_value", "page is a number of 0 or more.", field="page")

@@ -1,4 +1,4 @@
-"""The three places and who may see, change and delete what. Rules only; queries stand in ``models.store.library``."""
+"""The places and who may see, change and delete what. Rules only; queries stand in ``models.store.library``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from library.values import FOLDER_BREAKOUT, Entry
 from models.store import library as store
@@ -19,7 +19,10 @@ from models.store.people import get_course, membership_role
 from models.values import Role
 from rooms.errors import DomainError
 
-Scope = Literal["mine", "channel", "folder"]
+Scope = Literal["mine", "channel", "folder", "unowned"]
+MODERATORS_SCOPES: Final[tuple[Scope, ...]] = ("folder", "unowned")
+"""Only a course's moderators have these. ``unowned``: recordings in nobody's My Media, which began by themselves or by an
+integrator that named nobody."""
 PER_PAGE = 24
 MAX_TITLE_CHARS = 200
 
@@ -44,16 +47,18 @@ class Library:
         # A token outlives a membership: who has left the course keeps only what is their own.
         if role is None or course is None or course.context_id.startswith("~"):
             return ["mine"]
-        return ["mine", "channel", "folder"] if role is Role.MODERATOR else ["mine", "channel"]
+        return ["mine", "channel", "folder", "unowned"] if role is Role.MODERATOR else ["mine", "channel"]
 
     def find(self, access: Access, scope: Scope, query: str = "", page: int = 0) -> tuple[list[Entry], int]:
         """One page of a place and how many entries it has. Raises DomainError when the place is not theirs."""
         if scope not in self.scopes(access):
-            raise DomainError("not_moderator" if scope == "folder" else "not_allowed")
+            raise DomainError("not_moderator" if scope in MODERATORS_SCOPES else "not_allowed")
         if scope == "mine":
             found = store.find_mine(self._db, access.person_id, query, page, PER_PAGE)
         elif scope == "folder":
             found = store.find_folder(self._db, access.course_id, FOLDER_BREAKOUT, query, page, PER_PAGE)
+        elif scope == "unowned":
+            found = store.find_unowned(self._db, access.course_id, query, page, PER_PAGE)
         else:
             moderator = self.role(access) is Role.MODERATOR
             found = store.find_channel(

@@ -25,14 +25,19 @@ ANSWER_LIFE_S: Final = 300
 FRAME: Final = {"width": 640, "height": 420}
 _KIND, _ROOM, _ENTRY, _GRANT = "sideroom_item", "sideroom_room", "sideroom_entry", "sideroom_grant"
 _WAIT, _TITLE, _RECORD, _LAYOUT = "sideroom_wait", "sideroom_title", "sideroom_record", "sideroom_layout"
+_RECORD_BY: Final = "sideroom_record_by"
 
 
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
-    """A named room's own settings. ``record``: record as soon as somebody comes; None, or no layout: as in the course."""
+    """A named room's own settings. ``record``: record as soon as somebody comes; None, or no layout: as in the course.
+
+    ``record_by``: the person who chose to record, to whom the recordings belong while they moderate the course.
+    """
 
     wait: bool = False
     record: bool | None = None
+    record_by: str = ""
     layout: Layout | None = None
 
     @property
@@ -41,6 +46,8 @@ class RoomSettings:
         recording: dict[str, Any] = {}
         if self.record is not None:
             recording["record_on_start"] = self.record
+        if self.record and self.record_by:
+            recording["record_on_start_by"] = self.record_by
         if self.layout is not None:
             recording["options"] = {"layout": self.layout}
         return {"wait": self.wait} | ({"recording": recording} if recording else {})
@@ -86,6 +93,8 @@ def room_item(launch_url: str, title: str, settings: RoomSettings) -> dict[str, 
     }
     if settings.record is not None:
         custom[_RECORD] = "1" if settings.record else "0"
+    if settings.record and settings.record_by:
+        custom[_RECORD_BY] = settings.record_by
     if settings.layout is not None:
         custom[_LAYOUT] = settings.layout
     return _item(launch_url, title, custom)
@@ -166,6 +175,7 @@ def linked(custom: Mapping[str, str]) -> Linked | None:
         settings = RoomSettings(
             wait=custom.get(_WAIT) == "1",
             record={"1": True, "0": False}.get(custom.get(_RECORD, "")),
+            record_by=custom.get(_RECORD_BY, "")[:64],
             layout=layout_of(custom.get(_LAYOUT)),
         )
         return Linked("room", room_key=key, title=custom.get(_TITLE, "")[:200], settings=settings)

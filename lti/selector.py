@@ -51,18 +51,20 @@ def content_items(deps: LtiDeps, access: Access, asked: DeepLink, chosen: Any) -
         elif one.get("kind") == "room" and in_course:
             if access.role is not Role.MODERATOR:
                 raise DomainError("not_moderator")
-            item = deeplinking.room_item(launch_url, title or "Room", _room_settings(one))
+            settings = _room_settings(one, access)
+            item = deeplinking.room_item(launch_url, title or "Room", settings)
         else:
             raise ValueError("unknown kind")
         items.append(_with_points(item, one.get("points"), access, place))
     return items
 
 
-def _room_settings(one: dict[str, Any]) -> RoomSettings:
+def _room_settings(one: dict[str, Any], access: Access) -> RoomSettings:
     record, layout = one.get("record"), deeplinking.layout_of(one.get("layout"))
     if not (record is None or isinstance(record, bool)) or (one.get("layout") and layout is None):
         raise ValueError("bad recording settings")
-    return RoomSettings(wait=one.get("wait") is True, record=record, layout=layout)
+    by = access.person_id if record else ""
+    return RoomSettings(wait=one.get("wait") is True, record=record, record_by=by, layout=layout)
 
 
 def _title(value: Any) -> str:

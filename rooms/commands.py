@@ -51,8 +51,8 @@ class Command:
 class OpenSession(Command):
     """First command of every session (system).
 
-    ``recording``: the course's recording options (partial); ``record_on_start``: record the main room when somebody comes;
-    ``sharing``: who may share a screen.
+    ``recording``: the course's recording options (partial); ``record_on_start``: record the main room when somebody comes,
+    for ``record_on_start_by`` (a moderator; None: nobody is named); ``sharing``: who may share a screen.
     """
 
     course_id: str
@@ -61,6 +61,7 @@ class OpenSession(Command):
     recording: Mapping[str, Json] = field(default_factory=dict)
     record_on_start: bool = False
     sharing: Sharing = "everyone"
+    record_on_start_by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from models.values import (
     MAIN_ROOM,
+    Actor,
     ActorKind,
     AssignMode,
     BreakoutStatus,
@@ -183,7 +184,7 @@ def start_breakout(ctx: Context, x: c.StartBreakout) -> Events:
     starting = e.BreakoutStarting(transition_id, ctx.after(ctx.state.breakout.countdown_s), moves, record)
     placed: Events = (e.ParticipantsAssigned(late),) if late else ()
     if ctx.state.breakout.countdown_s == 0:
-        return (*placed, starting, *_begin(ctx, moves, transition_id, record))
+        return (*placed, starting, *_begin(ctx, moves, transition_id, record, ctx.actor))
     return (*placed, starting)
 
 
@@ -206,7 +207,10 @@ def _place_unassigned(state: SessionState, unassigned: tuple[RoomId | None, ...]
     return deal(late, [room.room_id for room in state.breakout_rooms], taken)
 
 
-def _begin(ctx: Context, moves: Mapping[PersonId, RoomId], transition_id: str, record: bool) -> Events:
+def _begin(
+    ctx: Context, moves: Mapping[PersonId, RoomId], transition_id: str, record: bool, asked: Actor
+) -> Events:
+    """The breakout runs. ``asked``: who started it, before the countdown that has ended now."""
     limit = ctx.state.breakout.time_limit_s
     ends_at = ctx.now + timedelta(seconds=limit) if limit is not None else None
     started = e.BreakoutStarted(ctx.state.breakout.run + 1, ends_at)
@@ -214,7 +218,7 @@ def _begin(ctx: Context, moves: Mapping[PersonId, RoomId], transition_id: str, r
     if moves:
         events.append(e.ParticipantsMoved(dict(moves), transition_id))
     if record:
-        events += record_all(ctx, options_of(ctx, {}), "breakout")
+        events += record_all(ctx, options_of(ctx, {}), "breakout", asked.person_id)
     return tuple(events)
 
 
@@ -268,7 +272,9 @@ def complete_transition(ctx: Context, x: c.CompleteTransition) -> Events:
     if transition is None or not ctx.is_over(transition.effective_at):
         raise DomainError("stale_alarm")
     if transition.kind == "start":
-        return _begin(ctx, _known(ctx, transition), transition.transition_id, ctx.state.breakout.record)
+        breakout = ctx.state.breakout
+        asked = breakout.started_by or ctx.actor
+        return _begin(ctx, _known(ctx, transition), transition.transition_id, breakout.record, asked)
     if transition.kind == "end":
         return _finish(ctx, transition.transition_id)
     moves = _known(ctx, transition)

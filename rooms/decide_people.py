@@ -30,7 +30,15 @@ def open_session(ctx: Context, x: c.OpenSession) -> Events:
     if ctx.state.seq > 0:
         raise DomainError("already_open")
     return (
-        e.SessionOpened(x.course_id, x.course_title, x.room_title, x.recording, x.record_on_start, x.sharing),
+        e.SessionOpened(
+            x.course_id,
+            x.course_title,
+            x.room_title,
+            x.recording,
+            x.record_on_start,
+            x.sharing,
+            x.record_on_start_by if x.record_on_start else None,
+        ),
     )
 
 

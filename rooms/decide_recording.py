@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.recording import BadOption, RecordingOptions, merged, options_from_json
-from models.values import MAIN_ROOM, ActorKind, BreakoutStatus, RecordingId, RecordingStatus, RoomId
+from models.values import MAIN_ROOM, ActorKind, BreakoutStatus, PersonId, RecordingId, RecordingStatus, RoomId
 from rooms import commands as c
 from rooms import events as e
 from rooms.context import Context
@@ -40,15 +40,23 @@ def is_recorded(state: SessionState, room_id: RoomId) -> bool:
 
 
 def invoke(
-    ctx: Context, rooms: Iterable[Room], parent_id: str | None, options: RecordingOptions, reason: str
+    ctx: Context,
+    rooms: Iterable[Room],
+    parent_id: str | None,
+    options: RecordingOptions,
+    reason: str,
+    owner: PersonId | None,
 ) -> Events:
-    """Ask the recorder for these rooms. Ids follow from the command and the room's number."""
+    """Ask the recorder for these rooms. Ids follow from the command and the room's number.
+
+    ``owner``: who asked for the recordings, which need not be who makes them begin now.
+    """
     return tuple(
         e.RecordingInvoked(
             RecordingId(ctx.new_id("k", room.number)),
             room.room_id,
             room.name,
-            ctx.actor.person_id,
+            owner,
             parent_id,
             options,
             reason,
@@ -57,13 +65,13 @@ def invoke(
     )
 
 
-def record_all(ctx: Context, options: RecordingOptions, reason: str) -> Events:
-    """Every breakout room that is not recorded yet, and those to come."""
+def record_all(ctx: Context, options: RecordingOptions, reason: str, owner: PersonId | None) -> Events:
+    """Every breakout room that is not recorded yet, and those to come, for ``owner``."""
     parent_id = ctx.new_id("g")
     rooms = [room for room in ctx.state.breakout_rooms if not is_recorded(ctx.state, room.room_id)]
     return (
-        e.AllRoomsRecorded(parent_id, options, ctx.actor.person_id),
-        *invoke(ctx, rooms, parent_id, options, reason),
+        e.AllRoomsRecorded(parent_id, options, owner),
+        *invoke(ctx, rooms, parent_id, options, reason, owner),
     )
 
 
@@ -95,13 +103,13 @@ def start_recording(ctx: Context, x: c.StartRecording) -> Events:
             raise DomainError("not_running")
         if all(is_recorded(ctx.state, room.room_id) for room in ctx.state.breakout_rooms):
             raise DomainError("already_recording")
-        return record_all(ctx, options, _reason(ctx))
+        return record_all(ctx, options, _reason(ctx), ctx.actor.person_id)
     room = ctx.room(x.room_id if x.room_id is not None else ctx.me.room_id)
     if room.number > 0 and ctx.breakout_status not in (BreakoutStatus.RUNNING, BreakoutStatus.CLOSING):
         raise DomainError("not_running")
     if is_recorded(ctx.state, room.room_id) and not x.allow_multiple:
         raise DomainError("already_recording")
-    return invoke(ctx, [room], None, options, _reason(ctx))
+    return invoke(ctx, [room], None, options, _reason(ctx), ctx.actor.person_id)
 
 
 def _one(ctx: Context, recording_id: RecordingId) -> Recording:
@@ -198,7 +206,10 @@ def set_consent(ctx: Context, x: c.SetRecordingConsent) -> Events:
 
 
 def follow_ups(ctx: Context, events: Events, after: Callable[[], SessionState]) -> Events:
-    """Recordings that begin because somebody came: the main room's on start, and rooms of a recording of all."""
+    """Recordings that begin because somebody came: the main room's on start, and rooms of a recording of all.
+
+    They belong to who set that up, never to who came.
+    """
     if not any(isinstance(event, _ARRIVALS) for event in events):
         return ()
     if ctx.state.record_all is None and not ctx.state.record_on_start:
@@ -207,7 +218,9 @@ def follow_ups(ctx: Context, events: Events, after: Callable[[], SessionState]) 
     occupied = {p.room_id for p in state.people.values() if p.online}
     started: list[Event] = []
     if state.record_on_start and MAIN_ROOM in occupied and not state.recordings:
-        started += invoke(ctx, [state.rooms[MAIN_ROOM]], None, options_of(ctx, {}), "on_start")
+        by = state.record_on_start_by
+        owner = by.person_id if by is not None else None
+        started += invoke(ctx, [state.rooms[MAIN_ROOM]], None, options_of(ctx, {}), "on_start", owner)
     everything = state.record_all
     if everything is not None:
         rooms = [
@@ -217,7 +230,8 @@ def follow_ups(ctx: Context, events: Events, after: Callable[[], SessionState]) 
             and not is_recorded(state, room.room_id)
             and not _was_stopped(state, room.room_id, everything.parent_id)
         ]
-        started += invoke(ctx, rooms, everything.parent_id, everything.options, "breakout")
+        owner = everything.caller.person_id
+        started += invoke(ctx, rooms, everything.parent_id, everything.options, "breakout", owner)
     return tuple(started)
 
 

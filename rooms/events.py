@@ -42,6 +42,8 @@ class SessionOpened(Event):
     """The course's recording options (partial)."""
     record_on_start: bool = False
     sharing: Literal["everyone", "moderators"] = "everyone"
+    record_on_start_by: Actor | None = None
+    """The moderator who set ``record_on_start``; None when nobody is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class ParticipantsAssigned(Event):
 
 @dataclass(frozen=True, slots=True)
 class BreakoutStarting(Event):
-    """The countdown to the breakout runs; its moves apply at ``effective_at``."""
+    """The countdown to the breakout runs; its moves apply at ``effective_at``. Who asked is the event's actor."""
 
     transition_id: str
     effective_at: datetime
@@ -285,6 +287,7 @@ class RecordingInvoked(Event):
     room_id: RoomId
     room_name: str
     started_by: PersonId | None
+    """Whose recording it is: who asked for it, however it began. None when no person is named."""
     parent_id: str | None
     options: RecordingOptions = DEFAULT_OPTIONS
     reason: str = "moderator"

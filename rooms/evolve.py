@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 from models.values import (
     MAIN_ROOM,
+    SYSTEM,
+    Actor,
+    ActorKind,
     BreakoutStatus,
     CallStatus,
     CourseId,
@@ -88,6 +91,7 @@ def _opened(state: SessionState, r: Recorded, x: e.SessionOpened) -> SessionStat
         recording_defaults=frozen(x.recording),
         record_on_start=x.record_on_start,
         sharing=x.sharing,
+        record_on_start_by=x.record_on_start_by,
     )
 
 
@@ -223,6 +227,7 @@ def _rooms_kept(state: SessionState, _r: Recorded, x: e.RoomsKept) -> SessionSta
         started_at=None,
         ends_at=None,
         record=False,
+        started_by=None,
     )
     return replace(state, breakout=breakout)
 
@@ -303,8 +308,9 @@ def _plan(
     return state if kind in ("gather", "end") else _assign(state, x.moves)
 
 
-def _starting(state: SessionState, _r: Recorded, x: e.BreakoutStarting) -> SessionState:
-    state = replace(state, breakout=replace(state.breakout, status=BreakoutStatus.STARTING, record=x.record))
+def _starting(state: SessionState, r: Recorded, x: e.BreakoutStarting) -> SessionState:
+    breakout = replace(state.breakout, status=BreakoutStatus.STARTING, record=x.record, started_by=r.actor)
+    state = replace(state, breakout=breakout)
     return _plan(state, x.transition_id, "start", x)
 
 
@@ -352,7 +358,12 @@ def _closing(state: SessionState, _r: Recorded, x: e.BreakoutClosing) -> Session
 
 def _breakout_ended(state: SessionState, _r: Recorded, _x: e.BreakoutEnded) -> SessionState:
     breakout = replace(
-        state.breakout, status=BreakoutStatus.CONFIGURED, started_at=None, ends_at=None, record=False
+        state.breakout,
+        status=BreakoutStatus.CONFIGURED,
+        started_at=None,
+        ends_at=None,
+        record=False,
+        started_by=None,
     )
     return replace(state, breakout=breakout, transitions=frozen({}), record_all=None)
 
@@ -373,24 +384,41 @@ def _call_closed(state: SessionState, r: Recorded, x: e.CallClosed) -> SessionSt
     return replace(state, calls=_with(state.calls, x.call_id, call))
 
 
+def _asked(state: SessionState, r: Recorded) -> Actor:
+    """Who asked for what follows from an event: who started the breakout when a countdown's end did it."""
+    return state.breakout.started_by or r.actor if r.actor.kind is ActorKind.SYSTEM else r.actor
+
+
+def _caller_of(state: SessionState, r: Recorded, x: e.RecordingInvoked) -> Actor:
+    """Who asked for a recording. What began because somebody walked in is not theirs, also where an event of an
+    earlier version says so."""
+    if x.reason == "on_start":
+        return state.record_on_start_by or SYSTEM
+    if x.reason == "breakout":
+        everything = state.record_all
+        return everything.caller if everything is not None else _asked(state, r)
+    return r.actor
+
+
 def _invoked(state: SessionState, r: Recorded, x: e.RecordingInvoked) -> SessionState:
+    caller = _caller_of(state, r, x)
     recording = Recording(
         x.recording_id,
         x.room_id,
         x.room_name,
-        x.started_by,
+        caller.person_id,
         r.at,
         parent_id=x.parent_id,
         options=x.options,
         layout=x.options.layout,
         start_reason=x.reason,
-        caller=r.actor,
+        caller=caller,
     )
     return replace(state, recordings=_with(state.recordings, x.recording_id, recording))
 
 
-def _all_recorded(state: SessionState, _r: Recorded, x: e.AllRoomsRecorded) -> SessionState:
-    return replace(state, record_all=RecordAll(x.parent_id, x.options, x.started_by))
+def _all_recorded(state: SessionState, r: Recorded, x: e.AllRoomsRecorded) -> SessionState:
+    return replace(state, record_all=RecordAll(x.parent_id, x.options, _asked(state, r)))
 
 
 def _all_released(state: SessionState, _r: Recorded, _x: e.AllRoomsReleased) -> SessionState:

@@ -193,11 +193,11 @@ class RoomsService:
             ):
                 continue
             # Also for a found one: whoever added the row may have died before its first event.
-            options, on_start = recording_defaults(self._db, course_id, room_key)
+            options, on_start, by = recording_defaults(self._db, course_id, room_key)
             sharing = room_settings.from_json(
                 course_settings(self._db, course_id).get(room_settings.SETTING)
             ).sharing
-            command = OpenSession(course_id, course_title, room_title, options, on_start, sharing)
+            command = OpenSession(course_id, course_title, room_title, options, on_start, sharing, by)
             self.submit(Envelope(CommandId(f"open:{session_id}"), session_id, SYSTEM, command))
             return session_id
         raise DomainError("conflict")

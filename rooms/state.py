@@ -73,6 +73,8 @@ class Breakout:
     countdown_s: int = 5
     may_return: bool = True
     record: bool = False
+    started_by: Actor | None = None
+    """Who asked for the start; every room's recordings are theirs."""
     started_at: datetime | None = None
     ends_at: datetime | None = None
 
@@ -112,6 +114,7 @@ class Recording:
     room_id: RoomId
     room_name: str
     started_by: PersonId | None
+    """Whose recording it is; None when no person is named."""
     invoked_at: datetime
     status: RecordingStatus = RecordingStatus.INVOKED
     desired: Desired = "recording"
@@ -142,7 +145,8 @@ class RecordAll:
 
     parent_id: str
     options: RecordingOptions
-    started_by: PersonId | None
+    caller: Actor
+    """Who asked for it; recordings that follow are theirs, whoever walks in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,7 @@ class SessionState:
     record_on_start: bool = False
     sharing: Literal["everyone", "moderators"] = "everyone"
     """Who may share a screen."""
+    record_on_start_by: Actor | None = None
     removed: frozenset[PersonId] = frozenset()
     expected: Mapping[PersonId, RoomId] = field(default_factory=lambda: MappingProxyType({}))
     """Breakout rooms of people who have not arrived yet; each is assigned there on arrival."""

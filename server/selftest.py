@@ -32,6 +32,8 @@ from server.supervisor import Supervisor
 
 log = logging.getLogger("sideroom.selftest")
 PEOPLE = ("alice", "bob", "bea", "ben")
+OTHERS = ("tara", "charlie")
+"""Not in the room: the course's second moderator, and somebody of another course."""
 RECORD_S = 8.0
 LIMIT_S = 90.0
 
@@ -76,9 +78,9 @@ class SelfTest:
         """All steps in order; the first that fails ends the run. Always cleans up."""
         steps: list[tuple[str, Callable[[], Awaitable[str]]]] = [
             ("start every process", self._start),
-            ("launch by LTI: a moderator, three students, a stranger", self._launch),
+            ("launch by LTI: two moderators, three students, a stranger", self._launch),
             ("join with sound and picture", self._join),
-            ("start breakouts from Slack", self._breakouts),
+            ("start breakouts from Slack, every room recorded", self._breakouts),
             ("record two rooms", self._record),
             ("move a student while recording", self._move),
             ("stop and compose", self._stop),
@@ -139,10 +141,10 @@ class SelfTest:
         return "\n".join(tails)
 
     async def _launch(self) -> str:
-        for person in (*PEOPLE, "charlie"):
+        for person in (*PEOPLE, *OTHERS):
             page = await asyncio.to_thread(launch, self._demo.lms_url, person)
             self._pages[person] = page
-            if person != "charlie":
+            if person not in OTHERS:
                 self._boots[person] = await asyncio.to_thread(open_room, page)
         roles = {person: boot.role for person, boot in self._boots.items()}
         if roles != {"alice": "moderator", "bob": "participant", "bea": "participant", "ben": "participant"}:
@@ -170,7 +172,7 @@ class SelfTest:
             ALICE_SLACK,
             MODERATORS_CHANNEL,
             "/breakout",
-            "start 2 for 10m auto",
+            "start 2 for 10m auto record",  # after the default countdown
         )
         if answer.status_code != 200:
             raise StepFailed(f"Slack command answered {answer.status_code}")
@@ -186,7 +188,6 @@ class SelfTest:
         alice = self._people["alice"]
         room_id = self._people["bob"].state["you"]["room_id"]
         await alice.command("join_room", room_id=room_id)
-        await alice.command("start_recording", all_rooms=True)
         await alice.wait(lambda: self._live(alice) == 2, 15)
         self._recorded = list(alice.state["recordings"])
         await asyncio.sleep(RECORD_S)
@@ -269,25 +270,32 @@ class SelfTest:
 
     async def _visibility(self) -> str:
         seen = {}
-        for person in ("alice", "bob", "charlie"):
-            for scope in ("mine", "channel", "folder"):
+        for person in ("alice", "bob", *OTHERS):
+            for scope in ("mine", "channel", "folder", "unowned"):
                 listing = await asyncio.to_thread(_media, self._pages[person], scope)
                 seen[person, scope] = len(listing.get("entries", [])) if "error" not in listing else -1
         expected = {
             ("alice", "mine"): 2,
             ("alice", "channel"): 2,
             ("alice", "folder"): 2,
+            ("alice", "unowned"): 0,
+            ("tara", "mine"): 0,
+            ("tara", "channel"): 2,
+            ("tara", "folder"): 2,
+            ("tara", "unowned"): 0,
             ("bob", "mine"): 0,
             ("bob", "channel"): 2,
             ("bob", "folder"): -1,
+            ("bob", "unowned"): -1,
             ("charlie", "mine"): 0,
             ("charlie", "channel"): 0,
             ("charlie", "folder"): 0,
+            ("charlie", "unowned"): 0,
         }
         wrong = {key: seen[key] for key, number in expected.items() if seen[key] != number}
         if wrong:
             raise StepFailed(f"these see something else than they should: {wrong}")
-        return "My Media, channel and folder are right for moderator, student and stranger"
+        return "My Media, channel and folders are right for both moderators, student and stranger"
 
     async def _play(self) -> str:
         url = _absolute(self._pages["alice"], self._entries[0]["file_url"])

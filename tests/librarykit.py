@@ -88,7 +88,9 @@ class World:
     spaces: CourseId
     ids: dict[str, PersonId]
 
-    def recording(self, number: int = 1, *, breakout: bool = True, owner: str = "olga") -> RecordingInfo:
+    def recording(
+        self, number: int = 1, *, breakout: bool = True, owner: str | None = "olga"
+    ) -> RecordingInfo:
         return RecordingInfo(
             recording_id=RecordingId(f"k{number}"),
             session_id=SessionId("s1"),
@@ -98,7 +100,7 @@ class World:
             room_id=RoomId("b1") if breakout else RoomId("main"),
             room_name=f"Room {number}" if breakout else "Main room",
             is_breakout=breakout,
-            started_by=self.ids[owner],
+            started_by=None if owner is None else self.ids[owner],
             invoked_at=AT,
             started_at=AT,
             stopped_at=AT,

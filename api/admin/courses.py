@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from api.admin.deps import PER_PAGE, AdminDeps, iso, page_no, query
+from api.admin.deps import PER_PAGE, AdminDeps, admin, iso, page_no, query
 from api.common import json_object
 from models import attendance, room_settings
 from models.recording import BadOption, options_from_json, options_to_json
@@ -111,7 +111,12 @@ class _Courses:
             kept = options_to_json(options_from_json(options))
         except BadOption as error:
             raise DomainError("bad_value", error.message, field=error.field) from error
-        setting = {"options": kept, "record_on_start": on_start}
+        before = people.course_settings(self._db, course_id).get("recording", {})
+        # An administrator who leaves it switched on does not take the recordings from who asked for them.
+        by = before.get("record_on_start_by") if on_start and before.get("record_on_start") else None
+        if on_start and not before.get("record_on_start"):
+            by = admin().person_id
+        setting = {"options": kept, "record_on_start": on_start, "record_on_start_by": by}
         return lambda: people.set_course_setting(self._db, course_id, "recording", setting)
 
     def _room(self, course_id: str, value: Mapping[str, Any]) -> _Write:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 from uuid import uuid4
 
@@ -16,7 +16,8 @@ from api.v1.view import View
 from library.storage import Storages
 from models.store.database import Database
 from models.store.keys import ApiKey
-from models.values import CommandId, CourseId, SessionId
+from models.store.people import membership_role
+from models.values import CommandId, CourseId, PersonId, Role, SessionId
 from rooms.commands import Command, Envelope
 from rooms.errors import DomainError
 from rooms.ports import Accepted, Rooms
@@ -65,8 +66,10 @@ class Call:
         assert isinstance(self.query, model)
         return self.query
 
-    def submit(self, session_id: str, command: Command, part: str) -> Accepted:
-        """Submit as the key. With an Idempotency-Key a repeat gets the first answer; ``part`` says what is asked and tells
+    def submit(
+        self, session_id: str, command: Command, part: str, on_behalf_of: str | None = None
+    ) -> Accepted:
+        """Submit as the key, for a moderator of the session's course when one is named. With an Idempotency-Key a repeat gets the first answer; ``part`` says what is asked and tells
         several commands of one request apart."""
         given = request.headers.get("Idempotency-Key")
         if given is not None and not _KEY.fullmatch(given):
@@ -77,8 +80,29 @@ class Call:
             )
         unique = f"{given}:{part}" if given is not None else uuid4().hex
         command_id = CommandId(f"api:{self.key.key_id}:{unique}")
-        envelope = Envelope(command_id, SessionId(session_id), self.key.actor, command)
-        return self.deps.rooms.submit(envelope)
+        actor = self.key.actor
+        if on_behalf_of is not None:
+            course_id = self.deps.rooms.state(SessionId(session_id)).course_id
+            actor = replace(actor, person_id=self.moderator(course_id, on_behalf_of))
+        return self.deps.rooms.submit(Envelope(command_id, SessionId(session_id), actor, command))
+
+    def moderator(self, course_id: CourseId, person_id: str) -> PersonId:
+        """A moderator of the course, for whom something is asked. Raises ``other_course`` when the course is not the key's,
+        ``person_unknown`` or ``not_moderator``."""
+        if self.course_id not in (None, course_id):
+            raise DomainError("other_course")
+        role = membership_role(self.deps.db, course_id, person_id)
+        if role is None:
+            raise DomainError(
+                "person_unknown", "There is no such person in this course.", field="on_behalf_of"
+            )
+        if role is not Role.MODERATOR:
+            raise DomainError(
+                "not_moderator",
+                "Give “on_behalf_of” the id of a moderator of this course.",
+                field="on_behalf_of",
+            )
+        return PersonId(person_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def get_config(call: Call) -> RecordingConfigData:
     return RecordingConfigData(
         course_id=course_id,
         record_on_start=bool(stored.get("record_on_start")),
+        on_behalf_of=stored.get("record_on_start_by"),
         options=in_our_names(given),
         effective=in_our_names(to_json(asdict(effective))),
     )
@@ -57,7 +58,12 @@ def put_config(call: Call) -> RecordingConfigData:
     except BadOption as error:
         refusal = DomainError("bad_value", f"“{error.field}” {error.message}.", field=error.field)
         raise in_our_words(refusal) from None
-    value = {"options": options, "record_on_start": body.record_on_start}
+    by = None if body.on_behalf_of is None else call.moderator(course_id, body.on_behalf_of)
+    value = {
+        "options": options,
+        "record_on_start": body.record_on_start,
+        "record_on_start_by": by if body.record_on_start else None,
+    }
     set_course_setting(call.deps.db, course_id, "recording", value)
     return get_config(call)
 

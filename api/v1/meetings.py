@@ -86,6 +86,6 @@ def command(call: Call) -> Commanded:
     if body.name not in wire.CLIENT_COMMANDS:
         raise DomainError("bad_command", f"There is no command “{body.name[:40]}”.", field="name")
     command = wire.command_from_json(body.name, body.args)
-    accepted = call.submit(call.path["session_id"], command, f"command:{body.name}")
+    accepted = call.submit(call.path["session_id"], command, f"command:{body.name}", body.on_behalf_of)
     events = [Event.model_validate(wire.recorded_to_json(recorded)) for recorded in accepted.events]
     return Commanded(events=events, repeated=accepted.repeated)

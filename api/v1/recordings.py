@@ -70,7 +70,7 @@ def _start(call: Call, body: Where, options: dict[str, Any], allow_multiple: boo
     command = StartRecording(room_id, body.all_rooms, options, allow_multiple)
     brought = more["storages"][-1] if body.storage_config is not None else None
     try:
-        accepted = call.submit(body.meeting_id, command, "start")
+        accepted = call.submit(body.meeting_id, command, "start", body.on_behalf_of)
     except DomainError as error:
         _forget(call, brought)
         raise in_our_words(error) from None

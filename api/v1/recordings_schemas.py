@@ -187,6 +187,11 @@ class Where(Body):
     meeting_id: Id
     room_id: Id | None = None
     all_rooms: bool = False
+    on_behalf_of: Id | None = Field(
+        None,
+        description="A moderator of the course (person_id), whose recording it is: it appears in their My Media. Without "
+        "one it appears in the moderators' “Class recordings”.",
+    )
     storage_config: StorageConfigBody | None = Field(
         None, description="One more target; tried out before the recording starts."
     )
@@ -274,6 +279,10 @@ class RecordingConfig(Body):
     """A course's settings for recordings: its defaults, and whether its main room is recorded when somebody comes."""
 
     record_on_start: bool = False
+    on_behalf_of: Id | None = Field(
+        None,
+        description="A moderator of the course (person_id), to whom recordings that start by themselves belong.",
+    )
     options: Options | None = None
 
 
@@ -404,5 +413,8 @@ class RecordingConfigData(Answer):
 
     course_id: str
     record_on_start: bool
+    on_behalf_of: str | None = Field(
+        description="The moderator to whom recordings that start by themselves belong."
+    )
     options: dict[str, Any] = Field(description="Options as given, in the names of a start call's options.")
     effective: dict[str, Any] = Field(description="The same in full, with the defaults.")

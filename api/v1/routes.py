@@ -30,6 +30,8 @@ STARTING: Final = (
     "already_recording",
     "storage_unknown",
     "storage_unusable",
+    "person_unknown",
+    "not_moderator",
 )
 ACTING: Final = ("recording_unknown", "nothing_recording", "other_course", "session_ended")
 HOOK: Final = ("webhook_unknown",)
@@ -106,7 +108,7 @@ ROUTES: Final = (
         "PUT", "/courses/{course_id}/recording_config", "put_recording_config", "courses",
         "Replace a course's recording defaults, and whether its main room is recorded on start",
         "recordings:write", courses.put_config, RecordingConfigData, body=RecordingConfig,
-        codes=("course_unknown",), is_recording=True,
+        codes=("course_unknown", "person_unknown", "not_moderator"), is_recording=True,
     ),
     Route(
         "GET", "/meetings", "list_meetings", "meetings", "Sessions, newest first",

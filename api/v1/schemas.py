@@ -52,6 +52,12 @@ class CommandBody(Body):
 
     name: str = Field(max_length=60)
     args: dict[str, Any] = Field(default_factory=dict)
+    on_behalf_of: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="A moderator of the course (person_id) for whom it is asked; recordings that follow are theirs.",
+    )
 
 
 class Event(Answer):

@@ -16,7 +16,8 @@ from models.recording import merged
 from models.store.access import hash_secret
 from models.store.database import Database
 from models.store.people import course_settings
-from models.tables import CourseRoomRow, DeepLinkRow, MediaShareRow
+from models.tables import CourseRoomRow, DeepLinkRow, MediaShareRow, MembershipRow, PersonRow
+from models.values import Actor, ActorKind, CourseId, PersonId, Role
 
 ANSWER_LIFE = timedelta(hours=4)
 """How long a selector page may stay open before it answers."""
@@ -125,13 +126,32 @@ def ensure_room(
     return get_room(db, course_id, room_key) or CourseRoom(room_key, title, dict(settings))
 
 
-def recording_defaults(db: Database, course_id: str, room_key: str) -> tuple[dict[str, Any], bool]:
-    """Recording options (partial), and whether to record as soon as somebody comes: the room's own over its course's."""
+def recording_defaults(
+    db: Database, course_id: str, room_key: str
+) -> tuple[dict[str, Any], bool, Actor | None]:
+    """Recording options (partial), whether to record as soon as somebody comes, and the moderator who set that: the
+    room's own over its course's.
+
+    Nobody is named when the person does not moderate this course (any more): in a copied course, or without the role.
+    """
     course = course_settings(db, course_id).get("recording", {})
     room = get_room(db, course_id, room_key)
     own = room.settings.get("recording", {}) if room is not None else {}
     options = merged(course.get("options", {}), own.get("options", {}))
-    return options, bool(own.get("record_on_start", course.get("record_on_start")))
+    setting = own if "record_on_start" in own else course
+    on_start = bool(setting.get("record_on_start"))
+    by = setting.get("record_on_start_by")
+    return options, on_start, _moderator(db, course_id, by) if on_start and isinstance(by, str) else None
+
+
+def _moderator(db: Database, course_id: str, person_id: str) -> Actor | None:
+    """A person as an actor, if they moderate the course."""
+    with db.read() as session:
+        role = session.get(MembershipRow, (course_id, person_id))
+        person = session.get(PersonRow, person_id)
+    if role is None or person is None or role.role != Role.MODERATOR.value:
+        return None
+    return Actor(ActorKind.PERSON, PersonId(person.id), person.name, Role.MODERATOR, CourseId(course_id))
 
 
 def list_rooms(db: Database, course_id: str) -> list[CourseRoom]:

@@ -1,4 +1,4 @@
-"""Media entries: writing them, and the queries behind My Media, the channel and the breakout recordings folder."""
+"""Media entries: writing them, and the queries behind My Media, the channel and the moderators' places."""
 
 from __future__ import annotations
 
@@ -102,6 +102,17 @@ def find_folder(
 ) -> Found:
     """A course's entries in one folder."""
     where = [col(MediaEntryRow.course_id) == course_id, col(MediaEntryRow.folder) == folder]
+    with db.read() as session:
+        return _find(session, where, query, page, per_page)
+
+
+def find_unowned(db: Database, course_id: str, query: str = "", page: int = 0, per_page: int = 24) -> Found:
+    """A course's recordings that belong to no person."""
+    where = [
+        col(MediaEntryRow.course_id) == course_id,
+        col(MediaEntryRow.owner_id).is_(None),
+        col(MediaEntryRow.recording_id).is_not(None),
+    ]
     with db.read() as session:
         return _find(session, where, query, page, per_page)
 

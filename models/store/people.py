@@ -269,7 +269,8 @@ def courses_of(db: Database, person_id: str) -> list[Course]:
 
 
 def course_settings(db: Database, course_id: str) -> dict[str, Any]:
-    """The course's settings; empty for an unknown course. ``recording``: {"options": partial, "record_on_start": bool}."""
+    """The course's settings; empty for an unknown course. ``recording``: {"options": partial, "record_on_start": bool,
+    "record_on_start_by": person's id or null}."""
     with db.read() as session:
         row = session.get(CourseRow, course_id)
         return dict(row.settings) if row is not None else {}

@@ -149,6 +149,13 @@ def test_courses_are_found_and_their_settings_changed(page: Page) -> None:
     assert after["roles"]["learner"] == "moderator"
     assert after["recording"] == {"options": {"layout": "speaker"}, "record_on_start": True}
     assert set(people.course_settings(db, course)) == {"attendance", "roles", "recording"}
+    assert people.course_settings(db, course)["recording"]["record_on_start_by"] is None, "no person of it"
+    olga = page.world.ids["olga"]
+    people.set_course_setting(
+        db, course, "recording", {"record_on_start": True, "record_on_start_by": olga, "options": {}}
+    )
+    page.ask("PATCH", path, recording={"options": {"layout": "speaker"}, "record_on_start": True})
+    assert people.course_settings(db, course)["recording"]["record_on_start_by"] == olga, "still hers"
     assert people.course_settings(db, page.world.other) == {}
     for odd in (
         {"attendance": {"maximum": -1}},

@@ -140,6 +140,62 @@ def test_a_course_sets_what_its_recordings_are(api: Api) -> None:
     assert call["options"]["layout"] == "grid" and call["options"]["clock"] is True
 
 
+def test_a_recording_on_start_belongs_to_whom_the_setting_names_while_they_moderate(api: Api) -> None:
+    world = api.world
+    path = f"/courses/{world.course}/recording_config"
+    body = {"record_on_start": True, "on_behalf_of": world.ids["olga"]}
+    assert api.good("PUT", path, json=body)["on_behalf_of"] == world.ids["olga"]
+
+    def recorded(room: str) -> dict[str, Any]:
+        session_id = api.rooms.open_session(world.course, "Biology 101", room, room)
+        bob = world.access("bob").actor
+        api.rooms.submit(ask(bob, c.EnterSession("Bob", Role.PARTICIPANT), session_id))
+        (recording,) = api.good("GET", f"/recordings?meeting_id={session_id}")
+        caller: dict[str, Any] = recording["start_reason"]["caller"]
+        return caller
+
+    olga = {"type": "USER", "name": "Olga", "person_id": world.ids["olga"]}
+    assert recorded("one") == olga
+    # Switching anything else in the administration leaves it hers; without the role it is nobody's.
+    people.upsert_membership(world.db, world.course, world.ids["olga"], Role.PARTICIPANT, [])
+    assert recorded("two") == {"type": "SYSTEM", "name": "system", "person_id": None}
+    assert api.good("PUT", path, json={"record_on_start": False})["on_behalf_of"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("bob", (403, "not_moderator")), ("charlie", (404, "person_unknown")), (None, (404, "person_unknown"))],
+)
+def test_nobody_is_recorded_for_who_does_not_moderate_the_course(
+    api: Api, name: str | None, expected: tuple[int, str]
+) -> None:
+    person = "nobody" if name is None else api.world.ids[name]
+    start = {"meeting_id": api.session_id, "on_behalf_of": person}
+    breakout = {"name": "start_breakout", "args": {"record": True}, "on_behalf_of": person}
+    config = {"record_on_start": True, "on_behalf_of": person}
+    assert api.code("POST", "/recordings", json=start) == expected
+    assert api.code("POST", "/recordings/track", json=start) == expected
+    assert api.code("POST", f"/sessions/{api.session_id}/commands", json=breakout) == expected
+    assert api.code("PUT", f"/courses/{api.world.course}/recording_config", json=config) == expected
+    assert api.good("GET", "/recordings") == []
+    theirs = {**start, "on_behalf_of": api.world.ids["charlie"]}
+    assert api.code("POST", "/recordings", charlies(api), json=theirs) == (403, "other_course")
+
+
+def test_a_call_on_behalf_of_a_moderator_makes_recordings_of_theirs(api: Api) -> None:
+    olga = api.world.ids["olga"]
+    path = f"/sessions/{api.session_id}/commands"
+    api.good("POST", path, json={"name": "create_rooms", "args": {"count": 2, "countdown_s": 0}})
+    start = {"name": "start_breakout", "args": {"record": True}, "on_behalf_of": olga}
+    api.good("POST", path, json=start)
+    api.start(on_behalf_of=olga)
+    api.start(room_id="main", allow_multiple_recordings=True)
+    owners = [r.started_by for r in api.rooms.state(api.session_id).recordings.values()]
+    assert owners == [olga, olga, olga, None]
+    callers = [each["start_reason"]["caller"] for each in api.good("GET", "/recordings?sort_order=ASC")]
+    assert callers[0] == {"type": "ORGANIZATION", "name": "Campus", "person_id": olga}
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

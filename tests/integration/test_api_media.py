@@ -77,7 +77,7 @@ def test_an_entry_is_found_renamed_taken_back_and_deleted(
 ) -> None:
     olga, bob = world.token("olga"), world.token("bob")
     found = client.get("/app/api/media?scope=mine", headers=olga).get_json()
-    assert found["total"] == 1 and found["scopes"] == ["mine", "channel", "folder"]
+    assert found["total"] == 1 and found["scopes"] == ["mine", "channel", "folder", "unowned"]
     shown = found["entries"][0]
     documented = re.search(r"^Entry: `\{(.*?)\}`\.$", DOCS.read_text(), re.M | re.S)
     assert documented is not None

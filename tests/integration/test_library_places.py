@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from sqlalchemy import text
@@ -37,38 +39,52 @@ def code(call: object) -> str:
     return "ok"
 
 
-def add(world: World, folder: Path, number: int, *, breakout: bool = True) -> EntryId:
+def add(
+    world: World, folder: Path, number: int, *, breakout: bool = True, owner: str | None = "olga"
+) -> EntryId:
     result = folder / f"result{number}"
-    return intake.take(
-        world.db, world.root, world.recording(number, breakout=breakout), result, composed(result)
-    )
+    recording = world.recording(number, breakout=breakout, owner=owner)
+    return intake.take(world.db, world.root, recording, result, composed(result))
 
 
-# person, published: (mine, channel, folder), see, edit
+# person, published: (mine, channel, folder, unowned), see, edit
 UNKNOWN = "recording_unknown"
+SCOPES = get_args(Scope)
 TABLE = [
-    ("olga", True, (1, 1, 1), "ok", "ok"),
-    ("olga", False, (1, 1, 1), "ok", "ok"),
-    ("alice", True, (0, 1, 1), "ok", "ok"),
-    ("alice", False, (0, 1, 1), "ok", "ok"),
-    ("bob", True, (0, 1, "not_moderator"), "ok", "not_allowed"),
-    ("bob", False, (0, 0, "not_moderator"), UNKNOWN, UNKNOWN),
-    ("charlie", True, (0, 0, 0), UNKNOWN, UNKNOWN),
-    ("charlie", False, (0, 0, 0), UNKNOWN, UNKNOWN),
+    ("olga", True, (1, 1, 1, 0), "ok", "ok"),
+    ("olga", False, (1, 1, 1, 0), "ok", "ok"),
+    ("alice", True, (0, 1, 1, 0), "ok", "ok"),
+    ("alice", False, (0, 1, 1, 0), "ok", "ok"),
+    ("bob", True, (0, 1, "not_moderator", "not_moderator"), "ok", "not_allowed"),
+    ("bob", False, (0, 0, "not_moderator", "not_moderator"), UNKNOWN, UNKNOWN),
+    ("charlie", True, (0, 0, 0, 0), UNKNOWN, UNKNOWN),
+    ("charlie", False, (0, 0, 0, 0), UNKNOWN, UNKNOWN),
+]
+# The same of a recording that began by itself, or by an integrator that named nobody.
+OF_NOBODY = [
+    ("olga", True, (0, 1, 1, 1), "ok", "ok"),
+    ("alice", False, (0, 1, 1, 1), "ok", "ok"),
+    ("bob", True, (0, 1, "not_moderator", "not_moderator"), "ok", "not_allowed"),
+    ("bob", False, (0, 0, "not_moderator", "not_moderator"), UNKNOWN, UNKNOWN),
+    ("charlie", True, (0, 0, 0, 0), UNKNOWN, UNKNOWN),
 ]
 
 
-@pytest.mark.parametrize(("name", "published", "places", "see", "edit"), TABLE)
+@pytest.mark.parametrize(
+    ("owner", "name", "published", "places", "see", "edit"),
+    [("olga", *row) for row in TABLE] + [(None, *row) for row in OF_NOBODY],
+)
 def test_who_may_what(
     world: World,
     tmp_path: Path,
+    owner: str | None,
     name: str,
     published: bool,
     places: tuple[int | str, ...],
     see: str,
     edit: str,
 ) -> None:
-    entry_id = add(world, tmp_path, 1)
+    entry_id = add(world, tmp_path, 1, owner=owner)
     store.save_entry(world.db, entry_id, {"published": published})
     library, access = Library(world.db, world.root), world.access(name)
 
@@ -78,7 +94,7 @@ def test_who_may_what(
         except DomainError as error:
             return error.code
 
-    assert (count("mine"), count("channel"), count("folder")) == places
+    assert tuple(count(scope) for scope in SCOPES) == places
     assert code(lambda: library.get(access, entry_id)) == see
     assert code(lambda: library.change(access, entry_id, "New", None)) == edit
     assert code(lambda: library.delete(access, entry_id)) == edit
@@ -107,6 +123,33 @@ def test_a_role_taken_away_counts_at_once(world: World, tmp_path: Path) -> None:
     people.upsert_membership(world.db, world.course, world.ids["alice"], Role.PARTICIPANT, [])
     assert code(lambda: library.find(access, "folder")) == "not_moderator"
     assert code(lambda: library.delete(access, entry_id)) == "not_allowed"
+
+
+def test_class_recordings_are_gone_with_the_role_and_hold_no_uploads(world: World, tmp_path: Path) -> None:
+    add(world, tmp_path, 1, breakout=False, owner=None)
+    now = datetime.now(UTC)
+    upload = {"course_id": world.course, "owner_id": None, "title": "Film", "recorded_at": now}
+    store.save_entry(world.db, "e-upload", {**upload, "created_at": now})
+    library, access = Library(world.db, world.root), world.access("alice")
+    assert [entry.recording_id for entry in library.find(access, "unowned")[0]] == ["k1"]
+    assert library.find(access, "folder")[1] == 0
+    people.upsert_membership(world.db, world.course, world.ids["alice"], Role.PARTICIPANT, [])
+    assert "unowned" not in library.scopes(access)
+    assert code(lambda: library.find(access, "unowned")) == "not_moderator"
+
+
+def test_who_asked_keeps_their_recording_without_the_role_and_only_theirs(
+    world: World, tmp_path: Path
+) -> None:
+    """Whoever could record had the right to; the recording stays theirs when it is taken away, others' do not."""
+    own, others = add(world, tmp_path, 1), add(world, tmp_path, 2, owner="alice")
+    people.upsert_membership(world.db, world.course, world.ids["olga"], Role.PARTICIPANT, [])
+    library, olga = Library(world.db, world.root), world.access("olga")
+    assert [entry.entry_id for entry in library.find(olga, "mine")[0]] == [own]
+    assert code(lambda: library.change(olga, own, "Mine", False)) == "ok"
+    assert code(lambda: library.change(olga, others, "Mine", None)) == "not_allowed"
+    assert code(lambda: library.delete(olga, others)) == "not_allowed"
+    assert code(lambda: library.delete(olga, own)) == "ok"
 
 
 def test_who_has_left_the_course_finds_only_their_own(world: World, tmp_path: Path) -> None:

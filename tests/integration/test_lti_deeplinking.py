@@ -219,6 +219,21 @@ def test_a_named_room_has_its_own_recording_settings_over_the_courses(world: Wor
         assert refused.status_code == 403 and "(deep_link)" in refused.text
 
 
+def test_a_room_that_records_does_so_for_who_chose_it_also_when_a_student_opens_it(world: World) -> None:
+    chosen = [{"kind": "room", "title": "Seen", "record": True}]
+    [item] = insert(world, selector(world, "alice"), chosen)
+    alice = people.upsert_person(world.db, world.lms, f"{world.lms}/user/alice")
+    state = world.rooms.state(SessionId(open_room(open_item(world, "bob", item)).session_id))
+    assert state.record_on_start and state.record_on_start_by is not None
+    assert state.record_on_start_by.person_id == alice
+    # Edited by hand in the LMS: only a moderator of the course can be named.
+    bob = people.upsert_person(world.db, world.lms, f"{world.lms}/user/bob")
+    item.custom["sideroom_record_by"] = bob
+    item.custom["sideroom_room"] = "r" + "5" * 16
+    state = world.rooms.state(SessionId(open_room(open_item(world, "bob", item)).session_id))
+    assert state.record_on_start and state.record_on_start_by is None
+
+
 def test_participants_wait_until_a_moderator_has_opened_a_waiting_room(world: World) -> None:
     [item] = insert(world, selector(world, "alice"), [{"kind": "room", "title": "Viva", "wait": True}])
     bob, alice = open_item(world, "bob", item), open_item(world, "alice", item)

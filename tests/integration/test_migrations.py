@@ -46,6 +46,9 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+_OWNERS = "SELECT id, {} AS owner FROM {}"
+
+
 def _revisions() -> list[str]:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
@@ -140,6 +143,64 @@ def comes_up(url: str) -> None:
     assert state.is_open and state.people[PersonId("alice")].room_id == MAIN_ROOM
     assert state.recordings[RecordingId("k1")].desired == "stopped"
     db.close()
+
+
+def test_recordings_of_earlier_versions_go_to_who_asked_for_them(
+    earlier: dict[str, Path], tmp_path: Path
+) -> None:
+    path = shutil.copy(earlier["0095"], tmp_path / "old.db")
+    url = f"sqlite:///{path}"
+    db = Database(url)
+
+    def actor(kind: str, person: str | None) -> dict[str, Any]:
+        return {"kind": kind, "person_id": person, "name": "", "role": None, "course_id": None}
+
+    alice, system = actor("person", "alice"), actor("system", None)
+    told = [
+        ("breakout_starting", alice, {}),
+        ("all_rooms_recorded", system, {"parent_id": "g1"}),  # the countdown ended
+        ("all_rooms_recorded", actor("person", "tara"), {"parent_id": "g2"}),  # “Record all rooms”
+        ("all_rooms_recorded", actor("api", None), {"parent_id": "g3"}),
+    ]
+    # id, parent, reason, owner as it was, owner as it is right
+    owners = [
+        ("k1", "g1", "breakout", None, "alice"),
+        ("k2", "g1", "breakout", "bob", "alice"),
+        ("k3", "g2", "moderator", "tara", "tara"),
+        ("k4", "g2", "breakout", "bob", "tara"),
+        ("k5", "g3", "breakout", "bob", None),
+        ("k6", None, "on_start", "bob", None),
+        ("k7", None, "moderator", "alice", "alice"),
+    ]
+    known = sa.MetaData()
+    known.reflect(db.engine)
+
+    def row(table: str, key: str, **values: object) -> None:
+        columns = known.tables[table].columns
+        made = {column.name: _value(column, key) for column in columns} | values
+        connection.execute(known.tables[table].insert().values(made))
+
+    with db.engine.begin() as connection:
+        for seq, (kind, who, data) in enumerate(told, start=1):
+            row("event", f"v{seq}", id=seq, session_id="s1", seq=seq, type=kind, actor=who, data=data)
+        for key, parent, reason, was, _ in owners:
+            values = {"session_id": "s1", "parent_id": parent, "start_reason": reason, "started_by": was}
+            row("recording", key, id=key, **values)
+            row("media_entry", key, id=f"e{key}", recording_id=key, owner_id=was)
+        row("media_entry", "up", id="e-upload", recording_id=None, owner_id="bob")
+    upgrade(url)
+    with db.engine.connect() as connection:
+        found = {
+            row.id: row.owner
+            for row in connection.execute(sa.text(_OWNERS.format("started_by", "recording")))
+        }
+        entries = {
+            row.id: row.owner
+            for row in connection.execute(sa.text(_OWNERS.format("owner_id", "media_entry")))
+        }
+    db.close()
+    assert found == {key: right for key, _, _, _, right in owners}
+    assert entries == {f"e{key}": right for key, _, _, _, right in owners} | {"e-upload": "bob"}
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ export function SetupSheet({ send, groups, onDone, onClose }: SetupProps) {
           {limited && <p class="note">{t("limitNote")}</p>}
         </div>
         <label class="choice">
-          <input type="checkbox" checked={record} onChange={(event) => setRecord(event.currentTarget.checked)} />
+          <input type="checkbox" data-testid="record-rooms" checked={record} onChange={(event) => setRecord(event.currentTarget.checked)} />
           {t("record")}
         </label>
         <label class="choice">

@@ -12,6 +12,7 @@ const t = catalogue({
   mine: "My Media",
   channel: "Media Gallery",
   folder: "Breakout room recordings",
+  unowned: "Class recordings",
   search: "Search recordings",
   loading: "Loading…",
   failed: "This could not be loaded",
@@ -20,6 +21,7 @@ const t = catalogue({
   emptyTitle: "No recordings yet",
   emptyMine: "Recordings that you start appear here.",
   emptyChannel: "Recordings of this course appear here when they are ready.",
+  emptyUnowned: "Recordings that start automatically or through another system, and don’t belong to one person, appear here for the course’s moderators.",
   emptyFolder: "Each breakout room that is recorded becomes a file of its own here.",
   nothing: "Nothing was found. Try other words.",
   processing: "Being prepared {percent}",
@@ -55,7 +57,7 @@ const t = catalogue({
   copyAgain: "Next try {date}.",
 });
 
-type Scope = "mine" | "channel" | "folder";
+type Scope = "mine" | "channel" | "folder" | "unowned";
 
 interface Entry {
   entry_id: string;
@@ -168,7 +170,7 @@ function List({ boot, scope, query, onScope, onQuery, onOpen }: ListProps) {
     };
   }, [scope, query]);
   const scopes: Scope[] = listing?.scopes ?? [scope];
-  const empty = { mine: t("emptyMine"), channel: t("emptyChannel"), folder: t("emptyFolder") }[scope];
+  const empty = { mine: t("emptyMine"), channel: t("emptyChannel"), folder: t("emptyFolder"), unowned: t("emptyUnowned") }[scope];
   return (
     <main class="library">
       <h1>{t(scope)}</h1>

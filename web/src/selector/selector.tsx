@@ -16,6 +16,7 @@ const t = catalogue({
   mine: "My Media",
   channel: "Media Gallery",
   folder: "Breakout room recordings",
+  unowned: "Class recordings",
   room: "Room",
   search: "Search recordings",
   loading: "Loading…",
@@ -24,6 +25,7 @@ const t = catalogue({
   emptyTitle: "Nothing here yet",
   emptyMine: "Recordings that you start and files that you upload appear here.",
   emptyChannel: "Recordings of this course appear here when they are ready.",
+  emptyUnowned: "Recordings that start automatically or through another system, and don’t belong to one person, appear here for the course’s moderators.",
   emptyFolder: "Each breakout room that is recorded becomes a file of its own here.",
   nothing: "Nothing was found. Try other words.",
   notReady: "Being prepared",
@@ -57,7 +59,8 @@ const t = catalogue({
   cancel: "Cancel",
 });
 
-type Tab = "mine" | "channel" | "folder" | "room";
+type Scope = "mine" | "channel" | "folder" | "unowned";
+type Tab = Scope | "room";
 
 interface Entry {
   entry_id: string;
@@ -77,7 +80,7 @@ interface Listing {
   entries: Entry[];
   total: number;
   page: number;
-  scopes: ("mine" | "channel" | "folder")[];
+  scopes: Scope[];
 }
 
 export function SelectorPage({ boot }: { boot: DeepLinkBoot }) {
@@ -148,7 +151,7 @@ function Summary({ chosen, onRemove }: { chosen: Choice[]; onRemove: (choice: Ch
 
 interface EntriesProps {
   boot: DeepLinkBoot;
-  scope: "mine" | "channel" | "folder";
+  scope: Scope;
   chosen: Choice[];
   onToggle: (choice: Choice) => void;
   onScopes: (scopes: Tab[]) => void;
@@ -180,7 +183,7 @@ function Entries({ boot, scope, chosen, onToggle, onScopes }: EntriesProps) {
   }, [query]);
   const gallery: Choice = { kind: "gallery", title: t("channel") };
   const hasGallery = chosen.some((choice) => choice.kind === "gallery");
-  const empty = { mine: t("emptyMine"), channel: t("emptyChannel"), folder: t("emptyFolder") }[scope];
+  const empty = { mine: t("emptyMine"), channel: t("emptyChannel"), folder: t("emptyFolder"), unowned: t("emptyUnowned") }[scope];
   return (
     <>
       <div class="row spread">
