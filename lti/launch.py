@@ -23,6 +23,7 @@ from pylti1p3.exception import LtiException
 from pylti1p3.message_launch import MessageLaunch
 from pylti1p3.registration import Registration
 
+from foundation.locale import read_locale
 from lti import claims, messages
 from lti.errors import LaunchRefused
 from lti.outside import NoAnswer, ask
@@ -443,7 +444,7 @@ def _read(platform: Platform, body: Mapping[str, Any], message_type: str) -> Lau
         sub=str(body["sub"])[:MAX_TEXT],
         name=name,
         email=_text(body, "email"),
-        locale=locale.replace("_", "-"),
+        locale=read_locale(locale, ""),
         context_id=context_id,
         context_title=_text(context, "title") or _text(context, "label") or "Course",
         resource_link_id="" if is_workspace(context_id) else _text(link, "id"),

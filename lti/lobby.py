@@ -12,6 +12,7 @@ from flask import Blueprint, Response, jsonify, redirect, request
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
+from foundation.locale import read_locale
 from lti import shell
 from lti.deps import LtiDeps
 from lti.roles import DEFAULTS, SETTABLE, RoleKind, is_workspace, kind_of, map_role
@@ -339,7 +340,8 @@ def _json_body() -> Any:
 
 def _locale(db: Database, person_id: str) -> str:
     person = people.get_person(db, person_id)
-    return (person.locale if person is not None else "") or "en"
+    # Earlier versions kept whatever the platform sent.
+    return read_locale(person.locale if person is not None else "")
 
 
 _CLOSED = {

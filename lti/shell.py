@@ -12,7 +12,8 @@ from typing import Any
 
 from flask import Response
 
-RTL = ("ar", "fa", "he", "ur")
+LANGUAGE = "en"
+"""Of every text in the pages; a reader's own locale only shapes dates and figures (web/src/ui/locale.ts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,12 @@ def page(
         return message(
             "Sideroom is not built yet", "Run make setup on the server, then reload this page.", status=503
         )
-    locale = str(boot.get("locale") or "en")
     nonce = secrets.token_urlsafe(16)
     # “<” is written as an escape so that no text in the data can end the script element.
     data = json.dumps(boot, ensure_ascii=False).replace("<", "\\u003c")
     styles = "".join(f'<link rel="stylesheet" href="{html.escape(s)}">' for s in assets.styles)
     document = (
-        f'<!doctype html><html lang="{html.escape(locale)}" dir="{"rtl" if locale[:2] in RTL else "ltr"}"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{LANGUAGE}" dir="ltr"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
         f'<title>{html.escape(title)}</title><link rel="icon" href="data:,">{styles}'
         f'<script type="application/json" id="boot" nonce="{nonce}">{data}</script>'
@@ -106,7 +106,7 @@ def plain(title: str, body: str, nonce: str, head: str = "") -> str:
         ":focus-visible{outline:3px solid var(--accent);outline-offset:2px}"
     )
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<!doctype html><html lang="{LANGUAGE}" dir="ltr"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{html.escape(title)}</title><link rel="icon" href="data:,">{head}<style nonce="{nonce}">{style}</style></head>'
         f"<body><main>{body}</main></body></html>"
     )

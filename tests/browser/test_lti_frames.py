@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -220,3 +222,26 @@ def test_a_student_inserts_only_their_own(world: World, page: Page) -> None:
         assert selector.get_by_test_id(f"tab-{tab}").count() == 0
     selector.get_by_test_id("cancel").click()
     expect(selector.locator("#result")).to_contain_text("Nothing was chosen")
+
+
+@pytest.mark.parametrize("sent", ["zh_CN_#Hans", "C", "en_US.UTF-8", "th_TH_TH_#u-nu-thai", "ar"])
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_page_opens_whatever_the_reader_s_language_is_called(
+    world: World, page: Page, sent: str, unread: bool
+) -> None:
+    answer = world.launched(locale=sent)
+    document = answer.text
+    if unread:  # the page guards itself, too
+        document = re.sub(r'"locale": "[^"]*"', lambda _: f'"locale": {json.dumps(sent)}', document)
+        assert json.dumps(sent) in document
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    headers = {
+        "Content-Type": "text/html",
+        "Content-Security-Policy": answer.headers["Content-Security-Policy"],
+    }
+    page.route("**/lti/launch", lambda route: route.fulfill(body=document, headers=headers))
+    page.goto(f"{world.url}/lti/launch")
+    expect(page.get_by_role("heading").first).to_be_visible()
+    assert not faults
+    assert page.locator("html").get_attribute("lang") == "en"

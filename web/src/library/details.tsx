@@ -1,5 +1,6 @@
 /** Under the player of one recording: chapters for everybody, other files and the quality report for who may edit it. */
 import { useState } from "preact/hooks";
+import { locale } from "../ui/locale";
 import { catalogue, length } from "../ui/text";
 
 const t = catalogue({
@@ -81,9 +82,9 @@ export interface Quality {
   sha256?: string;
 }
 
-const percent = (share: number | undefined) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share ?? 0);
+const percent = (share: number | undefined) => new Intl.NumberFormat(locale, { style: "percent" }).format(share ?? 0);
 const bytes = (size: number) =>
-  new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(size / 1e6);
+  new Intl.NumberFormat(locale, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(size / 1e6);
 const total = (spans: Span[]) => Math.round(spans.reduce((sum, span) => sum + span.length_s, 0) * 10) / 10;
 
 /** The chapter that plays at `seconds`; -1 before the first. */
@@ -150,7 +151,7 @@ function comingLine(film: ComingFilm): string {
   if (film.error !== null) return t("comingFailed", { what, error: film.error });
   const progress = percent(film.progress);
   if (film.ready_at === null) return t("comingSometime", { what, progress });
-  const at = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(film.ready_at));
+  const at = new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(film.ready_at));
   return t("comingAt", { what, progress, at });
 }
 

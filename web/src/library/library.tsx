@@ -2,6 +2,7 @@
 import { ArrowLeft, Play } from "lucide-preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
+import { locale } from "../ui/locale";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue, day, length } from "../ui/text";
 import { Chapters, Coming, Files, Report, type Chapter, type ComingFilm, type OtherFile, type Quality } from "./details";
@@ -118,8 +119,8 @@ interface Listing {
 }
 
 const REFRESH_MS = 5000;
-const clock = (at: string) => new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(at));
-const percent = (share: number) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share);
+const clock = (at: string) => new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(at));
+const percent = (share: number) => new Intl.NumberFormat(locale, { style: "percent" }).format(share);
 
 export function LibraryPage({ boot }: { boot: Boot }) {
   const [open, setOpen] = useState<string | null>(boot.entry_id ?? null);

@@ -2,6 +2,7 @@
 import { Upload as UploadIcon } from "lucide-preact";
 import { useRef, useState } from "preact/hooks";
 import { Button } from "../ui/kit";
+import { locale } from "../ui/locale";
 import type { Boot } from "../ui/page";
 import { catalogue } from "../ui/text";
 
@@ -25,7 +26,7 @@ interface Under {
 }
 
 const ACCEPT = ".mp4,.m4v,.webm,.m4a,.mp3,video/mp4,video/webm,audio/mp4,audio/mpeg";
-const percent = (share: number) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share);
+const percent = (share: number) => new Intl.NumberFormat(locale, { style: "percent" }).format(share);
 
 export function Upload({ boot, onDone }: UploadProps) {
   const input = useRef<HTMLInputElement>(null);

@@ -1,6 +1,7 @@
 /** The lobby's Slack card: connect by sign-in or code, what is connected, disconnect, and what was done from Slack. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../ui/kit";
+import { locale } from "../ui/locale";
 import { ApiError, call, type Boot } from "../ui/page";
 import { catalogue } from "../ui/text";
 
@@ -74,7 +75,7 @@ export function SlackCard({ boot, linked, onChange }: { boot: Boot; linked: bool
 function linkText(boot: Boot, link: Link): string {
   if (link.suspended === "deactivated") return t("deactivated", { team: link.team });
   if (link.suspended) return t("uninstalled", { team: link.team });
-  return t("linked", { team: link.team, user: link.user_id, date: new Date(link.linked_at).toLocaleDateString(boot.locale) });
+  return t("linked", { team: link.team, user: link.user_id, date: new Date(link.linked_at).toLocaleDateString(locale) });
 }
 
 function Connect({ boot, canSignIn }: { boot: Boot; canSignIn: boolean }) {
@@ -132,7 +133,7 @@ function Log({ boot, actions, onOpen }: { boot: Boot; actions: Done[]; onOpen: (
       <ul>
         {actions.map((done, index) => (
           <li key={index}>
-            <time dateTime={done.at}>{new Date(done.at).toLocaleString(boot.locale, { dateStyle: "short", timeStyle: "short" })}</time>{" "}
+            <time dateTime={done.at}>{new Date(done.at).toLocaleString(locale, { dateStyle: "short", timeStyle: "short" })}</time>{" "}
             {done.who}: {done.action} {done.channel && t("inChannel", { channel: done.channel })} –{" "}
             {done.result === "ok" ? t("done") : t("refused", { code: done.result.replaceAll("_", " ") })}
           </li>

@@ -4,6 +4,8 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PersonView, RoomState } from "../protocol/types";
 import { Menu, type MenuItem } from "../ui/kit";
+import { locale } from "../ui/locale";
+import { fold } from "../ui/names";
 import { pure } from "../ui/pure";
 import { done, peopleHere, roomName, usePage, type Page } from "./context";
 import { t } from "./texts";
@@ -90,7 +92,7 @@ function Chat({ state }: { state: RoomState }): JSX.Element {
 }
 
 function timeOf(at: string): string {
-  return new Date(at).toLocaleTimeString(document.documentElement.lang || "en", { hour: "2-digit", minute: "2-digit" });
+  return new Date(at).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
 }
 
 /** With fewer people nobody needs to search. */
@@ -110,8 +112,8 @@ function People({ state }: { state: RoomState }): JSX.Element {
   const moderator = state.you.role === "moderator";
   const running = state.breakout.status === "running";
   const many = here.length + elsewhere.length >= SEARCH_FROM;
-  const sought = many ? words.trim().toLocaleLowerCase() : "";
-  const found = (people: PersonView[]): PersonView[] => (sought ? people.filter((p) => p.name.toLocaleLowerCase().includes(sought)) : people);
+  const sought = many ? fold(words) : "";
+  const found = (people: PersonView[]): PersonView[] => (sought ? people.filter((p) => fold(p.name).includes(sought)) : people);
   const row = (person: PersonView, room: string): JSX.Element => (
     <Row key={person.person_id} person={person} own={person.person_id === state.you.person_id} room={room} moderator={moderator} running={running} page={page} />
   );

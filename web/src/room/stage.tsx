@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { trackKey } from "../media/media";
 import type { PersonView } from "../protocol/types";
-import { initials } from "../ui/kit";
+import { initials } from "../ui/names";
 import { peopleHere, recordingHere, usePage } from "./context";
 import { Picture } from "./picture";
 import { seats } from "./seats";

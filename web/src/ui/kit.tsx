@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX, VNode } from "preact";
 import { X } from "lucide-preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { initials } from "./names";
 import "./tokens.css";
 import "./kit.css";
 
@@ -276,14 +277,6 @@ export function Menu({ label, items, children, up, look = "quiet", small, face, 
       )}
     </div>
   );
-}
-
-/** First letters of first and last name. */
-export function initials(name: string): string {
-  const words = name.trim().split(/\s+/).filter(Boolean);
-  const first = words[0]?.[0] ?? "?";
-  const last = words.length > 1 ? (words[words.length - 1]?.[0] ?? "") : "";
-  return (first + last).toLocaleUpperCase();
 }
 
 export function Avatar({ name }: { name: string }) {

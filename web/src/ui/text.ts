@@ -1,10 +1,11 @@
-/** Texts of one catalogue by key, with facts filled in and plural forms by the page's locale. */
+/** Texts of one catalogue by key, with facts filled in; plural forms by the texts' language, figures by the person's region. */
+
+import { LANGUAGE, locale } from "./locale";
 
 export type Entry = string | { one: string; other: string };
 export type Facts = Record<string, string | number>;
 
-export const locale = typeof document === "undefined" ? "en" : document.documentElement.lang || "en";
-const plural = new Intl.PluralRules(locale);
+const plural = new Intl.PluralRules(LANGUAGE);
 const numbers = new Intl.NumberFormat(locale);
 
 /** A `t(key, facts)` for a catalogue; `count` chooses the plural form. */

@@ -1,5 +1,6 @@
 /** Recordings of the whole installation with their states. */
 import { useState } from "preact/hooks";
+import { locale } from "../../ui/locale";
 import { catalogue, day, length } from "../../ui/text";
 import { SearchList } from "../list";
 import { Table } from "../load";
@@ -59,8 +60,8 @@ const WORDS: Record<Status, (facts?: Record<string, string>) => string> = {
   UPLOADED: () => t("UPLOADED"),
   ERRORED: () => t("ERRORED"),
 };
-const percent = (share: number) => new Intl.NumberFormat(undefined, { style: "percent" }).format(share);
-const megabytes = (bytes: number) => new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(bytes / 1e6);
+const percent = (share: number) => new Intl.NumberFormat(locale, { style: "percent" }).format(share);
+const megabytes = (bytes: number) => new Intl.NumberFormat(locale, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(bytes / 1e6);
 
 function Recordings({ ask }: SectionProps) {
   const [status, setStatus] = useState("");

@@ -1,5 +1,6 @@
 /** Usage: what was recorded, how long it took to compose, what is kept, by month and course. */
 import { Empty } from "../../ui/kit";
+import { locale } from "../../ui/locale";
 import { catalogue, length } from "../../ui/text";
 import { Show, Table, useLoad } from "../load";
 import type { Section, SectionProps } from "../sections";
@@ -29,8 +30,8 @@ interface Row {
   bytes: number;
 }
 
-const number = (value: number) => new Intl.NumberFormat().format(value);
-const size = (bytes: number) => new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(bytes / 1e6);
+const number = (value: number) => new Intl.NumberFormat(locale).format(value);
+const size = (bytes: number) => new Intl.NumberFormat(locale, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(bytes / 1e6);
 const sum = (rows: Row[], of: (row: Row) => number) => rows.reduce((all, row) => all + of(row), 0);
 
 function Usage({ ask }: SectionProps) {
