@@ -16,6 +16,7 @@ from flask import Blueprint, Response, jsonify, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from foundation.address import origin
 from lti import browser, claims, deeplinking, keys, lobby, messages, pages, registration, shell
 from lti import launch as launches
 from lti.browser import Verdict
@@ -144,9 +145,8 @@ class _Door:
         action = f"{self._deps.base_url}/lti/launch"
         platform = store.get_platform(self._db, check.platform_id)
         if verdict is Verdict.ASK_STORAGE and platform is not None:
-            parts = urlsplit(platform.auth_login_url)
-            origin = f"{parts.scheme}://{parts.netloc}"
-            return pages.ask_storage(check.storage_target, origin, fields, action, self._ancestors())
+            there = origin(platform.auth_login_url)
+            return pages.ask_storage(check.storage_target, there, fields, action, self._ancestors())
         log.info("lti.asked_person platform_id=%d", check.platform_id)
         return pages.ask_person(_name_in(token), fields, action, self._ancestors())
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from foundation.address import origin
 from models.store import lti as store
 from models.store.database import Database
 from rooms.ports import Rooms
@@ -35,7 +36,6 @@ def ancestors(db: Database) -> list[str]:
     origins = []
     for addresses in store.platform_addresses(db):
         for url in addresses:
-            parts = urlsplit(url)
-            if parts.scheme in ("http", "https") and parts.netloc:
-                origins.append(f"{parts.scheme}://{parts.netloc}")
+            with suppress(ValueError):
+                origins.append(origin(url))
     return list(dict.fromkeys(origins))

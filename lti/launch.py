@@ -23,6 +23,7 @@ from pylti1p3.exception import LtiException
 from pylti1p3.message_launch import MessageLaunch
 from pylti1p3.registration import Registration
 
+from foundation.address import origin
 from foundation.locale import read_locale
 from lti import claims, messages
 from lti.errors import LaunchRefused
@@ -129,7 +130,7 @@ def begin(db: Database, params: Mapping[str, str], base_url: str, browser: str =
     parts = urlsplit(platform.auth_login_url)
     join = "&" if parts.query else "?"
     url = f"{platform.auth_login_url}{join}{urlencode(query)}"
-    return Begun(url, state, browser, storage, f"{parts.scheme}://{parts.netloc}")
+    return Begun(url, state, browser, storage, origin(platform.auth_login_url))
 
 
 def _platform_for_login(db: Database, issuer: str, client_id: str, app: str) -> Platform:

@@ -10,10 +10,10 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Response
 
+from foundation.address import origin
 from lti import shell
 from lti.launch import Begun
 
@@ -94,10 +94,9 @@ def ask_person(name: str, fields: Mapping[str, str], action: str, ancestors: Ite
 
 def send(action: str, fields: Mapping[str, str], ancestors: Iterable[str]) -> Response:
     """A form that sends itself to the platform."""
-    parts = urlsplit(action)
     body = "<p>Returning to the course…</p>" + _form(action, fields, "Continue")
     # The platform may answer the form with a redirect; browsers hold that to the same list.
-    return _page("Returning", body, _SUBMIT, ancestors, form_action=f"{parts.scheme}://{parts.netloc}")
+    return _page("Returning", body, _SUBMIT, ancestors, form_action=origin(action))
 
 
 def registered(name: str, ancestors: Iterable[str]) -> Response:

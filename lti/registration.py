@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from foundation.address import is_same_server
 from lti.errors import LaunchRefused
 from lti.outside import NoAnswer, ask
 from models.store import lti as store
@@ -110,7 +111,7 @@ def _exchange(db: Database, base_url: str, app: str, url: str, token: str) -> Pl
     _check_address(url, base_url, "openid_configuration")
     configuration = _call("GET", url, "its configuration could not be read")
     issuer = _address(configuration, "issuer", base_url)
-    if urlsplit(issuer).netloc != urlsplit(url).netloc:
+    if not is_same_server(issuer, url):
         # Sakai echoes the issuer out of the address, so this comparison is what tells who really speaks.
         raise LaunchRefused(
             "registration",

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.names import BadNames, read_names
+from foundation.address import origin
 from media.wire import advertised
 
 ELSEWHERE = frozenset(
@@ -168,8 +169,7 @@ class Settings:
 
     @property
     def origin(self) -> str:
-        parts = urlsplit(self.base_url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return origin(self.base_url)
 
     @property
     def slack_enabled(self) -> bool:

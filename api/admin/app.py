@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, jsonify, request
 
 from api.admin import courses, deployments, keys, people, platforms, recordings, storage, usage, webhooks
 from api.admin.deps import AdminDeps, admin
 from api.common import bearer, check_address, json_object, refuse
+from foundation.address import origin
 from models.store import admin as store
 from models.store.admin import Admin
 from models.store.people import is_system_administrator
@@ -90,9 +90,8 @@ class _Door:
         g.admin = who
 
     def _same_origin(self) -> None:
-        origin = request.headers.get("Origin")
-        ours = urlsplit(self._deps.base_url)
-        if origin is not None and origin != f"{ours.scheme}://{ours.netloc}":
+        asking = request.headers.get("Origin")
+        if asking is not None and asking != origin(self._deps.base_url):
             raise DomainError("not_allowed", "This must be asked from the administration page itself.")
 
     def note(self, answer: Response) -> Response:

@@ -2,18 +2,20 @@
 
 Closed here: access tokens are kept in the database, by issuer, client and scopes, until they end; a token that a service
 refuses (401, or Sakai's 403) is fetched anew once; every call has a time limit and a size limit; PUT and DELETE; the
-address in a Link header keeps its case and never leads to another server.
+address in a Link header keeps its case and is asked at the server that is known, never at another; text is decoded as
+the answer says.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import jwt
@@ -21,6 +23,7 @@ import requests
 from pylti1p3.registration import Registration
 from pylti1p3.service_connector import ServiceConnector, TServiceConnectorResponse
 
+from foundation.address import at_server_of
 from lti.outside import Headers, NoAnswer, ask
 from lti.services.errors import ServiceFailed
 from models.store import lti as keys
@@ -38,6 +41,10 @@ ASSERTION_LIFE_S: Final = 60
 DEFAULT_TOKEN_LIFE_S: Final = 3600
 MAX_TOKEN_LIFE_S: Final = 24 * 3600
 JSON: Final = "application/json"
+_LINK: Final = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:"[^"]*"|[^\s",;]*))?)*)')
+_REL: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s",;]*))', re.IGNORECASE)
+_NEXT: Final = re.compile(r'rel\s*=\s*["\']?[^"\',;]*\bnext\b', re.IGNORECASE)
+_CHARSET: Final = re.compile(r';\s*charset\s*=\s*["\']?([\w.:+-]+)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,8 @@ class Connector(ServiceConnector):
                 permanent=400 <= status < 500 and status not in (401, 403, 408, 429),
                 status=status,
             )
-        body = _json(raw, "The LMS's answer is not JSON.", "service") if raw.strip() else None
+        kind = answered.get("Content-Type", "")
+        body = _json(raw, "The LMS's answer is not JSON.", "service", kind) if raw.strip() else None
         return Answer(status, body, next_page(url, answered.get("Link", "")))
 
     def make_service_request(
@@ -191,22 +199,38 @@ class Connector(ServiceConnector):
 
 
 def next_page(url: str, link: str) -> str | None:
-    """The address of rel="next" in a Link header, with its case; None when there is none on the same server."""
-    for found in requests.utils.parse_header_links(link.strip()) if link.strip() else ():
-        if "next" in str(found.get("rel", "")).lower().split():
-            following = urlsplit(urljoin(url, str(found["url"])))
-            asked = urlsplit(url)
-            if following.netloc.lower() == asked.netloc.lower():
-                # A platform behind a proxy may write http: into its links.
-                return following._replace(scheme=asked.scheme, netloc=asked.netloc).geturl()
+    """The address of rel="next" in a Link header (RFC 8288), with its case, at the server that was asked; None: the last page.
+
+    Raises ServiceFailed for one that cannot be followed: half a list must not be taken for the whole.
+    """
+    for target, parameters in _LINK.findall(link):
+        kinds = [quoted or bare for quoted, bare in _REL.findall(parameters)]
+        if kinds and "next" in kinds[0].lower().split():
+            try:
+                return at_server_of(url, target)
+            except ValueError as error:
+                raise ServiceFailed("The LMS's link to its next page cannot be followed.") from error
+    if _NEXT.search(_LINK.sub("", link)):
+        raise ServiceFailed("The LMS's link to its next page cannot be read.")
     return None
 
 
-def _json(raw: bytes, reason: str, part: str) -> Any:
+def _json(raw: bytes, reason: str, part: str, content_type: str = "") -> Any:
     try:
-        return json.loads(raw)
+        return json.loads(_decoded(raw, content_type))
     except (ValueError, RecursionError) as error:
         raise ServiceFailed(reason, part=part) from error
+
+
+def _decoded(raw: bytes, content_type: str) -> str:
+    """By the header's charset, else UTF-8, else Latin-1, which always fits: Sakai's groups service writes that."""
+    named = _CHARSET.search(content_type)
+    for charset in (*((named[1],) if named else ()), "utf-8-sig"):
+        try:
+            return raw.decode(charset)
+        except (LookupError, ValueError):
+            continue
+    return raw.decode("latin-1")
 
 
 def _detail(headers: Headers, raw: bytes) -> str:

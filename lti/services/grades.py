@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from foundation.address import at_server_of
 from lti.services.attendance import MIN_MEETING_S, attendance
 from lti.services.connector import Connector
 from lti.services.errors import ServiceFailed
@@ -171,7 +172,11 @@ def _column(db: Database, connector: Connector, service: CourseService, score: S
             # A teacher may have renamed the column: only its maximum is ours.
             wanted["label"] = ours.get("label") or wanted["label"]
             changed = connector.call(
-                "PUT", str(ours["id"]), [LINE_ITEM_SCOPE], data={**ours, **wanted}, content_type=LINE_ITEM
+                "PUT",
+                _at_gradebook(service, str(ours["id"])),
+                [LINE_ITEM_SCOPE],
+                data={**ours, **wanted},
+                content_type=LINE_ITEM,
             ).body
             made = changed if isinstance(changed, dict) and "id" in changed else ours
         else:
@@ -180,8 +185,9 @@ def _column(db: Database, connector: Connector, service: CourseService, score: S
         # No column, no scores: that is never one person's matter.
         raise ServiceFailed(failed.reason, part=failed.part, status=failed.status) from failed
     url = made.get("id") if isinstance(made, dict) else None
-    if not isinstance(url, str) or urlsplit(url).netloc != urlsplit(service.url).netloc:
+    if not isinstance(url, str) or not url:
         raise ServiceFailed("The LMS's answer to a new gradebook column has no usable address.")
+    url = _at_gradebook(service, url)
     store.save_column(db, score.course_id, score.room_key, url, column.maximum)
     return Column(column.title, url, column.maximum, column.maximum)
 
@@ -192,7 +198,10 @@ def _line_items(connector: Connector, service: CourseService) -> list[dict[str, 
     query = "&".join(filter(None, (parts.query, urlencode({"limit": 500}))))
     url: str | None = parts._replace(query=query).geturl()
     asked: set[str] = set()
-    while url is not None and url not in asked and len(asked) < MAX_PAGES:
+    while url is not None:
+        if url in asked or len(asked) >= MAX_PAGES:
+            # A second column would be made if ours stood on a page that is not read.
+            raise ServiceFailed("The LMS's list of gradebook columns has no end.")
         asked.add(url)
         answer = connector.call("GET", url, [LINE_ITEM_SCOPE], accept=LINE_ITEMS)
         if answer.body is not None and not isinstance(answer.body, list):
@@ -200,6 +209,14 @@ def _line_items(connector: Connector, service: CourseService) -> list[dict[str, 
         found += [item for item in answer.body or () if isinstance(item, dict) and "id" in item]
         url = answer.next_url
     return found
+
+
+def _at_gradebook(service: CourseService, url: str) -> str:
+    """A line item's address at the server that the launch named. Raises ServiceFailed."""
+    try:
+        return at_server_of(service.url, url)
+    except ValueError as error:
+        raise ServiceFailed("The LMS's address of a gradebook column cannot be used.") from error
 
 
 def _number(value: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from lti.roles import role_list
 from lti.services.connector import Answer, Connector
@@ -47,9 +47,11 @@ def _pages(
 ) -> Iterator[Answer]:
     url: str | None = _with_limit(service.url)
     asked: set[str] = set()
-    while url is not None and url not in asked:
+    while url is not None:
         if len(asked) >= MAX_PAGES:
             raise ServiceFailed(f"The LMS sent more than {MAX_PAGES} pages.")
+        if url in asked:
+            raise ServiceFailed("The LMS's pages lead in a circle.")
         asked.add(url)
         answer = connector.call("GET", url, service.scopes, accept=accept)
         if answer.body is None:
@@ -62,8 +64,8 @@ def _pages(
 
 def _with_limit(url: str) -> str:
     parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), ("limit", str(PAGE))]
-    return parts._replace(query=urlencode(query)).geturl()
+    # As it is, not taken apart: a platform may mean something by “;” or by how a value is encoded.
+    return parts._replace(query="&".join(filter(None, (parts.query, f"limit={PAGE}")))).geturl()
 
 
 def _repaired(url: str, following: str) -> str:

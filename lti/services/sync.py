@@ -55,7 +55,8 @@ def _fetch(db: Database, course_id: str, now: datetime) -> int:
         store.save_roster(db, course_id, course.issuer, members, now)
     finally:
         connector.close()
-    _groups(db, course_id)
+    named = {group_id: name for member in members for group_id, name in member.groups if name}
+    _groups(db, course_id, named)
     return len(members)
 
 
@@ -78,8 +79,11 @@ def _member(member: RawMember, course: Course, table: Mapping[str, Any]) -> Memb
     )
 
 
-def _groups(db: Database, course_id: str) -> None:
-    """The groups' names and order, where the platform has a service for them; failing here is no failure of the roster."""
+def _groups(db: Database, course_id: str, named: Mapping[str, str]) -> None:
+    """The groups, also those without members, where the platform has a service for them; failing here is no failure of the roster.
+
+    ``named``: names by group id as the roster has them. They win: Sakai's groups service can only write Latin-1.
+    """
     service = services.find_service(db, course_id, "groups")
     platform = get_platform(db, service.platform_id) if service is not None else None
     if service is None or platform is None:
@@ -94,4 +98,6 @@ def _groups(db: Database, course_id: str) -> None:
     finally:
         connector.close()
     services.note_health(db, platform.id, "groups")
-    store.save_group_names(db, course_id, groups)
+    store.save_group_names(
+        db, course_id, [(group_id, named.get(group_id) or name) for group_id, name in groups]
+    )

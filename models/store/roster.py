@@ -264,7 +264,10 @@ def save_group_names(db: Database, course_id: str, groups: Iterable[tuple[str, s
         rows = session.exec(select(CourseGroupRow).where(CourseGroupRow.course_id == course_id)).all()
         for row in rows:
             if row.group_id in wanted:
-                row.name = wanted.pop(row.group_id) or row.name
+                name = wanted.pop(row.group_id)
+                # What is known already may be the same name before somebody wrote it in Latin-1.
+                if name != row.name.encode("latin-1", "replace").decode("latin-1"):
+                    row.name = name or row.name
             else:
                 session.execute(
                     delete(GroupMemberRow).where(

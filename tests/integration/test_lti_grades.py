@@ -96,6 +96,13 @@ def test_each_room_has_one_column_with_the_share_of_its_meetings(lms: Lms) -> No
     assert grades.count_scores(lms.db, lms.course) == grades.ScoreCount(8, 0, 0, "")
 
 
+def test_a_platform_may_call_itself_otherwise_in_its_columns(lms: Lms) -> None:
+    lms.services.server = "http://LMS.example:8080"
+    meet(lms, "bob")
+    send_scores(lms.db, lms.course)
+    assert {label for label, _ in book(lms)} == {"Attendance: Lecture"}
+
+
 def test_a_column_of_the_teacher_with_the_same_name_is_left_alone(lms: Lms) -> None:
     url = f"{lms.url}/imsblis/lti13/lineitems/bio101/9"
     lms.services.grades.items["9"] = {"id": url, "label": "Attendance: Lecture", "scoreMaximum": 5}

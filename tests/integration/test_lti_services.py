@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -148,7 +149,17 @@ def test_put_and_delete_and_failures_of_a_call(lms: Lms, connector: Connector) -
         ('<https://lms/x/MixedCase?start=2&limit=2>; rel="next"', "https://lms/x/MixedCase?start=2&limit=2"),
         ('<https://lms/a>; rel="differences", </B?p=2>; rel="next"', "https://lms/B?p=2"),
         ('<http://lms/behind-a-proxy>; rel="next"', "https://lms/behind-a-proxy"),
-        ('<https://evil.test/x>; rel="next"', None),
+        ('<https://LMS:443/x>; rel="next"', "https://lms/x"),
+        ('<http://lms:8080/x>; rel="next"', "https://lms/x"),
+        ('<http://10.0.0.7:8080/x?p=2>; rel="next"', "https://lms/x?p=2"),
+        ('<https://www.lms/x?a=1;b=2>; rel="next"', "https://lms/x?a=1;b=2"),
+        ("<?p=2>; rel=next", "https://lms/names/Site?p=2"),
+        (
+            '<https://lms/x?ids=1,2>; rel="last", <https://lms/x?ids=3,4>; title="a, b"; REL="Next"',
+            "https://lms/x?ids=3,4",
+        ),
+        ('<https://lms/x>; rel="prev next"', "https://lms/x"),
+        ('<https://lms/x?rel=next>; rel="last"', None),
         ('<https://lms/x>; rel="prev"', None),
         ("nonsense", None),
         ("", None),
@@ -185,6 +196,54 @@ def test_the_whole_roster_comes_page_by_page(lms: Lms, page: int, joined: bool) 
     }
     again = roster.list_roster(lms.db, lms.course)
     assert sync_course(lms.db, lms.course) == "" and roster.list_roster(lms.db, lms.course) == again
+
+
+@pytest.mark.parametrize(
+    ("charset", "header"), [("iso-8859-1", True), ("iso-8859-1", False), ("utf-8", True), ("utf-8", False)]
+)
+def test_a_real_sakai_names_its_groups_in_latin_1(lms: Lms, charset: str, header: bool) -> None:
+    """The roster has the names whole, in UTF-8; they win. A group without members has only the other name."""
+    app = Flask("sakai")
+    folder = Path(__file__).parents[1] / "payloads" / "sakai"
+    names, groups = (
+        json.loads((folder / f"{n}.json").read_text()) for n in ("nrps_groups", "groups_unicode")
+    )
+    empty = {"name": "Übung zu \u00bd", "id": "no members", "tag": "whatever"}
+    groups["body"]["groups"].append(empty)
+
+    def served(payload: Any, kind: str, charset: str) -> Response:
+        raw = json.dumps(payload["body"], ensure_ascii=False).encode(charset)
+        answer = Response(raw)
+        answer.headers["Content-Type"] = kind
+        return answer
+
+    kind = groups["headers"]["Content-Type"].split(";")[0] + (f";charset={charset}" if header else "")
+    roster_kind = names["headers"]["Content-Type"]
+    app.add_url_rule("/names", "names", lambda: served(names, roster_kind, "utf-8"))
+    app.add_url_rule("/groups", "groups", lambda: served(groups, kind, charset))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    lms.launch(
+        **{
+            "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice": {
+                "context_memberships_url": f"{url}/names"
+            },
+            "https://purl.imsglobal.org/spec/lti-gs/claim/groupsservice": {
+                "context_groups_url": f"{url}/groups"
+            },
+        }
+    )
+    with serving(app, port):
+        for _ in range(2):
+            assert sync_course(lms.db, lms.course) == ""
+            found = {group.name for group in roster.list_groups(lms.db, lms.course)}
+            assert found >= {"Übung 实验 Łódź", "Übung zu ½"}
+            assert not any("?" in name for name in found)
+        for member in names["body"]["members"]:
+            member.pop("sakai_ext"), member.pop("group_enrollments", None)
+        assert sync_course(lms.db, lms.course) == ""
+        found = {group.name for group in roster.list_groups(lms.db, lms.course)}
+        assert "Übung 实验 Łódź" in found, "nobody is in it any more: its name is still known"
 
 
 def test_an_empty_answer_changes_nothing(lms: Lms) -> None:
@@ -312,7 +371,23 @@ def test_odd_answers_are_failures_and_not_crashes(lms: Lms, monkeypatch: pytest.
             assert reason == "" if number == 4 else reason, answers[number][:20]
 
 
-def test_pages_that_lead_in_a_circle_end(lms: Lms) -> None:
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<ftp://lms/x>; rel="next"',
+        '<javascript:alert(1)>; rel="next"',
+        '<http://[::1/x>; rel="next"',
+        "https://lms/x; rel=next",
+    ],
+)
+def test_a_next_page_that_cannot_be_followed_is_no_end(link: str) -> None:
+    with pytest.raises(ServiceFailed, match="next page"):
+        next_page("https://lms/names/Site", link)
+
+
+def test_pages_that_lead_in_a_circle_change_nothing(lms: Lms) -> None:
+    sync_course(lms.db, lms.course)
+    before = roster.list_roster(lms.db, lms.course)
     app = Flask("circle")
     calls: list[str] = []
 
@@ -327,8 +402,37 @@ def test_pages_that_lead_in_a_circle_end(lms: Lms) -> None:
     claim = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
     lms.launch(**{claim: {"context_memberships_url": f"http://127.0.0.1:{port}/names"}})
     with serving(app, port):
-        assert sync_course(lms.db, lms.course) == ""
+        assert "circle" in sync_course(lms.db, lms.course)
     assert len(calls) == 2
+    assert roster.list_roster(lms.db, lms.course) == before
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1:{port}", "LMS.example:443", "10.0.0.7:8080", "www.lms.example"])
+def test_the_whole_roster_comes_by_whatever_name_the_platform_calls_itself(lms: Lms, name: str) -> None:
+    """Nobody of the later pages is put out of the course, and no token goes to another server."""
+    app = Flask("names")
+    asked: list[str] = []
+
+    def names() -> Response:
+        query = request.query_string.decode()
+        asked.append(query)
+        page = int(request.args.get("p", "1"))
+        people = [{"user_id": f"{page}{letter}", "roles": ["Learner"], "name": letter} for letter in "ab"]
+        answer = Response(json.dumps({"members": people}), mimetype="application/json")
+        if page < 3:
+            answer.headers["Link"] = (
+                f'<http://{name.format(port=port)}/names?a=1;b=2&p={page + 1}>; rel="next"'
+            )
+        return answer
+
+    app.add_url_rule("/names", "names", names)
+    port = free_port()
+    claim = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
+    lms.launch(**{claim: {"context_memberships_url": f"http://127.0.0.1:{port}/names?a=1;b=2"}})
+    with serving(app, port):
+        assert sync_course(lms.db, lms.course) == ""
+    assert len(roster.list_roster(lms.db, lms.course)) == 6
+    assert asked == ["a=1;b=2&limit=500", "a=1;b=2&p=2", "a=1;b=2&p=3"]
 
 
 @settings(max_examples=60, deadline=None)
