@@ -21,7 +21,7 @@ from models import attendance, room_settings
 from models.store import access as tokens
 from models.store import courses, deeplinks, grades, people, services, sessions, slack
 from models.store import library as library_store
-from models.store.access import Access
+from models.store.access import NO_SESSION, Access
 from models.store.database import Database
 from models.values import MAIN_ROOM, CommandId, CourseId, Role, SessionId
 from rooms.commands import Envelope, SetSharing
@@ -48,6 +48,7 @@ def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
     route("/app/api/course/attendance", "set_attendance", door.set_attendance, methods=["PUT"])
     route("/room", "redeem", door.redeem)
     route("/room/<session_id>", "room", door.room)
+    route("/room/<session_id>/recordings", "recordings", door.recordings)
 
 
 def course_roles(db: Database, course_id: str) -> Mapping[str, object]:
@@ -329,6 +330,23 @@ class _Lobby:
         return shell.page(
             self._deps.web_dist, "room", access.room_title or "Room", boot, ancestors=(), media=True
         )
+
+    def recordings(self, session_id: str) -> BaseResponse:
+        """My Media of whoever sits in this room, in a window beside it; by the room's cookie."""
+        access = tokens.check_token(self._db, request.cookies.get(COOKIE, ""))
+        if access is None or access.kind != "room" or access.session_id != session_id:
+            return _closed_door("unauthenticated")
+        course = people.get_course(self._db, access.course_id)
+        boot: Mapping[str, object] = {
+            "page": "mymedia",
+            "token": tokens.issue_token(self._db, replace(access, kind="page", session_id=NO_SESSION)),
+            "person": {"name": access.name},
+            "course": {"title": course.title if course is not None else ""},
+            "role": access.role.value,
+            "base_url": self._deps.base_url,
+            "locale": _locale(self._db, access.person_id),
+        }
+        return shell.page(self._deps.web_dist, "library", "My Media", boot, ancestors=())
 
 
 def _json_body() -> Any:

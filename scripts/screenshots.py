@@ -186,6 +186,7 @@ def walk(browsers: dict[str, Browser], demo: Demo, camera: Camera) -> None:
     camera.shoot(alice, "10-recording-moderator")
     camera.shoot(bob, "10-recording-participant", narrow=False)
     alice.get_by_test_id("stop-recording").click()
+    alice.get_by_test_id("confirm-stop-recording").click()
     bob.evaluate("() => { document.documentElement.dir = 'rtl'; document.documentElement.lang = 'ar'; }")
     camera.shoot(bob, "11-rtl", narrow=True)
     course.goto(f"{demo.lms_url}/site/bio101/tool/mymedia?as=alice")

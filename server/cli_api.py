@@ -19,6 +19,9 @@ from models.store.migrate import upgrade
 from models.values import CourseId
 from server.settings import SettingsError, load, prepare
 
+LEAST_SCOPES = ["recordings:read"]
+"""Of a key that was made without saying what it may do."""
+
 
 def add_parser(commands: Any) -> None:
     """Add ``key`` and ``openapi`` to the command's subcommands."""
@@ -30,7 +33,11 @@ def add_parser(commands: Any) -> None:
     create = keys.add_parser("create", help="make a key; its secret is shown once")
     create.add_argument("name")
     create.add_argument(
-        "--scope", action="append", choices=sorted(store.SCOPES), default=[], help="repeatable; default: all"
+        "--scope",
+        action="append",
+        choices=sorted(store.SCOPES),
+        default=[],
+        help="repeatable; default: recordings:read",
     )
     create.add_argument("--course", help="limit the key to one course id")
     create.add_argument("--days", type=int, help="the key ends after so many days; default: never")
@@ -61,7 +68,7 @@ def _create(args: argparse.Namespace) -> int:
     if args.days is not None and not 1 <= args.days <= store.MAX_DAYS:
         raise SettingsError([f"--days is a number from 1 to {store.MAX_DAYS}."])
     ends = datetime.now(UTC) + timedelta(days=args.days) if args.days is not None else None
-    scopes = args.scope or sorted(store.SCOPES)
+    scopes = args.scope or LEAST_SCOPES
     course_id = CourseId(args.course) if args.course else None
     with _database() as db:
         if course_id is not None and people.get_course(db, course_id) is None:

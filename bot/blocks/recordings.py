@@ -100,11 +100,21 @@ def _facts(entry: Mapping[str, Any]) -> str:
     kind = {"video/mp4": "MP4", "video/webm": "WebM", "audio/mp4": "M4A", "audio/mpeg": "MP3"}.get(
         str(entry["mime"]), str(entry["mime"])
     )
-    size = f"{entry['size_bytes'] / 1_000_000:.0f} MB" if entry["size_bytes"] else "size unknown"
+    size = size_text(entry["size_bytes"])
     where = "in the course's gallery" if entry["published"] else "only for moderators"
     kept = entry["expires_at"]
     until = f" · kept until {clock_time(kept, '{date_short}')}" if kept is not None else ""
     return f"{kind} · {size} · {where}{until}"
+
+
+def size_text(size_bytes: int) -> str:
+    """“12 MB”, “3.4 MB”, “80 kB”: never a size of nothing for a file that is there."""
+    if size_bytes <= 0:
+        return "size unknown"
+    if size_bytes < 1_000_000:
+        return f"{max(1, round(size_bytes / 1000))} kB"
+    mb = size_bytes / 1_000_000
+    return f"{mb:.1f} MB" if mb < 10 else f"{mb:.0f} MB"
 
 
 def listed(found: Mapping[str, Any], now: datetime) -> Block:

@@ -210,7 +210,7 @@ def test_a_teacher_inserts_a_room_with_points_into_an_assignment(world: World, p
     assert (made.custom["sideroom_record"], made.custom["sideroom_layout"]) == ("1", "stage")
     page.goto(f"{world.lms}/site/bio101/item/{made.content}?as=bob")
     expect(selector.get_by_test_id("open-room")).to_be_disabled()
-    expect(selector.get_by_text("A moderator has not opened this room yet")).to_be_visible()
+    expect(selector.get_by_text("Waiting for a moderator to open the room")).to_be_visible()
 
 
 def test_a_student_inserts_only_their_own(world: World, page: Page) -> None:

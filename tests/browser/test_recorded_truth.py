@@ -68,6 +68,7 @@ def test_a_class_that_switches_everything_off_and_on_loses_and_freezes_nothing(
         for source in ("camera", "mic"):
             grows(journal, person_id, source)
     alice.get_by_test_id("stop-recording").click()
+    alice.get_by_test_id("confirm-stop-recording").click()
     until(lambda: is_closed(journal), "the journal is closed")
 
     lines = read_manifest(journal)

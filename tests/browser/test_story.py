@@ -144,6 +144,7 @@ def test_the_whole_story(demo: tuple[Demo, Supervisor], contexts: Callable[[], B
         expect(bob.get_by_test_id("rec-indicator")).to_have_attribute("data-recording", status)
         time.sleep(2.5)
     alice.get_by_test_id("stop-recording").click()
+    alice.get_by_test_id("confirm-stop-recording").click()
 
     # The file is in My Media, in the course's channel and in the moderators' folder, and it plays.
     course = teacher.new_page()

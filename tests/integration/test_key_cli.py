@@ -46,12 +46,10 @@ def test_a_key_from_first_to_last(db: Database, capsys: pytest.CaptureFixture[st
     assert main(["key", "revoke", key.key_id]) == 2
 
 
-def test_without_limits_it_may_do_everything_everywhere(
-    db: Database, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_scope_it_only_sees_recordings(db: Database, capsys: pytest.CaptureFixture[str]) -> None:
     _, secret = run(capsys, "create", "Campus", "--days", "30")
     key = keys.check_key(db, secret)
-    assert key is not None and key.scopes == keys.SCOPES and key.course_id is None
+    assert key is not None and key.scopes == {"recordings:read"} and key.course_id is None
     assert keys.list_keys(db)[0].expires_at is not None
 
 

@@ -208,3 +208,11 @@ def test_small_pieces() -> None:
     assert escape("<a & b>") == "&lt;a &amp; b&gt;"
     assert clock_time(NOW) == f"<!date^{int(NOW.timestamp())}^{{time}}|10:00 UTC>"
     assert (length(245), length(3845), length(-3)) == ("4:05", "1:04:05", "0:00")
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "size unknown"), (40, "1 kB"), (412_300, "412 kB"), (1_234_567, "1.2 MB"), (48_700_000, "49 MB")],
+)
+def test_a_small_files_size_is_not_nothing(size_bytes: int, text: str) -> None:
+    assert recordings.size_text(size_bytes) == text

@@ -48,6 +48,36 @@ export function liveRecording(state: RoomState, roomId: string): RecordingView |
   return live[0] ?? null;
 }
 
+/** Who is in a room now, by name. */
+export function peopleIn(state: RoomState, roomId: string): PersonView[] {
+  const here = Object.values(state.people).filter((person) => person.online && person.room_id === roomId);
+  return here.sort((a, b) => names.compare(a.name, b.name));
+}
+
+/** Participants who are here and have no breakout room. */
+export function unassigned(state: RoomState): PersonView[] {
+  return Object.values(state.people).filter((p) => p.online && p.role !== "moderator" && (p.assigned_room_id ?? MAIN) === MAIN);
+}
+
+/** Participants in the main room who have a breakout room to go back to. */
+export function gathered(state: RoomState): PersonView[] {
+  return Object.values(state.people).filter(
+    (p) => p.role !== "moderator" && p.room_id === MAIN && p.assigned_room_id !== null && p.assigned_room_id !== MAIN && p.assigned_room_id in state.rooms,
+  );
+}
+
+/** How many people a room gets when so many are dealt evenly: `[least, most]`. */
+export function shareOut(people: number, rooms: number): [number, number] {
+  return [Math.floor(people / rooms), Math.ceil(people / rooms)];
+}
+
+/** Countdowns to show: one's own, and to moderators everybody's that they may take back. */
+export function shownCountdowns(state: RoomState): TransitionView[] {
+  const mine = myCountdown(state);
+  const others = Object.values(state.transitions).filter((t) => t !== mine && (t.kind === "moves" || t.kind === "gather"));
+  return [...(mine === null ? [] : [mine]), ...(state.you.role === "moderator" ? others : [])];
+}
+
 /** The countdown that concerns this person: one's own move first, else the start or end of the breakout. */
 export function myCountdown(state: RoomState): TransitionView | null {
   const all = Object.values(state.transitions);

@@ -1,43 +1,60 @@
 /** “Start breakout rooms”: how many, how to assign, how long; and the question whether to keep existing rooms. */
 import { useState } from "preact/hooks";
-import type { AssignMode, Send } from "../protocol/types";
+import type { AssignMode, RoomState, Send } from "../protocol/types";
 import { Button, Dialog, Sheet } from "../ui/kit";
+import { breakoutRooms, shareOut } from "./logic";
+import { optionTexts } from "./options";
 import { roomNameOf, type Group } from "./roster";
 import { t } from "./texts";
 
 interface KeepProps {
+  state: RoomState;
   error: string | null;
   onKeep: () => void;
   onCreate: () => void;
   onClose: () => void;
 }
 
-export function KeepDialog({ error, onKeep, onCreate, onClose }: KeepProps) {
+/** What would be kept is said: rooms with how many are assigned, and the options. */
+export function KeepDialog({ state, error, onKeep, onCreate, onClose }: KeepProps) {
+  const rooms = breakoutRooms(state);
+  const sizes = new Map<string, number>();
+  for (const { assigned_room_id, role } of Object.values(state.people)) {
+    if (assigned_room_id !== null && role !== "moderator") sizes.set(assigned_room_id, (sizes.get(assigned_room_id) ?? 0) + 1);
+  }
   const foot = (
     <>
+      <Button look="quiet" onClick={onClose}>{t("cancel")}</Button>
       <Button onClick={onCreate} testId="create-new-rooms">{t("createNew")}</Button>
-      <Button look="primary" onClick={onKeep} testId="keep-rooms">{t("keep")}</Button>
+      <Button look="primary" autoFocus onClick={onKeep} testId="keep-rooms">{t("keep")}</Button>
     </>
   );
   return (
     <Dialog title={t("keepTitle")} onClose={onClose} foot={foot}>
       <p>{t("keepText")}</p>
+      <div class="kept" data-testid="kept">
+        <p>{rooms.map((room) => t("roomAndSize", { room: room.name, count: sizes.get(room.room_id) ?? 0 })).join(" · ")}</p>
+        <p class="note">{optionTexts(state.breakout).join(" · ")}</p>
+      </div>
       {error && <p role="alert" class="badge warn">{error}</p>}
     </Dialog>
   );
 }
 
 interface SetupProps {
+  state: RoomState;
   send: Send;
   groups: Group[];
-  onDone: (record: boolean) => void;
+  onDone: () => void;
   onClose: () => void;
 }
 
 type Way = AssignMode | "groups";
 
-export function SetupSheet({ send, groups, onDone, onClose }: SetupProps) {
-  const [count, setCount] = useState("4");
+export function SetupSheet({ state, send, groups, onDone, onClose }: SetupProps) {
+  const people = Object.values(state.people).filter((person) => person.online && person.role !== "moderator").length;
+  const [count, setCount] = useState(() => String(suggestedRooms(people)));
+  const rooms = Math.trunc(Number(count));
   const [assign, setAssign] = useState<Way>("auto");
   const [limited, setLimited] = useState(true);
   const [minutes, setMinutes] = useState("10");
@@ -56,9 +73,10 @@ export function SetupSheet({ send, groups, onDone, onClose }: SetupProps) {
       ...made,
       time_limit_s: limited ? Math.round(Number(minutes) * 60) : null,
       may_return: mayReturn,
+      record,
     });
     setBusy(false);
-    if (answer.ok) onDone(record);
+    if (answer.ok) onDone();
     else setError(answer.error.message);
   };
   const modes: [Way, string][] = [["auto", t("auto")], ["manual", t("manual")], ["self", t("self")]];
@@ -72,8 +90,9 @@ export function SetupSheet({ send, groups, onDone, onClose }: SetupProps) {
             <label for="breakout-count">{t("howMany")}</label>
             <input
               id="breakout-count" class="number" data-testid="breakout-count" type="number" min="1" max="100" required value={count}
-              onInput={(event) => setCount(event.currentTarget.value)}
+              onInput={(event) => setCount(event.currentTarget.value)} aria-describedby="breakout-share"
             />
+            <p class="note" id="breakout-share" role="status" data-testid="breakout-share">{assign !== "self" && rooms >= 1 ? shareText(people, rooms) : ""}</p>
           </div>
         )}
         <fieldset class="field">
@@ -125,4 +144,18 @@ export function SetupSheet({ send, groups, onDone, onClose }: SetupProps) {
       </form>
     </Sheet>
   );
+}
+
+/** “5 participants in 2 rooms: 2 or 3 in each”. */
+export function shareText(people: number, rooms: number): string {
+  if (people === 0) return t("noParticipants", { count: rooms });
+  const facts = { people: t("people", { count: people }), rooms: t("rooms", { count: rooms }) };
+  const [least, most] = shareOut(people, rooms);
+  if (least === 0) return t("shareSome", facts);
+  return least === most ? t("shareEven", { ...facts, count: most }) : t("shareRange", { ...facts, least, most });
+}
+
+/** About four people a room; without anybody here, four rooms. */
+export function suggestedRooms(people: number): number {
+  return people === 0 ? 4 : Math.max(2, Math.min(20, Math.round(people / 4)));
 }

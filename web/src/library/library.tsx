@@ -24,7 +24,8 @@ const t = catalogue({
   emptyChannel: "Recordings of this course appear here when they are ready.",
   emptyUnowned: "Recordings that start automatically or through another system, and don’t belong to one person, appear here for the course’s moderators.",
   emptyFolder: "Each breakout room that is recorded becomes a file of its own here.",
-  nothing: "Nothing was found. Try other words.",
+  nothing: "No results",
+  nothingText: "Try a different search.",
   processing: "Being prepared {percent}",
   readyAt: "Being prepared {percent}, ready at about {time}",
   failedEntry: "Failed",
@@ -199,7 +200,7 @@ function List({ boot, scope, query, onScope, onQuery, onOpen }: ListProps) {
         <Empty title={t("failed")} text={error}><Button onClick={() => void load()}>{t("again")}</Button></Empty>
       )}
       {!error && !listing && <Spinner label={t("loading")} />}
-      {!error && listing && entries.length === 0 && <Empty title={t("emptyTitle")} text={query ? t("nothing") : empty} />}
+      {!error && listing && entries.length === 0 && <Empty title={t(query ? "nothing" : "emptyTitle")} text={query ? t("nothingText") : empty} />}
       <ul class="grid">
         {entries.map((entry) => <li key={entry.entry_id}><Card entry={entry} onOpen={onOpen} /></li>)}
       </ul>

@@ -8,6 +8,7 @@ import { frameCan } from "../ui/frame";
 import { LibraryPage } from "../library/library";
 import { Attendance } from "./attendance";
 import { Roles } from "./roles";
+import { RoomSettings } from "./settings";
 import { SlackCard } from "./slack";
 import { Administration } from "./administration";
 import "./lobby.css";
@@ -21,7 +22,8 @@ const t = catalogue({
   opening: "Opening…",
   window: "The room opens in a window of its own.",
   closed: "The room opens in a window of its own, because camera and microphone do not work inside the course page.",
-  waits: "A moderator has not opened this room yet. This page notices when it opens.",
+  waits: "Waiting for a moderator to open the room. This page updates automatically.",
+  locked: "A moderator locked this room. Ask them to let you in; this page updates automatically.",
   blocked: "Your browser blocked the new window. Use this link:",
   breakout: "Breakout rooms are open.",
   recordings: { one: "My recordings ({count})", other: "My recordings ({count})" },
@@ -41,6 +43,8 @@ interface Lobby {
   may_set_roles: boolean;
   /** A moderator must open this room first. */
   waits: boolean;
+  /** A moderator lets nobody new in. */
+  locked: boolean;
   slack: { enabled: boolean; linked: boolean };
 }
 const REFRESH_MS = 4000;
@@ -86,11 +90,12 @@ export function LobbyPage({ boot }: { boot: Boot }) {
       </header>
       <section class="card">
         <Present lobby={lobby} />
-        <OpenRoom boot={boot} waits={lobby.waits} />
+        <OpenRoom boot={boot} closed={lobby.waits ? "waits" : lobby.locked ? "locked" : null} />
         <div class="row"><Button testId="my-recordings" onClick={() => setLibrary(true)}>{t("recordings", { count: lobby.recordings })}</Button></div>
         {error && <p role="alert">{error}</p>}
       </section>
       {lobby.slack.enabled && <SlackCard boot={boot} linked={lobby.slack.linked} onChange={load} />}
+      {lobby.may_set_roles && <RoomSettings boot={boot} />}
       {lobby.may_set_roles && <Roles boot={boot} />}
       {lobby.may_set_roles && <Attendance boot={boot} />}
       {boot.admin && <Administration boot={boot} />}
@@ -119,7 +124,7 @@ function Present({ lobby }: { lobby: Lobby }) {
   );
 }
 
-function OpenRoom({ boot, waits }: { boot: Boot; waits: boolean }) {
+function OpenRoom({ boot, closed }: { boot: Boot; closed: "waits" | "locked" | null }) {
   const [can] = useState(frameCan);
   const [busy, setBusy] = useState(false);
   const [link, setLink] = useState<string | null>(null);
@@ -143,11 +148,11 @@ function OpenRoom({ boot, waits }: { boot: Boot; waits: boolean }) {
   return (
     <div class="stack" data-testid="frame" data-camera={can.camera} data-microphone={can.microphone} data-screen={can.screen} data-top={can.top}>
       <div class="row">
-        <Button look="primary" big testId="open-room" disabled={busy || waits} onClick={() => void open()}>
+        <Button look="primary" big testId="open-room" disabled={busy || closed !== null} onClick={() => void open()}>
           {busy ? t("opening") : t("open")}
         </Button>
       </div>
-      {waits && <p role="status">{t("waits")}</p>}
+      {closed !== null && <p role="status" data-testid="closed">{t(closed)}</p>}
       {!can.top && <p class="note">{can.camera && can.microphone ? t("window") : t("closed")}</p>}
       {link && (
         <p role="alert">

@@ -207,9 +207,12 @@ export class Media implements MediaPort {
     if (message.resumed && this.publisher !== null) {
       // A moderator may have muted us while we were away; what we asked for meanwhile is on its way already.
       if (this.pending === 0 && this.micOn.value && me?.mic === false) void this.setMic(false, true);
+      if (this.pending === 0 && this.screenOn.value && me?.screen === false) void this.setScreen(false);
       if (!["connected", "connecting"].includes(this.publisher.state)) this.restart();
       return;
     }
+    // What is refused here would be refused with microphone and camera.
+    if (this.screenOn.value && message.state.session.sharing === "moderators" && message.you.role !== "moderator") void this.setScreen(false);
     void this.tell({ mic: this.micOn.value, camera: this.cameraOn.value, screen: this.screenOn.value });
     this.restart();
   }

@@ -8,15 +8,6 @@ import type {
   ChatLine, ConnectionStatus, Ended, EventMessage, RoomState, Send, ServerMessage, SubscribeMessage, Welcome, You,
 } from "./types";
 
-/** More at once would leave a phone no place for the room. */
-const MOST_BROADCASTS = 3;
-
-export interface Broadcast {
-  key: number;
-  name: string;
-  text: string;
-}
-
 export interface RoomStore {
   state: Signal<RoomState | null>;
   you: Signal<You | null>;
@@ -25,7 +16,6 @@ export interface RoomStore {
   ended: Signal<Ended | null>;
   /** Loudest first, in one's own room. */
   speakers: Signal<string[]>;
-  broadcasts: Signal<Broadcast[]>;
   slack: Signal<boolean>;
   /** The last round trip to the server; null before the first. */
   rttMs: Signal<number | null>;
@@ -55,7 +45,6 @@ export function createStore(options: StoreOptions): RoomStore {
   const status = signal<ConnectionStatus>("connecting");
   const ended = signal<Ended | null>(null);
   const speakers = signal<string[]>([]);
-  const broadcasts = signal<Broadcast[]>([]);
   const slack = signal(false);
   const rttMs = signal<number | null>(null);
   const listeners = new Set<(event: EventMessage) => void>();
@@ -101,12 +90,11 @@ export function createStore(options: StoreOptions): RoomStore {
   function takeEvent(message: EventMessage): void {
     if (state.value !== null) state.value = applyPatch(state.value, message.patch);
     const { data } = message;
-    if (message.event === "chat_sent") {
-      const { person_id, name, text } = data as unknown as ChatLine;
-      chat.value = [...chat.value.slice(-199), { seq: message.seq, at: message.at, person_id, name, text }];
-    } else if (message.event === "message_broadcast" && data.person_id !== you.value?.person_id) {
-      const line = { key: message.seq, name: String(data.name ?? ""), text: String(data.text ?? "") };
-      broadcasts.value = [...broadcasts.value, line].slice(-MOST_BROADCASTS);
+    if (message.event === "chat_sent" || message.event === "message_broadcast") {
+      const { person_id, name, text, room_ids } = data as unknown as ChatLine;
+      const line: ChatLine = { seq: message.seq, at: message.at, person_id, name, text };
+      if (message.event === "message_broadcast" && room_ids !== undefined) line.room_ids = room_ids;
+      chat.value = [...chat.value.slice(-199), line];
     }
     for (const listener of listeners) listener(message);
   }
@@ -120,7 +108,7 @@ export function createStore(options: StoreOptions): RoomStore {
     },
   });
   return {
-    state, you, chat, status, ended, speakers, broadcasts, slack, rttMs, client,
+    state, you, chat, status, ended, speakers, slack, rttMs, client,
     send: client.send,
     serverNow: () => client.serverNow(),
     onEvent: (listener) => {

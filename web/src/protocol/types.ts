@@ -120,7 +120,8 @@ export type Patch = Record<string, unknown>;
 export interface ChatLine {
   seq: number;
   at: string;
-  person_id: string;
+  /** Null for a broadcast of an integrator. */
+  person_id: string | null;
   name: string;
   text: string;
   /** Only of a broadcast: the rooms it went to. */

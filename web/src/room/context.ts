@@ -7,11 +7,13 @@ import type { RoomStore } from "../protocol/store";
 import type { PersonView, RecordingView, Result, RoomState } from "../protocol/types";
 
 export type Panel = "people" | "chat" | null;
-export type OpenDialog = "record" | "layout" | "end" | "settings" | "shortcuts" | { remove: PersonView } | null;
+export type OpenDialog = "record" | "stop" | "layout" | "end" | "settings" | "shortcuts" | { remove: PersonView } | null;
 
 export interface Toast {
   key: number;
   text: string;
+  /** What a click on it does. */
+  action?: () => void;
 }
 
 export interface Page {
@@ -49,9 +51,9 @@ export function say(page: Page, text: string): void {
 }
 
 /** A short note that goes away by itself; also said to screen readers. */
-export function toast(page: Page, text: string): void {
+export function toast(page: Page, text: string, action?: () => void): void {
   const key = ++toastKey;
-  page.toasts.value = [...page.toasts.value, { key, text }];
+  page.toasts.value = [...page.toasts.value, action === undefined ? { key, text } : { key, text, action }];
   say(page, text);
   setTimeout(() => (page.toasts.value = page.toasts.value.filter((other) => other.key !== key)), 6000);
 }
@@ -82,6 +84,11 @@ export function peopleHere(state: RoomState): PersonView[] {
   const { person_id, room_id } = state.you;
   const here = Object.values(state.people).filter((person) => person.online && person.room_id === room_id);
   return [...here.filter((p) => p.person_id === person_id), ...here.filter((p) => p.person_id !== person_id)];
+}
+
+/** Of these people who shares a screen, the latest first. */
+export function sharers(people: PersonView[]): PersonView[] {
+  return people.filter((person) => person.screen).sort((a, b) => (b.screen_since ?? "").localeCompare(a.screen_since ?? ""));
 }
 
 /** The live recording of one's own room, if any. */

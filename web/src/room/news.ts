@@ -3,7 +3,7 @@ import type { RoomState } from "../protocol/types";
 import { recordingHere } from "./context";
 
 export interface News {
-  key: "say.call" | "say.hand" | "rec.stopped" | "say.paused" | "say.resumed";
+  key: "say.call" | "say.hand" | "share.began" | "share.ended" | "rec.stopped" | "say.paused" | "say.resumed";
   facts: { name?: string; room?: string };
   /** Also shown, not only spoken. */
   shown: boolean;
@@ -26,6 +26,13 @@ export function news(before: RoomState | null, after: RoomState): News[] {
     }
   }
   if (before.you.room_id !== after.you.room_id) return found;
+  for (const person of Object.values(after.people)) {
+    const was = before.people[person.person_id];
+    if (was === undefined || person.person_id === after.you.person_id || person.room_id !== after.you.room_id) continue;
+    if (was.room_id === person.room_id && was.screen !== person.screen) {
+      found.push({ key: person.screen ? "share.began" : "share.ended", facts: { name: person.name }, shown: person.screen });
+    }
+  }
   const [was, is] = [recordingHere(before), recordingHere(after)];
   if (was !== null && is === null) found.push({ key: "rec.stopped", facts: {}, shown: false });
   if (was !== null && is !== null && was.recording_id === is.recording_id && was.status !== is.status) {

@@ -2,7 +2,11 @@
 import { effect } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ControlBar, Countdown } from "../breakout/bar";
+import { ControlBar } from "../breakout/bar";
+import { BroadcastLine } from "../breakout/broadcasts";
+import { Countdowns } from "../breakout/countdown";
+import { breakoutNotice, useTimeNotices } from "../breakout/notices";
+import { SelfChoice } from "../breakout/picker";
 import { BreakoutSheets } from "../breakout/sheets";
 import { Media, trackKey } from "../media/media";
 import { createStore, RoomContext, type RoomStore } from "../protocol/store";
@@ -12,7 +16,7 @@ import { createPage, done, PageContext, peopleHere, roomName, say, toast, usePag
 import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
 import { SidePanel } from "./panel";
-import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog } from "./recording";
+import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog, StopDialog } from "./recording";
 import { NetworkMark } from "./network";
 import { news } from "./news";
 import { listenForShortcuts, ShortcutSwitch, SHORTCUTS } from "./shortcuts";
@@ -89,6 +93,8 @@ export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
 function hear(page: Page, event: EventMessage): void {
   const { store, media } = page;
   const me = store.you.value?.person_id;
+  const notice = store.state.value === null ? null : breakoutNotice(store.state.value, event);
+  if (notice !== null) toast(page, notice);
   switch (event.event) {
     case "participant_muted": {
       const people = event.data.person_ids;
@@ -99,8 +105,18 @@ function hear(page: Page, event: EventMessage): void {
       break;
     }
     case "message_broadcast":
-      if (event.data.person_id === me) toast(page, t("say.sent"));
-      else say(page, `${t("broadcast.from", { name: String(event.data.name) })} ${String(event.data.text)}`);
+      if (event.data.person_id !== me) say(page, `${t("broadcast.from", { name: String(event.data.name) })} ${String(event.data.text)}`);
+      break;
+    case "sharing_stopped": {
+      const people = event.data.person_ids;
+      if (Array.isArray(people) && people.includes(me) && media.screenOn.value) {
+        void media.setScreen(false);
+        toast(page, t("share.stopped", { name: String(event.data.name) }));
+      }
+      break;
+    }
+    case "sharing_changed":
+      toast(page, t(event.data.who === "moderators" ? "share.only_moderators" : "share.everyone"));
       break;
     case "chat_sent":
       if (page.panel.value !== "chat" && event.data.person_id !== me) page.unread.value += 1;
@@ -127,6 +143,7 @@ function Room(): JSX.Element {
     if (name !== "") document.title = `${calls > 0 ? `(${calls}) ` : ""}${name} · ${course}`;
   }, [name, course, calls]);
   const hidden = useHiddenPictures();
+  useTimeNotices(state, store.serverNow, (text) => toast(page, text));
   if (state === null) return <Joining />;
   return (
     <div class={page.panel.value === null ? "room" : "room with-panel"}>
@@ -135,19 +152,24 @@ function Room(): JSX.Element {
           <h1><span class="course">{state.session.course_title} · </span><span data-testid="room-name">{name}</span></h1>
           <NetworkMark hidden={hidden} />
         </header>
-        <ControlBar state={state} send={store.send} serverNow={store.serverNow} onOpenDashboard={() => (page.breakoutOpen.value = true)} />
+        <ControlBar
+          state={state} send={store.send} serverNow={store.serverNow} dashboardOpen={page.breakoutOpen.value}
+          onDashboard={() => (page.breakoutOpen.value = !page.breakoutOpen.value)}
+        />
+        <Countdowns state={state} send={store.send} serverNow={store.serverNow} />
+        <BroadcastLine state={state} chat={store.chat.value} />
       </div>
-      <Countdown state={state} serverNow={store.serverNow} />
       <Banners hidden={hidden} />
       <Stage />
       <SidePanel />
       <Toolbar />
       <RecordedNotice />
+      <SelfChoice state={state} send={store.send} />
       <Dialogs />
       {page.breakoutOpen.value && (
-        <BreakoutSheets state={state} send={store.send} token={page.token} serverNow={store.serverNow} onClose={() => (page.breakoutOpen.value = false)} />
+        <BreakoutSheets state={state} send={store.send} token={page.token} onClose={() => (page.breakoutOpen.value = false)} />
       )}
-      <div class="toasts">{page.toasts.value.map((note) => <p key={note.key} class="toast">{note.text}</p>)}</div>
+      <div class="toasts">{page.toasts.value.map((note) => note.action === undefined ? <p key={note.key} class="toast">{note.text}</p> : <button key={note.key} type="button" class="toast" onClick={note.action}>{note.text}</button>)}</div>
       <div class="unseen" aria-live="polite" data-testid="said">{page.said.value.map((line) => <p key={line.key}>{line.text}</p>)}</div>
     </div>
   );
@@ -192,12 +214,6 @@ function Banners({ hidden }: { hidden: boolean }): JSX.Element {
       {media.blocked.value && (
         <p class="banner">{t("connection.blocked")} <button type="button" class="button primary" onClick={() => media.unblock()}>{t("connection.hear")}</button></p>
       )}
-      {store.broadcasts.value.map((line) => (
-        <p key={line.key} class="banner broadcast" data-testid="broadcast">
-          <span><strong>{t("broadcast.from", { name: line.name })}</strong> <span dir="auto">{line.text}</span></span>
-          <button type="button" class="button" onClick={() => (store.broadcasts.value = store.broadcasts.value.filter((other) => other !== line))}>{t("close")}</button>
-        </p>
-      ))}
     </div>
   );
 }
@@ -209,6 +225,7 @@ function Dialogs(): JSX.Element | null {
   const close = (): void => void (page.dialog.value = null);
   if (open === null) return null;
   if (open === "record") return <StartDialog />;
+  if (open === "stop") return <StopDialog />;
   if (open === "layout") return <LayoutDialog />;
   if (open === "settings") {
     return (

@@ -2,6 +2,7 @@
 import { EllipsisVertical, Hand, MicOff, SendHorizontal, X } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { broadcastTarget } from "../breakout/broadcasts";
 import type { PersonView, RoomState } from "../protocol/types";
 import { Menu, type MenuItem } from "../ui/kit";
 import { locale } from "../ui/locale";
@@ -75,8 +76,8 @@ function Chat({ state }: { state: RoomState }): JSX.Element {
       <ol class="chat" ref={list} tabIndex={0} aria-label={t("tool.chat")}>
         {lines.length === 0 && <li class="quiet">{t("chat.empty")}</li>}
         {lines.map((line) => (
-          <li key={line.seq} class={line.person_id === state.you.person_id ? "own" : ""}>
-            <span class="chat-who"><bdi>{line.name}</bdi> <time dateTime={line.at}>{timeOf(line.at)}</time></span>
+          <li key={line.seq} class={[line.person_id === state.you.person_id ? "own" : "", line.room_ids === undefined ? "" : "broadcast"].join(" ").trim()}>
+            <span class="chat-who"><bdi>{line.name}</bdi> <time dateTime={line.at}>{timeOf(line.at)}</time>{line.room_ids !== undefined && <> · <span class="chat-target">{broadcastTarget(state, line.room_ids)}</span></>}</span>
             <span class="chat-text" dir="auto">{line.text}</span>
           </li>
         ))}
@@ -181,6 +182,10 @@ function actions(page: Page, person: PersonView, own: boolean): MenuItem[] {
   const items: MenuItem[] = [];
   if (!own && person.mic) {
     items.push({ key: "mute", label: t("people.mute"), onSelect: () => void send("mute_participant", { person_id }).then((r) => done(page, r)) });
+  }
+  if (!own && person.screen) {
+    const run = (): void => void send("stop_sharing", { person_id }).then((r) => done(page, r));
+    items.push({ key: "share", label: t("share.stop_of", { name: person.name }), onSelect: run, testId: `stop-share-${person_id}` });
   }
   if (person.hand_raised_at !== null) {
     const run = (): void => void send("set_hand", { raised: false, person_id }).then((r) => done(page, r));

@@ -1,9 +1,9 @@
 /** Recording of one's own room: the mark at the lower left, starting and stopping, the notice everybody confirms. */
 import { useSignal } from "@preact/signals";
-import { Circle, Square, TriangleAlert } from "lucide-preact";
+import { Circle, Pause, Square, TriangleAlert } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { RecordingLayout, RecordingOptions, RecordingView } from "../protocol/types";
+import type { RecordingLayout, RecordingOptions, RecordingView, RoomState } from "../protocol/types";
 import { done, recordingHere, say, toast, usePage, type Page } from "./context";
 import { Dialog } from "./dialog";
 import { length } from "../ui/text";
@@ -19,12 +19,17 @@ export async function stopRecording(page: Page): Promise<void> {
   const recording = state === null ? null : recordingHere(state);
   if (recording === null) return;
   const { recording_id } = recording;
-  if (done(page, await page.store.send("stop_recording", { recording_id }))) toast(page, t("rec.stopped"));
+  if (done(page, await page.store.send("stop_recording", { recording_id }))) toast(page, t("rec.soon_ready"), openRecordings);
 }
 
 export async function pauseOrResume(page: Page, recording: RecordingView): Promise<void> {
   const name = recording.desired === "paused" ? "resume_recording" : "pause_recording";
   done(page, await page.store.send(name, { recording_id: recording.recording_id }));
+}
+
+/** One's recordings in a window of their own; the room stays open. */
+export function openRecordings(): void {
+  window.open(`${location.pathname.replace(/\/$/, "")}/recordings`, "_blank", "noopener");
 }
 
 /** Leave oneself out of every recording of this session, or come back into them. */
@@ -55,16 +60,17 @@ export function RecordingIndicator(): JSX.Element | null {
   if (!moderator) {
     if (recording.status === "INVOKED") return <span class="rec-place" />;
     return <span class="rec live" data-testid="rec-indicator" data-recording={recording.status}>
-      <Mark />{recording.status === "PAUSED" && <span>{t("rec.paused")}</span>}
+      <Mark paused={recording.status === "PAUSED"} />
+      {isDeclined(page) && <span class="rec-out" data-testid="recorded-without-you">{t("rec.without_you")}</span>}
     </span>;
   }
   return (
     <span class="rec live" data-testid="rec-indicator" data-recording={recording.status}>
-      {recording.status === "INVOKED" ? <><Mark />{t("rec.starting")}</> : <><Mark /><Counter recording={recording} /></>}
-      {recording.status === "PAUSED" && <span>{t("rec.paused")}</span>}
+      {recording.status === "INVOKED" ? <><Mark />{t("rec.starting")}</> : <><Mark paused={recording.status === "PAUSED"} /><Counter recording={recording} /></>}
+      {isDeclined(page) && <span class="rec-out" data-testid="recorded-without-you">{t("rec.without_you")}</span>}
       <Warnings recording={recording} />
       <button type="button" class="stop" data-testid="stop-recording" aria-label={t("menu.stop")} title={t("menu.stop")}
-        onClick={() => void stopRecording(page)}>
+        onClick={() => (page.dialog.value = "stop")}>
         <Square size={14} fill="currentColor" aria-hidden="true" />
       </button>
     </span>
@@ -83,8 +89,14 @@ function Warnings({ recording }: { recording: RecordingView }): JSX.Element | nu
   );
 }
 
-function Mark(): JSX.Element {
-  return <><span class="rec-dot" aria-hidden="true" /><span class="rec-word">{t("rec.mark")}</span></>;
+/** A red dot while it records, two bars while it is paused. */
+function Mark({ paused = false }: { paused?: boolean }): JSX.Element {
+  return (
+    <>
+      {paused ? <Pause class="rec-pause" size={14} aria-hidden="true" /> : <span class="rec-dot" aria-hidden="true" />}
+      <span class="rec-word">{t(paused ? "rec.paused_mark" : "rec.mark")}</span>
+    </>
+  );
 }
 
 function Counter({ recording }: { recording: RecordingView }): JSX.Element {
@@ -173,27 +185,81 @@ export function Check({ label, checked, testId, onChange }: CheckProps): JSX.Ele
   );
 }
 
-/** “This session is being recorded.” stays until confirmed; it blocks nothing. */
+/** Sessions whose notice was confirmed in this browser, by this person. */
+function noticeKey(state: RoomState): string {
+  return `sideroom.recorded.${state.session.session_id}.${state.you.person_id}`;
+}
+
+function wasConfirmed(state: RoomState): boolean {
+  try {
+    return sessionStorage.getItem(noticeKey(state)) !== null;
+  } catch {
+    return false;
+  }
+}
+
+function confirm(state: RoomState): void {
+  try {
+    sessionStorage.setItem(noticeKey(state), "1");
+  } catch {
+    // A browser that keeps nothing asks again after a reload.
+  }
+}
+
+/** “This session is being recorded.” stays until confirmed, once a session and person; it blocks nothing. */
 export function RecordedNotice(): JSX.Element | null {
   const page = usePage();
   const confirmed = useSignal<string | null>(null);
   const state = page.store.state.value;
   const recording = state === null ? null : recordingHere(state);
-  const id = recording !== null && recording.status !== "INVOKED" ? recording.recording_id : null;
+  const runs = recording !== null && recording.status !== "INVOKED";
+  const declined = isDeclined(page);
+  const key = state === null ? "" : noticeKey(state);
+  const told = t(declined ? "rec.told_without_you" : "rec.told");
+  const known = state === null || confirmed.value === key || wasConfirmed(state);
   useEffect(() => {
-    if (id !== null) say(page, t("rec.told"));
-  }, [id, page]);
-  if (id === null || confirmed.value === id) return null;
+    if (runs && !known) say(page, told);
+  }, [runs, known, page]);
+  useEffect(() => {
+    // “…will start momentarily” is not true any more.
+    if (runs) page.toasts.value = page.toasts.value.filter((note) => note.text !== t("rec.soon"));
+  }, [runs, page]);
+  if (!runs || known || state === null) return null;
+  const close = (): void => {
+    confirm(state);
+    confirmed.value = key;
+  };
   return (
-    <div class="notice" role="group" aria-label={t("rec.told")}>
-      <p>{t("rec.told")}</p>
-      <button type="button" class="button primary" data-testid="confirm-recorded" onClick={() => (confirmed.value = id)}>
-        {t("rec.confirm")}
-      </button>
-      {!isDeclined(page) && (
-        <button type="button" class="button" data-testid="decline-recording"
-          onClick={() => { confirmed.value = id; void setDeclined(page, true); }}>{t("rec.decline")}</button>
+    <div class="notice" role="group" aria-label={told}>
+      <p>{told}</p>
+      <button type="button" class="button primary" data-testid="confirm-recorded" onClick={close}>{t("rec.confirm")}</button>
+      {!declined && (
+        <button type="button" class="button" data-testid="decline-recording" onClick={() => { close(); void setDeclined(page, true); }}>{t("rec.decline")}</button>
       )}
     </div>
+  );
+}
+
+/** Stop ends a recording for good, so it is asked first; pausing is offered beside it. */
+export function StopDialog(): JSX.Element | null {
+  const page = usePage();
+  const state = page.store.state.value;
+  const recording = state === null ? null : recordingHere(state);
+  const close = (): void => void (page.dialog.value = null);
+  useEffect(() => {
+    if (recording === null) close(); // it stopped meanwhile
+  }, [recording === null]);
+  if (recording === null) return null;
+  const paused = recording.desired === "paused";
+  return (
+    <Dialog title={t("rec.stop.title")} onClose={close} actions={
+      <>
+        <button type="button" class="button" onClick={close}>{t("cancel")}</button>
+        <button type="button" class="button" data-testid="stop-dialog-pause" onClick={() => { close(); void pauseOrResume(page, recording); }}>
+          {t(paused ? "menu.resume" : "menu.pause")}
+        </button>
+        <button type="button" class="button danger" data-testid="confirm-stop-recording" onClick={() => { close(); void stopRecording(page); }}>{t("menu.stop")}</button>
+      </>
+    }><p>{t(paused ? "rec.stop.paused" : "rec.stop.text")}</p></Dialog>
   );
 }

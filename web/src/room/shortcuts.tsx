@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { JSX } from "preact";
 import { recordingHere, type Page } from "./context";
-import { Check, stopRecording } from "./recording";
+import { Check } from "./recording";
 import { t } from "./texts";
 import { toggleDevice, toggleHand, toggleScreen } from "./toolbar";
 
@@ -72,8 +72,8 @@ function run(page: Page, key: Shortcut): void {
       break;
     case "r":
       if (!moderator || state === null) break;
-      if (recordingHere(state) === null) page.dialog.value = "record";
-      else void stopRecording(page);
+      // Asked either way: one key must never end a recording.
+      page.dialog.value = recordingHere(state) === null ? "record" : "stop";
       break;
     case "?":
       page.dialog.value = "shortcuts";

@@ -1,11 +1,12 @@
 /** Who is here: tiles, or a shared screen on stage with a strip of tiles. */
-import { CircleSlash, Hand, MicOff } from "lucide-preact";
+import { useSignal } from "@preact/signals";
+import { CircleSlash, Hand, MicOff, MonitorUp } from "lucide-preact";
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { trackKey } from "../media/media";
 import type { PersonView } from "../protocol/types";
 import { initials } from "../ui/names";
-import { peopleHere, recordingHere, usePage } from "./context";
+import { done, peopleHere, recordingHere, sharers, usePage } from "./context";
 import { Picture } from "./picture";
 import { seats } from "./seats";
 import { t } from "./texts";
@@ -14,22 +15,33 @@ export function Stage(): JSX.Element | null {
   const page = usePage();
   const { store, media } = page;
   const seated = useRef<string[]>([]);
+  const chosen = useSignal<string | null>(null);
+  const latest = useRef<string | null>(null);
   const state = store.state.value;
   if (state === null) return null;
   const people = peopleHere(state);
   const me = state.you.person_id;
-  const sharer = people.find((person) => person.screen && screenOf(person, me, media) !== null);
+  const screens = sharers(people).filter((person) => person.person_id !== me && screenOf(person, me, media) !== null);
+  // The latest share is shown until somebody chooses another one.
+  const sharer = screens.find((person) => person.person_id === chosen.value) ?? screens[0];
   const shown = sharer === undefined ? null : screenOf(sharer, me, media);
   const pictures = new Set(people.filter((p) => media.remote.value.has(trackKey(p.person_id, "camera"))).map((p) => p.person_id));
   seated.current = seats(people.map((p) => p.person_id), store.speakers.value, pictures, seated.current);
   const more = people.length - seated.current.length;
   const columns = columnsFor(seated.current.length + (more > 0 ? 1 : 0));
+  const newest = screens[0]?.person_id ?? null;
+  if (newest !== latest.current) {
+    latest.current = newest;
+    chosen.value = null;
+  }
   return (
     <main class={shown === null ? "stage" : "stage sharing"} aria-label={t("tool.people")}>
+      <OwnShare />
       {shown !== null && sharer !== undefined && (
         <figure class="share">
           <Picture track={shown} class="whole" />
           <figcaption class="name">{t("stage.screen", { name: sharer.name })}</figcaption>
+          <ShareTools screens={screens} sharer={sharer} choose={(id) => (chosen.value = id)} moderator={state.you.role === "moderator"} />
         </figure>
       )}
       <ul class="tiles" style={{ "--columns": columns, "--rows": Math.ceil((seated.current.length + Math.min(more, 1)) / columns) }}>
@@ -47,6 +59,42 @@ export function Stage(): JSX.Element | null {
       </ul>
       {people.length === 1 && shown === null && <p class="quiet alone">{t("stage.alone")}</p>}
     </main>
+  );
+}
+
+/** “You're sharing your screen · Stop”, in place of one's own screen in one's own screen. */
+function OwnShare(): JSX.Element | null {
+  const page = usePage();
+  if (!page.media.screenOn.value) return null;
+  return (
+    <p class="own-share" role="status" data-testid="own-share">
+      <MonitorUp size={18} aria-hidden="true" /> {t("stage.sharing")}
+      <button type="button" class="button small danger" data-testid="stop-own-share" onClick={() => void page.media.setScreen(false)}>{t("share.stop")}</button>
+    </p>
+  );
+}
+
+interface ShareToolsProps { screens: PersonView[]; sharer: PersonView; choose: (personId: string) => void; moderator: boolean }
+
+/** Whose screen to look at when several are shared, and for moderators a way to end it. */
+function ShareTools({ screens, sharer, choose, moderator }: ShareToolsProps): JSX.Element | null {
+  const page = usePage();
+  if (screens.length < 2 && !moderator) return null;
+  const stop = (): void => void page.store.send("stop_sharing", { person_id: sharer.person_id }).then((r) => done(page, r));
+  return (
+    <div class="share-tools">
+      {screens.length > 1 && (
+        <div role="group" aria-label={t("stage.choose")}>
+          {screens.map((person) => (
+            <button key={person.person_id} type="button" class="button small" aria-pressed={person === sharer} data-testid={`see-share-${person.person_id}`}
+              onClick={() => choose(person.person_id)}>{person.name}</button>
+          ))}
+        </div>
+      )}
+      {moderator && (
+        <button type="button" class="button small" data-testid="stop-share" aria-label={t("share.stop_of", { name: sharer.name })} onClick={stop}>{t("share.stop")}</button>
+      )}
+    </div>
   );
 }
 

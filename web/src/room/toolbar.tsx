@@ -1,16 +1,27 @@
 /** The toolbar at the bottom: one's own devices, hand, panels, the three dots, Leave. */
 import {
-  Circle, DoorOpen, Ellipsis, Grid2x2, Hand, Keyboard, LayoutGrid, MessageSquare, Mic, MicOff, MonitorUp, MonitorX, Pause, Play,
+  Circle, DoorOpen, Ellipsis, Grid2x2, Hand, Keyboard, LayoutGrid, Lock, LockOpen, MessageSquare, Mic, MicOff, MonitorUp, MonitorX, Pause, Play,
   PhoneOff, Settings, Square, Users, Video, VideoOff,
 } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { MAIN } from "../breakout/logic";
 import { Menu, type MenuItem } from "../ui/kit";
 import { done, recordingHere, toast, usePage, type Page } from "./context";
-import { pauseOrResume, RecordingIndicator, stopRecording } from "./recording";
+import { pauseOrResume, RecordingIndicator } from "./recording";
 import { t } from "./texts";
 
+/** May this person share here? */
+export function mayShare(page: Page): boolean {
+  const state = page.store.state.value;
+  return state === null || state.session.sharing === "everyone" || state.you.role === "moderator";
+}
+
 export async function toggleScreen(page: Page): Promise<void> {
+  if (!page.media.screenOn.value && !mayShare(page)) {
+    toast(page, t("share.off"));
+    return;
+  }
   try {
     await page.media.setScreen(!page.media.screenOn.value);
   } catch (error) {
@@ -95,9 +106,17 @@ function moreItems(page: Page, canShare: boolean): MenuItem[] {
         { key: "pause", label: t(paused ? "menu.resume" : "menu.pause"), icon: paused ? <Play size={18} /> : <Pause size={18} />,
           testId: "menu-pause-recording", onSelect: () => void pauseOrResume(page, recording) },
         { key: "layout", label: t("menu.layout"), icon: <LayoutGrid size={18} />, testId: "menu-layout", onSelect: () => (page.dialog.value = "layout") },
-        { key: "stop", label: t("menu.stop"), icon: <Square size={18} />, testId: "menu-stop-recording", onSelect: () => void stopRecording(page) },
+        { key: "stop", label: t("menu.stop"), icon: <Square size={18} />, testId: "menu-stop-recording", onSelect: () => (page.dialog.value = "stop") },
       );
     }
+    const locked = state.rooms[MAIN]?.locked === true;
+    const { sharing } = state.session;
+    items.push(
+      { key: "lock", label: t(locked ? "lock.unlock" : "lock.lock"), icon: locked ? <LockOpen size={18} /> : <Lock size={18} />, testId: "menu-lock",
+        onSelect: () => void page.store.send("lock_room", { room_id: MAIN, locked: !locked }).then((r) => done(page, r) && toast(page, t(locked ? "lock.unlocked" : "lock.locked"))) },
+      { key: "sharing", label: t(sharing === "everyone" ? "sharing.moderators" : "sharing.everyone"), icon: <MonitorUp size={18} />, testId: "menu-sharing",
+        onSelect: () => void page.store.send("set_sharing", { who: sharing === "everyone" ? "moderators" : "everyone" }).then((r) => done(page, r)) },
+    );
     items.push({ key: "breakout", label: t("menu.breakout"), icon: <Grid2x2 size={18} />, testId: "menu-breakout", onSelect: () => (page.breakoutOpen.value = true) });
   }
   if (window.matchMedia("(max-width: 639px)").matches) {

@@ -84,6 +84,8 @@ interface SheetProps {
   closeLabel: string;
   onClose: () => void;
   wide?: boolean;
+  /** Of a wide one: leaves the other half to what is behind it, where there is room for both. */
+  half?: boolean;
   head?: ComponentChildren;
   foot?: ComponentChildren;
   children?: ComponentChildren;
@@ -118,7 +120,7 @@ function useFocusKept(ref: { current: HTMLElement | null }): void {
 }
 
 /** A side sheet (a bottom sheet on narrow screens) that does not block the room behind it. */
-export function Sheet({ title, closeLabel, onClose, wide, head, foot, children, testId }: SheetProps) {
+export function Sheet({ title, closeLabel, onClose, wide, half, head, foot, children, testId }: SheetProps) {
   const ref = useRef<HTMLElement>(null);
   const id = useId();
   useFocusReturn(() => ref.current?.focus());
@@ -138,7 +140,7 @@ export function Sheet({ title, closeLabel, onClose, wide, head, foot, children, 
   return (
     <section
       ref={ref}
-      class={`sheet${wide ? " wide" : ""}`}
+      class={["sheet", wide ? "wide" : "", half ? "half" : ""].filter(Boolean).join(" ")}
       role="dialog"
       aria-labelledby={id}
       tabIndex={-1}

@@ -41,6 +41,14 @@ const t = catalogue({
   moderator: "moderate",
   participant: "take part",
   recording: "Recording",
+  room: "Room",
+  opens: "Who can open the room",
+  opensAnyone: "Anyone in the course",
+  opensAfterEnd: "Anyone, until a moderator ends it for everyone",
+  opensModerators: "Moderators only",
+  sharing: "Who can share their screen",
+  sharingEveryone: "Everyone",
+  sharingModerators: "Moderators only",
   onStart: "Record the main room as soon as somebody comes",
   layout: "Layout",
   grid: "Grid",
@@ -68,6 +76,7 @@ interface Course extends Listed {
   scores: { sent: number; waiting: number; failed: number; error: string };
   roles: Record<string, Choice>;
   recording: { options: Record<string, unknown>; record_on_start: boolean };
+  room: { opens: string; sharing: string };
   groups: number;
 }
 
@@ -120,6 +129,7 @@ function Forms(props: PartProps) {
       <RosterPart {...props} />
       <AttendancePart {...props} />
       <RolesPart {...props} />
+      <RoomPart {...props} />
       <RecordingPart {...props} />
     </div>
   );
@@ -220,6 +230,31 @@ function RolesPart(props: PartProps) {
             </select>
           </div>
         ))}
+      </div>
+    </Part>
+  );
+}
+
+const OPENS = [["after_end", t("opensAfterEnd")], ["anyone", t("opensAnyone")], ["moderators", t("opensModerators")]] as const;
+const SHARING = [["everyone", t("sharingEveryone")], ["moderators", t("sharingModerators")]] as const;
+
+function RoomPart(props: PartProps) {
+  const [room, setRoom] = useState(props.course.room);
+  return (
+    <Part {...props} title={t("room")} value={() => ({ room })}>
+      <div class="pair">
+        <div class="field">
+          <label for="room-opens">{t("opens")}</label>
+          <select id="room-opens" value={room.opens} onChange={(event) => setRoom({ ...room, opens: event.currentTarget.value })}>
+            {OPENS.map(([value, label]) => <option key={value} value={value}>{label}</option>)}
+          </select>
+        </div>
+        <div class="field">
+          <label for="room-sharing">{t("sharing")}</label>
+          <select id="room-sharing" value={room.sharing} onChange={(event) => setRoom({ ...room, sharing: event.currentTarget.value })}>
+            {SHARING.map(([value, label]) => <option key={value} value={value}>{label}</option>)}
+          </select>
+        </div>
       </div>
     </Part>
   );

@@ -71,6 +71,9 @@ const SCOPES = new Map([
   ["storage:write", t("scopeStorageWrite")],
 ]);
 
+/** Ticked for a new key; whatever more it may do is chosen on purpose. */
+const LEAST = new Set(["recordings:read"]);
+
 /** A scope in words, or its name when it has none. */
 const scopeText = (scope: string) => SCOPES.get(scope) ?? scope;
 
@@ -166,7 +169,7 @@ function Create({ scopes, busy, error, onCreate, onClose }: CreateProps) {
   const [name, setName] = useState("");
   const [course, setCourse] = useState("");
   const [days, setDays] = useState("");
-  const [chosen, setChosen] = useState<string[]>(scopes);
+  const [chosen, setChosen] = useState<string[]>(scopes.filter((scope) => LEAST.has(scope)));
   const toggle = (scope: string, on: boolean) => setChosen(on ? [...chosen, scope] : chosen.filter((each) => each !== scope));
   return (
     <Dialog title={t("create")} onClose={onClose}>
@@ -203,7 +206,7 @@ function Create({ scopes, busy, error, onCreate, onClose }: CreateProps) {
         </div>
         {error && <p role="alert" class="error">{error}</p>}
         <div class="row">
-          <Button look="primary" type="submit" disabled={busy} testId="create-key">{t("create")}</Button>
+          <Button look="primary" type="submit" disabled={busy || chosen.length === 0} testId="create-key">{t("create")}</Button>
           <Button onClick={onClose}>{t("cancel")}</Button>
         </div>
       </form>
