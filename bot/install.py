@@ -26,7 +26,7 @@ class Workspaces:
     def __init__(self, settings: BotSettings, db: Database) -> None:
         self._settings = settings
         self._found: dict[str, tuple[float, Installation | None]] = {}
-        self.installs = Installations(db, settings.token_key)
+        self.installs = Installations(db, settings.token_key, settings.old_token_keys)
 
     def find(self, team_id: str) -> Installation | None:
         """The workspace when the app may act in it now."""

@@ -31,6 +31,8 @@ class BotSettings:
     app_token: str = ""
     old_signing_secret: str = ""
     token_key: str = "00" * 32
+    old_token_keys: tuple[str, ...] = ()
+    """Keys of earlier site secrets: tokens sealed with them are read, and sealed anew with ``token_key``."""
     guests_moderate: bool = False
     names: Names = DEFAULT_NAMES
     watch_key: str = ""

@@ -230,7 +230,9 @@ class _Door:
         if is_workspace(launch.context_id):
             found = found if found is not None and found.kind == "media" else None
         if found is not None and found.kind == "media":
-            if deeplinking.is_granted(self._deps.link_key, launch.platform.issuer, found):
+            if deeplinking.is_granted(
+                (self._deps.link_key, *self._deps.old_link_keys), launch.platform.issuer, found
+            ):
                 deeplinks.share_entry(self._db, found.entry_id, access.course_id)
             return "entry", access, {"entry_id": found.entry_id}
         if is_workspace(launch.context_id):

@@ -196,7 +196,10 @@ def grant(key: str, issuer: str, entry_id: str) -> str:
     return hmac.new(key.encode(), f"share\n{issuer}\n{entry_id}".encode(), sha256).hexdigest()
 
 
-def is_granted(key: str, issuer: str, found: Linked) -> bool:
-    return bool(key) and hmac.compare_digest(
-        grant(key, issuer, found.entry_id).encode(), found.grant.encode()
+def is_granted(keys: Sequence[str], issuer: str, found: Linked) -> bool:
+    """Whether one of the keys made this link's grant: the present one, or of an earlier site secret (links stay in the LMS)."""
+    return any(
+        hmac.compare_digest(grant(key, issuer, found.entry_id).encode(), found.grant.encode())
+        for key in keys
+        if key
     )

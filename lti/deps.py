@@ -22,6 +22,8 @@ class LtiDeps:
     web_dist: Path
     slack_enabled: bool = False
     link_key: str = ""
+    old_link_keys: tuple[str, ...] = ()
+    """Of earlier site secrets: links that were made with them stay good."""
     library_root: Path = Path()
     lti_admins: bool = False
     """System administrators of the LMS may go on to the administration page."""

@@ -116,7 +116,8 @@ class Settings:
     slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
     previous_secrets: str = _setting(
         "",
-        "Earlier site secrets, comma separated: stored credentials are read with them and sealed anew.",
+        "Earlier site secrets, comma separated: stored credentials (storages, webhooks, Slack) are read with them and sealed anew, "
+        "links that recordings have in the LMS stay good.",
         secret=True,
     )
     retention_days: int = _setting(

@@ -41,6 +41,7 @@ class WebhooksJob:
         self._rooms = rooms
         self._follower = Follower(db, files)
         self._deliverer = Deliverer(db, seal, private=private)
+        self._setup = Setup(db, seal, private=private)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._unsubscribe: Callable[[], None] | None = None
@@ -48,6 +49,11 @@ class WebhooksJob:
 
     def start(self) -> None:
         self._unsubscribe = self._rooms.subscribe(self._committed)
+        try:
+            if count := self._setup.reseal():
+                log.info("webhooks.secrets_resealed webhooks=%s", count)
+        except Exception:
+            log.exception("webhooks.reseal_failed")
         self._thread.start()
         self._deliverer.start()
 

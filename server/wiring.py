@@ -130,6 +130,7 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
                 settings.web_dist,
                 settings.slack_enabled,
                 link_key=settings.key("lti-links"),
+                old_link_keys=tuple(settings.previous_keys("lti-links")),
                 library_root=settings.library_dir,
                 lti_admins=settings.admin_lti,
             )

@@ -65,6 +65,7 @@ def bot_settings(settings: Settings) -> BotSettings:
         app_token=settings.slack_app_token,
         old_signing_secret=settings.slack_old_signing_secret,
         token_key=settings.key("slack tokens"),
+        old_token_keys=tuple(settings.previous_keys("slack tokens")),
         guests_moderate=settings.slack_guests_moderate,
         names=read_names(settings.slack_commands),
         watch_key=settings.key("watch"),

@@ -78,6 +78,10 @@ class Setup:
         store.rotate_secret(self.db, webhook_id, self.seal.close(secret), until, now)
         return self.get(webhook_id, course_id), secret
 
+    def reseal(self) -> int:
+        """Seal anew with the present key what was sealed under an earlier site secret; how many webhooks that were."""
+        return store.reseal_secrets(self.db, lambda sealed: self.seal.renewed(sealed) if sealed else "")
+
     def delete(self, webhook_id: str, course_id: CourseId | None) -> None:
         """Raises ``webhook_unknown``."""
         self.get(webhook_id, course_id)

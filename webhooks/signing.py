@@ -50,14 +50,25 @@ class Seal:
 
     def __init__(self, key: str, previous: Sequence[str] = ()) -> None:
         keys = [Fernet(base64.urlsafe_b64encode(bytes.fromhex(each))) for each in (key, *previous)]
-        self._fernet = MultiFernet(keys)
+        self._current, self._any = keys[0], MultiFernet(keys)
 
     def close(self, secret: str) -> str:
-        return self._fernet.encrypt(secret.encode()).decode()
+        return self._current.encrypt(secret.encode()).decode()
+
+    def renewed(self, sealed: str) -> str:
+        """The same secret under the present key; as it was when it is already, or when no key opens it."""
+        try:
+            self._current.decrypt(sealed.encode())
+        except InvalidToken:
+            try:
+                return self._any.rotate(sealed.encode()).decode()
+            except InvalidToken:
+                return sealed
+        return sealed
 
     def open(self, sealed: str) -> str:
         """Raises WrongSeal."""
         try:
-            return self._fernet.decrypt(sealed.encode()).decode()
+            return self._any.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
             raise WrongSeal("sealed with another site secret") from error

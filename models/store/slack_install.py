@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import delete, or_, update
 from sqlmodel import col, select
 
@@ -44,11 +44,15 @@ class Installation:
 
 
 class Installations:
-    """``key``: 32 bytes as hex (of the site secret); who reads the database without it finds no token."""
+    """``key``: 32 bytes as hex (of the site secret); who reads the database without it finds no token.
 
-    def __init__(self, db: Database, key: str) -> None:
+    ``previous``: the keys of earlier site secrets, which open what was sealed with them.
+    """
+
+    def __init__(self, db: Database, key: str, previous: Sequence[str] = ()) -> None:
         self._db = db
-        self._fernet = Fernet(base64.urlsafe_b64encode(bytes.fromhex(key)))
+        keys = [Fernet(base64.urlsafe_b64encode(bytes.fromhex(each))) for each in (key, *previous)]
+        self._current, self._any = keys[0], MultiFernet(keys)
 
     def save(self, installation: Installation) -> None:
         """Install, or install again: links that the removal of the app had suspended work again."""
@@ -133,18 +137,61 @@ class Installations:
                 yield found
 
     def renew(self, team_id: str, bot_token: str, refresh_token: str, expires_at: datetime) -> None:
-        """Put in the tokens of a rotation."""
+        """Put in the tokens of a rotation; without a new refresh token the one that is stored stays."""
         with self._db.write() as session:
             row = session.get(SlackInstallRow, team_id)
             if row is not None and not row.suspended:
-                row.bot_token, row.refresh_token = self._hide(bot_token), self._hide(refresh_token)
+                row.bot_token = self._hide(bot_token)
+                if refresh_token:
+                    row.refresh_token = self._hide(refresh_token)
                 row.token_expires_at, row.lease_until = expires_at, None
 
+    def reseal(self) -> int:
+        """Seal anew with the present key what an earlier one sealed; how many workspaces that were.
+
+        What no key opens stays as it is: the right earlier secret may be given later.
+        """
+        with self._db.read() as session:
+            rows = session.exec(select(SlackInstallRow)).all()
+        done = 0
+        for row in rows:
+            if self._is_current(row.bot_token) and self._is_current(row.refresh_token):
+                continue
+            try:
+                found = self._open(row)
+            except InvalidToken:
+                continue
+            with self._db.write() as session:
+                # Only what was read: a renewal in the meantime has sealed its tokens with the present key already.
+                resealed = session.execute(
+                    update(SlackInstallRow)
+                    .where(
+                        col(SlackInstallRow.team_id) == row.team_id,
+                        col(SlackInstallRow.bot_token) == row.bot_token,
+                        col(SlackInstallRow.refresh_token) == row.refresh_token,
+                    )
+                    .values(
+                        bot_token=self._hide(found.bot_token), refresh_token=self._hide(found.refresh_token)
+                    )
+                    .execution_options(synchronize_session=False)
+                )
+                done += resealed.rowcount  # type: ignore[attr-defined]
+        return done
+
+    def _is_current(self, sealed: str) -> bool:
+        if not sealed:
+            return True
+        try:
+            self._current.decrypt(sealed.encode())
+        except InvalidToken:
+            return False
+        return True
+
     def _hide(self, token: str) -> str:
-        return self._fernet.encrypt(token.encode()).decode() if token else ""
+        return self._current.encrypt(token.encode()).decode() if token else ""
 
     def _show(self, token: str) -> str:
-        return self._fernet.decrypt(token.encode()).decode() if token else ""
+        return self._any.decrypt(token.encode()).decode() if token else ""
 
     def _open(self, row: SlackInstallRow) -> Installation:
         return replace(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, delete, func
+from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import col, select
 
 from models.store.database import Database
@@ -127,6 +127,30 @@ def rotate_secret(
         row.old_secret, row.old_until = (row.secret, old_until) if old_until is not None else ("", None)
         row.secret, row.updated_at = secret, now
     return True
+
+
+def reseal_secrets(db: Database, renewed: Callable[[str], str]) -> int:
+    """Put in what ``renewed`` makes of each sealed secret; how many webhooks changed. A rotation at the same time wins."""
+    with db.read() as session:
+        rows = session.exec(select(WebhookRow)).all()
+    done = 0
+    for row in rows:
+        new = (renewed(row.secret), renewed(row.old_secret))
+        if new == (row.secret, row.old_secret):
+            continue
+        with db.write() as session:
+            changed = session.execute(
+                update(WebhookRow)
+                .where(
+                    col(WebhookRow.id) == row.id,
+                    col(WebhookRow.secret) == row.secret,
+                    col(WebhookRow.old_secret) == row.old_secret,
+                )
+                .values(secret=new[0], old_secret=new[1])
+                .execution_options(synchronize_session=False)
+            )
+            done += changed.rowcount  # type: ignore[attr-defined]
+    return done
 
 
 def disable_webhook(db: Database, webhook_id: str, reason: str, now: datetime) -> None:

@@ -498,3 +498,15 @@ def test_tls_receivers_must_prove_who_they_are(site: Site) -> None:
     answer = post(url, b"{}", {}, private=True, timeout_s=10)
     assert (answer.status is None and "TLS" in answer.error) or "failed" in answer.error
     assert site.receiver.got == []
+
+
+def test_a_new_site_secret_reads_the_secrets_and_seals_them_anew(site: Site) -> None:
+    webhook_id, _ = site.webhook()
+    _, secret = site.hooks.rotate(webhook_id, None, 3600)
+    new = "cd" * 32
+    moved = Setup(site.db, Seal(new, [SEAL_KEY]), private=True)
+    assert (moved.reseal(), moved.reseal()) == (1, 0)
+    hook = moved.get(webhook_id, None)
+    assert Seal(new).open(hook.secret) == secret, "the old site secret may be forgotten"
+    assert Seal(new).open(hook.old_secret)
+    assert Setup(site.db, Seal("ef" * 32), private=True).reseal() == 0
