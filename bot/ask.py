@@ -32,7 +32,7 @@ class Asker:
 
     @property
     def is_outside(self) -> bool:
-        """Somebody of another organisation (Slack Connect)."""
+        """Somebody whose home is another workspace: of the same organisation (Enterprise Grid), or of another (Slack Connect)."""
         return bool(self.home_team_id) and self.home_team_id != self.team_id
 
 

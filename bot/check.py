@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import requests
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.signature import SignatureVerifier
-from slack_sdk.web import SlackResponse
 
 from bot.install import Workspaces
 from bot.manifest import BOT_SCOPES, OPTIONAL_SCOPES
+from bot.outcomes import SlackFailure, answered
 from bot.settings import BotSettings
 from models.store.database import Database
 
@@ -118,7 +117,7 @@ def _tokens(settings: BotSettings, db: Database) -> Iterator[Finding]:
             yield Finding(
                 "wrong",
                 f"{name}: its token cannot be decrypted; the site secret is not the one it was stored with.",
-                f"Give SIDEROOM_SECRET its old value, or open {settings.base_url}/slack/install again.",
+                f"Put the old secret into SIDEROOM_PREVIOUS_SECRETS, or open {settings.base_url}/slack/install again.",
             )
         else:
             yield from _token(settings, found.bot_token, noted.team_id)
@@ -135,22 +134,28 @@ def _token(settings: BotSettings, token: str, team_id: str) -> Iterator[Finding]
         return
     client = WebClient(token=token, base_url=settings.api_url, timeout=TIMEOUT_S)
     try:
-        answer = client.auth_test()
-    except SlackApiError as error:
-        code = _code(error)
-        yield Finding(
-            "wrong", f"Slack refuses the bot token ({code}).", TOKENS.get(code, "Install the app again.")
-        )
-        return
-    except (SlackClientError, OSError) as error:
-        yield _unreachable(settings, error)
+        answer, headers = answered(client.auth_test)
+    except SlackFailure as failure:
+        code = failure.code
+        if not failure.is_refusal:
+            yield _unreachable(settings, failure)
+        elif not failure.permanent:
+            yield Finding(
+                "warning",
+                f"Slack cannot say now whether the bot token is right ({code}).",
+                "Try again in a minute.",
+            )
+        else:
+            yield Finding(
+                "wrong", f"Slack refuses the bot token ({code}).", TOKENS.get(code, "Install the app again.")
+            )
         return
     yield from _team(settings, answer, team_id)
-    yield from _scopes(answer)
-    yield from _clock(answer)
+    yield from _scopes(headers)
+    yield from _clock(headers)
 
 
-def _team(settings: BotSettings, answer: SlackResponse, team_id: str) -> Iterator[Finding]:
+def _team(settings: BotSettings, answer: Mapping[str, Any], team_id: str) -> Iterator[Finding]:
     found, name = str(answer.get("team_id") or ""), str(answer.get("team") or "")
     expected = {team_id} if team_id else settings.teams
     if expected and found not in expected and "*" not in expected:
@@ -163,8 +168,8 @@ def _team(settings: BotSettings, answer: SlackResponse, team_id: str) -> Iterato
         yield Finding("ok", f"The token works in the workspace {name} ({found}).")
 
 
-def _scopes(answer: SlackResponse) -> Iterator[Finding]:
-    granted = {part.strip() for part in _header(answer, "x-oauth-scopes").split(",") if part.strip()}
+def _scopes(headers: Mapping[str, str]) -> Iterator[Finding]:
+    granted = {part.strip() for part in headers.get("x-oauth-scopes", "").split(",") if part.strip()}
     missing = [scope for scope in BOT_SCOPES if scope not in granted]
     optional = [scope for scope in OPTIONAL_SCOPES if scope not in granted]
     if not granted:
@@ -186,8 +191,8 @@ def _scopes(answer: SlackResponse) -> Iterator[Finding]:
         )
 
 
-def _clock(answer: SlackResponse) -> Iterator[Finding]:
-    said = _header(answer, "date")
+def _clock(headers: Mapping[str, str]) -> Iterator[Finding]:
+    said = headers.get("date", "")
     try:
         off_s = abs(time.time() - parsedate_to_datetime(said).timestamp())
     except ValueError:
@@ -212,17 +217,18 @@ def _app_token(settings: BotSettings) -> Iterator[Finding]:
         return
     client = WebClient(base_url=settings.api_url, timeout=TIMEOUT_S)
     try:
-        client.apps_connections_open(app_token=settings.app_token)
-    except SlackApiError as error:
-        code = _code(error)
+        answered(lambda: client.apps_connections_open(app_token=settings.app_token))
+    except SlackFailure as failure:
+        if not failure.is_refusal:
+            yield _unreachable(settings, failure)
+            return
+        code = failure.code
         todo = "Make a new app-level token with the scope connections:write (Basic Information → App-Level Tokens)."
         if code == "missing_scope":
             todo = "The app-level token lacks connections:write. " + todo
         elif "socket" in code:
             todo = "Turn Socket Mode on (Settings → Socket Mode), or paste the manifest of “sideroom slack manifest --socket”."
         yield Finding("wrong", f"Slack opens no connection for the app-level token ({code}).", todo)
-    except (SlackClientError, OSError) as error:
-        yield _unreachable(settings, error)
     else:
         yield Finding("ok", "Slack opens connections for the app-level token.")
 
@@ -319,17 +325,10 @@ def _private(base_url: str) -> str:
     return "" if outside else "it is not a public address."
 
 
-def _unreachable(settings: BotSettings, error: Exception) -> Finding:
+def _unreachable(settings: BotSettings, failure: SlackFailure) -> Finding:
     return Finding(
         "wrong",
-        f"Slack cannot be reached at {settings.api_url} ({type(error).__name__}).",
-        "Does the firewall let this server connect to slack.com (and wss-primary.slack.com for Socket Mode) by https?",
+        f"Slack cannot be reached at {settings.api_url} ({failure.why}).",
+        "Does the firewall let this server connect to slack.com (and wss-primary.slack.com for Socket Mode) by https, "
+        "without a proxy that answers in Slack's place?",
     )
-
-
-def _code(error: SlackApiError) -> str:
-    return str(error.response.get("error", "")) if error.response is not None else ""
-
-
-def _header(answer: SlackResponse, name: str) -> str:
-    return next((str(value) for key, value in answer.headers.items() if key.lower() == name), "")

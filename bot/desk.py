@@ -13,13 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot.ask import Asker, Reply, SlackRefusal, refusal, refused
 from bot.grammar import BadUsage
 from bot.ledger import Ledger
 from bot.names import Names
+from bot.outcomes import SlackFailure
 from bot.settings import BotSettings
 from models.store import slack_outbox
 from models.store.database import Database
@@ -34,7 +34,7 @@ KEPT_S: Final = 60.0
 """So long an end or a stop is tried again while the classroom cannot be reached."""
 
 OpenForm = Callable[[str, dict[str, Any]], None]
-"""Open a form by trigger id and view. Raises SlackClientError, OSError."""
+"""Open a form by trigger id and view. Raises SlackFailure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +194,8 @@ class Desk:
     def _show_form(self, task: Task, modal: dict[str, Any], open_form: OpenForm) -> Reply:
         try:
             open_form(task.trigger_id, modal)
-        except (SlackApiError, SlackClientError, OSError) as error:
-            code = (
-                error.response.get("error", "") if isinstance(error, SlackApiError) and error.response else ""
-            )
-            log.warning("slack.modal_failed error=%s code=%s", type(error).__name__, code)
+        except SlackFailure as failure:
+            log.warning("slack.modal_failed code=%s page=%s", failure, failure.rule.page)
             return refused(
                 "slack_unreachable",
                 "The form could not be opened: Slack did not answer in time. Please try again.",

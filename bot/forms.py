@@ -120,14 +120,15 @@ class Forms:
 
 def _field(values: Values, block_id: str, action_id: str = "v") -> Mapping[str, Any]:
     """A field's state; empty when it was left alone or does not exist."""
-    found = (values.get(block_id) or {}).get(action_id)
+    block = values.get(block_id)
+    found = block.get(action_id) if isinstance(block, Mapping) else None
     return found if isinstance(found, dict) else {}
 
 
 def _whole(values: Values, block_id: str) -> int:
     try:
         return int(_field(values, block_id).get("value") or 0)
-    except ValueError:
+    except (ValueError, TypeError):
         raise FieldError(block_id, "Give a whole number.") from None
 
 

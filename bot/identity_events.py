@@ -34,7 +34,8 @@ class _News:
 
     def farewell(self, ack: Callable[..., None], event: dict[str, Any], body: dict[str, Any]) -> None:
         """Both come, in either order, when an app is removed; ``tokens_revoked`` also for users' tokens, which we have none of."""
-        if event.get("type") == "app_uninstalled" or (event.get("tokens") or {}).get("bot"):
+        revoked = event.get("tokens")
+        if event.get("type") == "app_uninstalled" or (isinstance(revoked, dict) and revoked.get("bot")):
             team_id = team_of(body)
             self._workspaces.suspend(team_id, str(event.get("type")))
             log.warning("slack.uninstalled team_id=%s", team_id)

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import jwt
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.outcomes import SlackFailure, ask
 from bot.settings import BotSettings
 from models.store.access import hash_secret
 
@@ -105,20 +105,21 @@ class OpenId:
 
     def _exchange(self, code: str) -> str:
         try:
-            answer = self._client.openid_connect_token(
-                client_id=self._settings.client_id,
-                client_secret=self._settings.client_secret,
-                code=code,
-                redirect_uri=self.redirect_uri,
+            answer = ask(
+                lambda: self._client.openid_connect_token(
+                    client_id=self._settings.client_id,
+                    client_secret=self._settings.client_secret,
+                    code=code,
+                    redirect_uri=self.redirect_uri,
+                )
             )
-        except SlackApiError as error:
-            said = str(error.response.get("error", "")) if error.response is not None else ""
-            log.warning("slack.sign_in_refused code=%s", said)
+        except SlackFailure as failure:
+            if not failure.is_refusal:
+                raise _unreachable(failure) from failure
+            log.warning("slack.sign_in_refused code=%s", failure.code)
             raise SignInFailed(
                 "refused", "Slack did not accept this sign-in; it may be too old. Please start again."
-            ) from error
-        except (SlackClientError, OSError) as error:
-            raise _unreachable(error) from error
+            ) from failure
         return str(answer.get("id_token") or "")
 
 

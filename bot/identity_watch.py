@@ -8,11 +8,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.ask import SlackRefusal
 from bot.identity import Identity
 from bot.install import Workspaces
+from bot.outcomes import Outcome, SlackFailure, ask
 from bot.settings import BotSettings
 from models.store import slack_people
 from models.store.database import Database
@@ -30,8 +30,8 @@ INTRODUCE_EVERY_S = 60.0
 """Until Slack has answered once."""
 REST_S = 30.0
 """After a refusal: Slack asked for less, or cannot be reached."""
-HOPELESS = ("invalid_auth", "not_authed", "token_revoked", "account_inactive", "token_expired")
-"""Said once; another token needs another start."""
+TOKEN_LIFE_S = 43_200
+"""Of a rotated token (docs.slack.dev/authentication/using-token-rotation), when an answer does not say."""
 TIMEOUT_S = 10
 
 
@@ -55,8 +55,9 @@ class Watch:
         self._thread.join(15)
 
     def _run(self) -> None:
-        due = {"introduce": 0.0, "sweep": 0.0, "renew": 0.0, "look": 0.0}
+        due = {"reseal": 0.0, "introduce": 0.0, "sweep": 0.0, "renew": 0.0, "look": 0.0}
         steps = {
+            "reseal": (self.reseal, SWEEP_EVERY_S),
             "introduce": (self.introduce, INTRODUCE_EVERY_S),
             "sweep": (self.sweep, SWEEP_EVERY_S),
             "renew": (self.renew, RENEW_EVERY_S),
@@ -73,19 +74,25 @@ class Watch:
                     log.exception("slack.watch_failed step=%s", name)
             self._stopping.wait(0.5)
 
+    def reseal(self) -> None:
+        """Tokens sealed under an earlier site secret, so that it may be forgotten."""
+        if count := self._workspaces.installs.reseal():
+            log.info("slack.tokens_resealed workspaces=%s", count)
+
     def introduce(self) -> None:
         """With a fixed token: ask once who we are there, for the workspace's name and to tell a wrong token early."""
         if self._settings.by_oauth or self._is_introduced:
             return
         client = WebClient(token=self._settings.bot_token, base_url=self._settings.api_url, timeout=TIMEOUT_S)
         try:
-            who = client.auth_test()
-        except SlackApiError as error:
-            log.error("slack.token_refused code=%s (sideroom slack check says more)", _code(error))
-            self._is_introduced = _code(error) in HOPELESS
-            return
-        except (SlackClientError, OSError) as error:
-            log.warning("slack.unreachable method=auth.test error=%s", type(error).__name__)
+            who = ask(client.auth_test)
+        except SlackFailure as failure:
+            if failure.is_refusal:
+                log.error("slack.token_refused code=%s (sideroom slack check says more)", failure.code)
+            else:
+                log.warning("slack.unreachable method=auth.test error=%s", failure.why)
+            # Said once where only another token helps, which needs another start.
+            self._is_introduced = failure.permanent and failure.outcome is not Outcome.DROP
             return
         self._is_introduced = True
         team_id = str(who.get("team_id") or "")
@@ -128,26 +135,32 @@ class Watch:
         for found in self._workspaces.installs.expiring(RENEW_BEFORE):
             client = WebClient(base_url=self._settings.api_url, timeout=TIMEOUT_S)
             try:
-                answer = client.oauth_v2_access(
-                    client_id=self._settings.client_id,
-                    client_secret=self._settings.client_secret,
-                    grant_type="refresh_token",
-                    refresh_token=found.refresh_token,
+                answer = ask(
+                    lambda using=client, token=found.refresh_token: using.oauth_v2_access(  # type: ignore[misc]
+                        client_id=self._settings.client_id,
+                        client_secret=self._settings.client_secret,
+                        grant_type="refresh_token",
+                        refresh_token=token,
+                    )
                 )
-            except SlackApiError as error:
-                log.error("slack.renew_refused team_id=%s code=%s", found.team_id, _code(error))
+            except SlackFailure as failure:
+                if failure.is_refusal:
+                    log.error("slack.renew_refused team_id=%s code=%s", found.team_id, failure.code)
+                else:
+                    log.warning("slack.renew_failed team_id=%s error=%s", found.team_id, failure.why)
                 continue
-            except (SlackClientError, OSError) as error:
-                log.warning("slack.renew_failed team_id=%s error=%s", found.team_id, type(error).__name__)
+            token = answer.get("access_token")
+            if not isinstance(token, str) or not token:
+                # What is stored may still work; it is asked again when the lease is over.
+                log.error("slack.renew_refused team_id=%s code=no_token", found.team_id)
                 continue
+            life_s = answer.get("expires_in")
+            if not isinstance(life_s, int) or life_s <= 0:
+                life_s = TOKEN_LIFE_S
             self._workspaces.installs.renew(
                 found.team_id,
-                str(answer.get("access_token") or ""),
+                token,
                 str(answer.get("refresh_token") or ""),
-                datetime.now(UTC) + timedelta(seconds=int(answer.get("expires_in") or 0)),
+                datetime.now(UTC) + timedelta(seconds=life_s),
             )
             log.info("slack.token_renewed team_id=%s", found.team_id)
-
-
-def _code(error: SlackApiError) -> str:
-    return str(error.response.get("error", "")) if error.response is not None else ""

@@ -27,11 +27,11 @@ def _action_parts(body: Mapping[str, Any]) -> list[str]:
     container = body.get("container") or {}
     action = (body.get("actions") or [{}])[0]
     chosen = (action.get("selected_option") or {}).get("value", "")
-    team = body.get("team") or {}
+    team, user = body.get("team"), body.get("user")
     return [
-        str(team.get("id", "")),
+        str(team.get("id", "") if isinstance(team, Mapping) else team or ""),
         str(container.get("message_ts") or container.get("view_id") or ""),
-        str((body.get("user") or {}).get("id", "")),
+        str(user.get("id", "") if isinstance(user, Mapping) else user or ""),
         str(action.get("action_id", "")),
         str(action.get("value") or chosen),
         str(action.get("action_ts", "")),

@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, request
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from werkzeug.wrappers import Response as BaseResponse
 
 from bot.install import Workspaces
 from bot.manifest import BOT_SCOPES, OPTIONAL_SCOPES
 from bot.meters import Meters
+from bot.outcomes import SlackFailure, ask
 from bot.pages import page
 from bot.settings import BotSettings
 from models.store.access import hash_secret
@@ -114,55 +114,63 @@ class _Door:
     def _installation(self, code: str) -> Installation:
         client = WebClient(base_url=self._settings.api_url, timeout=TIMEOUT_S)
         try:
-            answer = client.oauth_v2_access(
-                client_id=self._settings.client_id,
-                client_secret=self._settings.client_secret,
-                code=code,
-                redirect_uri=self._redirect_uri,
+            return self._checked(
+                ask(
+                    lambda: client.oauth_v2_access(
+                        client_id=self._settings.client_id,
+                        client_secret=self._settings.client_secret,
+                        code=code,
+                        redirect_uri=self._redirect_uri,
+                    )
+                )
             )
-            return self._checked(answer.data if isinstance(answer.data, dict) else {})
-        except SlackApiError as error:
-            said = str(error.response.get("error", ""))[:40] if error.response is not None else ""
-            raise InstallFailed(
-                said or "refused", f"Slack did not accept this installation ({said}). {AGAIN}"
-            ) from error
-        except (SlackClientError, OSError) as error:
+        except SlackFailure as failure:
+            if failure.is_refusal:
+                raise InstallFailed(
+                    failure.code, f"Slack did not accept this installation ({failure.code[:40]}). {AGAIN}"
+                ) from failure
             raise InstallFailed(
                 "unreachable", f"Slack cannot be reached now. Wait a minute. {AGAIN}"
-            ) from error
+            ) from failure
 
     def _checked(self, answer: dict[str, Any]) -> Installation:
         """Refuse what we cannot work with; a token that is not kept is given back."""
         token = str(answer.get("access_token") or "")
         client = WebClient(token=token, base_url=self._settings.api_url, timeout=TIMEOUT_S)
-        team = answer.get("team") or {}
+        team, enterprise, user = (_object(answer, name) for name in ("team", "enterprise", "authed_user"))
         team_id = str(team.get("id") or "")
         if answer.get("is_enterprise_install") or not team_id:
-            client.auth_revoke()
+            ask(client.auth_revoke)
             raise InstallFailed(
                 "org_install",
                 "The app was installed for a whole organisation. Install it in one workspace at a time: choose the workspace on Slack's page.",
             )
         if not self._workspaces.is_allowed(team_id):
-            client.auth_revoke()
+            ask(client.auth_revoke)
             raise InstallFailed(
                 "team_refused",
                 f"This server does not work with the workspace {team_id}. Its administrator names the workspaces in SIDEROOM_SLACK_TEAM_ID.",
             )
         if not token.startswith(("xoxb-", "xoxe.xoxb-")):
             raise InstallFailed("no_bot_token", "Slack gave no bot token. Does the app have a bot user?")
-        who = client.auth_test()
-        expires_s = int(answer.get("expires_in") or 0)
+        who = ask(client.auth_test)
+        expires_s = answer["expires_in"] if isinstance(answer.get("expires_in"), int) else 0
         return Installation(
             team_id=team_id,
             bot_token=token,
             team_name=str(team.get("name") or ""),
-            enterprise_id=str((answer.get("enterprise") or {}).get("id") or ""),
+            enterprise_id=str(enterprise.get("id") or ""),
             app_id=str(answer.get("app_id") or ""),
             bot_user_id=str(answer.get("bot_user_id") or ""),
             bot_id=str(who.get("bot_id") or ""),
             scopes=str(answer.get("scope") or ""),
             refresh_token=str(answer.get("refresh_token") or ""),
             token_expires_at=datetime.now(UTC) + timedelta(seconds=expires_s) if expires_s else None,
-            installed_by=str((answer.get("authed_user") or {}).get("id") or ""),
+            installed_by=str(user.get("id") or ""),
         )
+
+
+def _object(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """A field that is an object, or null (``team`` of an organisation's installation)."""
+    found = answer.get(name)
+    return found if isinstance(found, dict) else {}

@@ -6,14 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from slack_sdk.errors import SlackClientError
-
 from bot import identity_links
 from bot.ask import Asker, Reply, SlackRefusal, question
 from bot.blocks import messages
 from bot.blocks.parts import escape
 from bot.grammar import Typed
 from bot.identity import Identity
+from bot.outcomes import SlackFailure
 from bot.scene import ChannelLookup, Stage, publish
 from models.store import deeplinks, people, slack, slack_outbox
 from models.store.people import Course
@@ -185,7 +184,7 @@ class LinkVerbs:
         """Help calls name students: only a private channel of this workspace may get them."""
         try:
             info = self._channel(asker)
-        except (SlackClientError, OSError):
+        except SlackFailure:
             raise SlackRefusal(
                 "slack_unreachable", "Slack did not tell about this channel. Please try again."
             ) from None

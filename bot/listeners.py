@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from slack_bolt import BoltContext
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.ask import Asker, Reply, SlackRefusal
 from bot.blocks.parts import option
@@ -21,6 +20,7 @@ from bot.inbox import request_key
 from bot.install import Workspaces
 from bot.markup import plain_words
 from bot.names import Names
+from bot.outcomes import UNREACHABLE, SlackFailure, ask
 from bot.redo import TOO_LATE
 from bot.verbs import Verbs
 from rooms.errors import DomainError
@@ -76,13 +76,16 @@ class Listeners:
             self._desk.submit(task, self._opener(task.asker))
 
     def _action(self, body: Body) -> Task | None:
-        action = body["actions"][0]
+        pressed = body.get("actions") or []
+        if not pressed:
+            return None  # an old dialog, or a payload without what was pressed
+        action = pressed[0]
         name = str(action.get("action_id", "")).partition(":")[0]
         value = str(action.get("value") or (action.get("selected_option") or {}).get("value") or "")
         press = self._verbs.buttons.get(name)
         if press is None:
             return None
-        asker = asker_of(body, str((body.get("channel") or {}).get("id") or ""))
+        asker = asker_of(body, channel_of(body))
         said = value.split(":")
         what = f"{name}:{said[0]}" if name in ("room_menu", "rec_menu") else name
         number = said[-1] if name in ("room_menu", "rec_go", "rec_choose") and said[-1].isdecimal() else ""
@@ -103,7 +106,7 @@ class Listeners:
         self._desk.submit(task, self._opener(task.asker))
 
     def _shortcut(self, body: Body) -> Task:
-        asker = asker_of(body, str((body.get("channel") or {}).get("id") or ""))
+        asker = asker_of(body, channel_of(body))
         name = str(body.get("callback_id", ""))
         text = plain_words(str((body.get("message") or {}).get("text") or ""))
         return Task(
@@ -128,7 +131,7 @@ class Listeners:
 
     def _view(self, body: Body, answer: Body) -> Task:
         """``answer`` gets what the form shall show."""
-        view = body["view"]
+        view = body.get("view") or {}
         meta = _read_meta(str(view.get("private_metadata") or ""))
         asker = asker_of(body, meta.get("c", ""))
         name = str(view.get("callback_id", ""))
@@ -188,31 +191,39 @@ class Listeners:
         def open_form(trigger_id: str, view: Body) -> None:
             client = self._workspaces.client(asker.team_id)
             if client is None:
-                raise SlackClientError("not installed")
-            client.views_open(trigger_id=trigger_id, view=view)
+                raise SlackFailure(UNREACHABLE, why="not installed")
+            ask(lambda: client.views_open(trigger_id=trigger_id, view=view))
 
         return open_form
 
 
 def channel_info(workspaces: Workspaces, asker: Asker) -> dict[str, Any] | None:
-    """What Slack knows about the asker's channel; None when the app cannot see it. Raises SlackClientError, OSError."""
+    """What Slack knows about the asker's channel; None when the app cannot see it. Raises SlackFailure."""
     client = workspaces.client(asker.team_id)
     if client is None:
         return None
     try:
-        found = client.conversations_info(channel=asker.channel_id).get("channel")
-    except SlackApiError as error:
-        if error.response is not None and error.response.get("error") == "channel_not_found":
+        found = ask(lambda: client.conversations_info(channel=asker.channel_id)).get("channel")
+    except SlackFailure as failure:
+        if failure.code == "channel_not_found":
             return None
         raise
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        raise SlackFailure(UNREACHABLE, why="no channel in the answer")
+    return found
 
 
 def asker_of(body: Body, channel_id: str) -> Asker:
     """Who asks, by ids only: names, tokens and values say nothing about rights."""
-    user = body.get("user") or {}
-    user_id = str(body.get("user_id") or user.get("id") or "")
+    user = body.get("user")
+    user_id = str(body.get("user_id") or (user.get("id") if isinstance(user, dict) else user) or "")
     return Asker(team_of(body), user_id, channel_id, request_key(body)[0], home_of(body))
+
+
+def channel_of(body: Body) -> str:
+    """Where something was pressed; empty in App Home and in forms."""
+    channel = body.get("channel")
+    return str((channel.get("id") if isinstance(channel, dict) else channel) or "")
 
 
 def _room(typed: Typed) -> str:

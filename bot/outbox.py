@@ -10,18 +10,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any, Final
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from bot import redo
+from bot.blocks.parts import cut
 from bot.install import Workspaces
 from bot.meters import Meters
-from bot.pace import URGENT, Pace, Place, retry_after
+from bot.outcomes import UNREACHABLE, Outcome, SlackFailure, ask
+from bot.pace import URGENT, Pace, Place
 from bot.settings import BotSettings
 from bot.suspend import suspend_channel
 from models.store import slack, slack_inbox, slack_outbox
@@ -29,30 +32,6 @@ from models.store.database import Database
 from models.store.slack_outbox import OutboxItem
 
 log = logging.getLogger("sideroom.bot")
-GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
-NO_THREAD = {"thread_not_found", "cannot_reply_to_message", "restricted_action_thread_only_channel"}
-CHANNEL = {
-    "channel_not_found",
-    "is_archived",
-    "is_inactive",
-    "not_in_channel",
-    "no_permission",
-    "restricted_action",
-}
-DISABLED = {"account_inactive", "token_revoked", "invalid_auth", "token_expired", "not_authed"}
-REVOKED = {"account_inactive", "token_revoked"}
-"""The app was taken out of the workspace; with one fixed token an administrator may mend it, so we go on trying."""
-BUGS = {
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "msg_too_long",
-    "missing_scope",
-    "invalid_arguments",
-    "no_text",
-}
-TRANSIENT = {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited"}
-TRIES: Final = 5
-"""So often a call is made that Slack refuses for a reason we do not know."""
 TIMEOUT_S: Final = 10
 LATEST_RESPONSE_S: Final = 60.0
 """An answer to a button is not worth more trouble."""
@@ -60,7 +39,12 @@ LATEST_CALL_S: Final = 300.0
 """A help call that could not be posted for so long is not news any more."""
 LATEST_S: Final = 86_400.0
 """Whatever Slack refused for a day it will refuse for ever."""
-DISABLED_S: Final = 60.0
+LATEST_UNKNOWN_S: Final = 3600.0
+"""So long a call is tried that Slack refuses by a code that we do not know."""
+PARKED_S: Final = 60.0
+"""So long nothing goes to a workspace that cannot be used now (wrong token, a migration)."""
+MOST_PLAIN: Final = 3000
+"""Slack's limit of a message's text when it is rewritten is 4,000."""
 LANES: Final = ("urgent", "calm")
 
 DrawHome = Callable[[str, str, bool], dict[str, Any]]
@@ -185,11 +169,8 @@ class Outbox:
         method = _method(item)
         try:
             self._call(item, method)
-        except SlackApiError as error:
-            self._refused(item, method, error)
-        except (SlackClientError, OSError, HTTPException) as error:
-            log.warning("slack.unreachable method=%s error=%s", method, type(error).__name__)
-            self._again(item)
+        except SlackFailure as failure:
+            self._failed(item, method, failure)
         else:
             with self._guard:
                 self._last_ok = self._clock.monotonic()
@@ -206,9 +187,11 @@ class Outbox:
         elif method == "chat.postEphemeral":
             # Best effort: it reaches only who is there now.
             user = str(item.payload.get("user", ""))
-            client.chat_postEphemeral(channel=item.channel_id, user=user, **_shown(item.payload))
+            shown = _shown(item.payload)
+            ask(lambda: client.chat_postEphemeral(channel=item.channel_id, user=user, **shown))
         elif method == "chat.update":
-            client.chat_update(channel=item.channel_id, ts=item.ts, **_shown(item.payload))
+            shown = _shown(item.payload)
+            ask(lambda: client.chat_update(channel=item.channel_id, ts=item.ts, **shown))
             slack.update_message(self._db, item.team_id, item.channel_id, item.coalesce_key or "", item.rev)
         else:
             self._post(client, item)
@@ -220,9 +203,8 @@ class Outbox:
         parent = slack.message_ts(self._db, item.team_id, item.channel_id, thread) if thread else None
         if parent:
             more = {"thread_ts": parent, "reply_broadcast": bool(item.payload.get("broadcast"))}
-        answer = client.chat_postMessage(
-            channel=item.channel_id, unfurl_links=False, unfurl_media=False, **_shown(item.payload), **more
-        )
+        shown = {"unfurl_links": False, "unfurl_media": False, **_shown(item.payload), **more}
+        answer = ask(lambda: client.chat_postMessage(channel=item.channel_id, **shown))
         if not item.coalesce_key:
             return
         ts = str(answer.get("ts", ""))
@@ -233,11 +215,11 @@ class Outbox:
     def _learn_address(self, client: WebClient, item: OutboxItem, ts: str) -> None:
         """Where the card can be found; only a help for people, so a failure is no matter."""
         try:
-            found = client.chat_getPermalink(channel=item.channel_id, message_ts=ts).get("permalink")
-        except (SlackClientError, OSError, HTTPException):
+            found = ask(lambda: client.chat_getPermalink(channel=item.channel_id, message_ts=ts))
+        except SlackFailure:
             return
-        key = item.coalesce_key or ""
-        slack.save_message(self._db, item.team_id, item.channel_id, key, ts, str(found or ""), item.rev)
+        key, address = item.coalesce_key or "", str(found.get("permalink") or "")
+        slack.save_message(self._db, item.team_id, item.channel_id, key, ts, address, item.rev)
 
     def _publish(self, client: WebClient, item: OutboxItem) -> None:
         if self._draw_home is None:
@@ -245,7 +227,7 @@ class Outbox:
         with self._guard:
             limited = self._pace.limited(item.team_id, self._clock.monotonic())
         view = self._draw_home(item.team_id, item.channel_id, limited)
-        client.views_publish(user_id=item.channel_id, view=view)
+        ask(lambda: client.views_publish(user_id=item.channel_id, view=view))
 
     def _respond(self, item: OutboxItem) -> None:
         """Answer a command or a button, only for who used it."""
@@ -254,50 +236,94 @@ class Outbox:
             log.warning("slack.response_url_refused")
             slack_outbox.drop(self._db, item)
             return
-        status = respond(url, item.payload)
+        status, said = respond(url, item.payload)
+        if status == 400 and item.payload.get("blocks"):
+            log.error("slack.blocks_refused code=%s key=respond", said[:40])
+            status, said = respond(url, {**item.payload, "blocks": []})
         if status == 429 or status >= 500:
-            self._again(item)
-            return
+            raise SlackFailure(UNREACHABLE, status)
         if status != 200:
             log.warning("slack.respond_refused status=%s", status)
         slack_outbox.sent(self._db, item)
 
     # -- failures ----------------------------------------------------------------------------------------------
 
-    def _refused(self, item: OutboxItem, method: str, error: SlackApiError) -> None:
-        code = str(error.response.get("error", "")) if error.response is not None else ""
-        status = getattr(error.response, "status_code", 200)
-        log.warning("slack.refused method=%s code=%s status=%s", method, code, status)
-        team_id, channel_id = item.team_id, item.channel_id
-        if status == 429 or code == "ratelimited":
-            self._meters.limited(method)
-            self._park(team_id, method, retry_after(error.response.headers))
-        elif code in GONE and (item.coalesce_key or "").startswith(slack_outbox.MOVED):
-            slack_outbox.drop(self._db, item)
-        elif code in GONE:
-            slack.save_message(self._db, team_id, channel_id, item.coalesce_key or "", "")
-        elif code in NO_THREAD and item.payload.get("thread_key"):
-            slack.save_message(self._db, team_id, channel_id, str(item.payload["thread_key"]), "")
-        elif item.method == "ephemeral" and code not in DISABLED:
-            self._tell_directly(item)
-        elif item.method == "home" and status == 200 and code not in DISABLED:
-            slack_outbox.drop(self._db, item)
-        elif code in CHANNEL:
-            slack_outbox.drop(self._db, item)
-            suspend_channel(self._db, team_id, channel_id, code)
-        elif code in BUGS:
-            log.error("slack.message_refused method=%s code=%s", method, code)
-            slack_outbox.drop(self._db, item)
-        elif code in REVOKED and self._settings.by_oauth:
-            self._workspaces.suspend(team_id, code)
-        elif code in DISABLED:
-            self._park(team_id, "*", DISABLED_S)
-            self._again(item, DISABLED_S)
-        elif code in TRANSIENT or status >= 500 or item.attempts < TRIES:
-            self._again(item)
+    def _failed(self, item: OutboxItem, method: str, failure: SlackFailure) -> None:
+        """What the table says, but for messages that only one person sees and for older cards."""
+        if failure.is_refusal:
+            log.warning(
+                "slack.refused method=%s code=%s status=%s outcome=%s page=%s",
+                method,
+                failure.code,
+                failure.status,
+                failure.outcome,
+                failure.rule.page,
+            )
         else:
-            log.error("slack.message_refused method=%s code=%s attempts=%d", method, code, item.attempts)
-            slack_outbox.drop(self._db, item)
+            log.warning("slack.unreachable method=%s error=%s", method, failure.why or failure.status)
+        key = item.coalesce_key or ""
+        is_plain = failure.outcome is Outcome.PLAIN and bool(item.payload.get("blocks"))
+        if (
+            item.method in ("ephemeral", "home")
+            and failure.permanent
+            and not is_plain
+            and not _concerns_all(failure)
+        ):
+            if item.method == "ephemeral":
+                self._tell_directly(item)
+            else:
+                slack_outbox.drop(self._db, item)
+            return
+        match failure.outcome:
+            case Outcome.WAIT:
+                self._meters.limited(method)
+                self._park(item.team_id, method, failure.retry_after_s)
+                if item.method == "respond":  # a response_url has no method that others use
+                    self._again(item, failure.retry_after_s)
+            case Outcome.PARK:
+                self._park(item.team_id, "*", PARKED_S)
+                self._again(item, PARKED_S)
+            case Outcome.SUSPEND_WORKSPACE if self._settings.by_oauth:
+                self._workspaces.suspend(item.team_id, failure.code)
+            case Outcome.SUSPEND_WORKSPACE:
+                # With one fixed token an administrator may mend it, so we go on trying.
+                self._park(item.team_id, "*", PARKED_S)
+                self._again(item, PARKED_S)
+            case Outcome.REPOST if key.startswith(slack_outbox.MOVED):
+                slack_outbox.drop(self._db, item)
+            case Outcome.REPOST if item.ts:
+                slack.save_message(self._db, item.team_id, item.channel_id, key, "")
+            case Outcome.UNTHREAD if item.payload.get("thread_key"):
+                self._send_unthreaded(item, failure)
+            case Outcome.PLAIN if item.payload.get("blocks") or item.payload.get("metadata"):
+                self._send_plain(item, failure)
+            case Outcome.SUSPEND_CHANNEL:
+                slack_outbox.drop(self._db, item)
+                suspend_channel(self._db, item.team_id, item.channel_id, failure.code)
+            case Outcome.RETRY | Outcome.UNKNOWN:
+                self._again(item, latest_s=LATEST_S if failure.outcome is Outcome.RETRY else LATEST_UNKNOWN_S)
+            case _:
+                log.error(
+                    "slack.message_refused method=%s code=%s page=%s", method, failure.code, failure.rule.page
+                )
+                slack_outbox.drop(self._db, item)
+
+    def _send_unthreaded(self, item: OutboxItem, failure: SlackFailure) -> None:
+        """In the channel then. A card that is gone is posted anew at its next change."""
+        if failure.code == "thread_not_found":
+            thread = str(item.payload["thread_key"])
+            slack.save_message(self._db, item.team_id, item.channel_id, thread, "")
+        hidden = ("thread_key", "broadcast")
+        self._send(replace(item, payload={k: v for k, v in item.payload.items() if k not in hidden}))
+
+    def _send_plain(self, item: OutboxItem, failure: SlackFailure) -> None:
+        """Slack does not take the blocks: their sentence alone, at once. Our mistake, so the log has it as an error."""
+        log.error("slack.blocks_refused code=%s key=%s", failure.code, item.coalesce_key or "")
+        said = cut(str(item.payload.get("text", "")), MOST_PLAIN)
+        kept: dict[str, Any] = {
+            name: item.payload[name] for name in ("user", "thread_key", "broadcast") if name in item.payload
+        }
+        self._send(replace(item, payload={**kept, "text": said}))
 
     def _tell_directly(self, item: OutboxItem) -> None:
         """What only one person should see cannot be shown in that channel (the app is not in it): by a direct message then."""
@@ -318,7 +344,7 @@ class Outbox:
         with self._guard:
             self._pace.park(team_id, method, seconds, self._clock.monotonic())
 
-    def _again(self, item: OutboxItem, seconds: float | None = None) -> None:
+    def _again(self, item: OutboxItem, seconds: float | None = None, latest_s: float = LATEST_S) -> None:
         """Later, with growing patience; old news is dropped."""
         now = self._clock.now()
         age = (now - item.created_at).total_seconds()
@@ -326,7 +352,8 @@ class Outbox:
         if is_call and age > LATEST_CALL_S:
             slack_outbox.drop(self._db, item)
             self._count_missed(item)
-        elif age > (LATEST_RESPONSE_S if item.method in ("respond", "ephemeral") else LATEST_S):
+        elif age > (LATEST_RESPONSE_S if item.method in ("respond", "ephemeral") else latest_s):
+            log.error("slack.given_up method=%s age_s=%.0f attempts=%d", item.method, age, item.attempts)
             slack_outbox.drop(self._db, item)
         else:
             wait = min(60.0, 0.5 * 2.0 ** min(item.attempts, 7)) if seconds is None else seconds
@@ -351,6 +378,11 @@ class Outbox:
         )
 
 
+def _concerns_all(failure: SlackFailure) -> bool:
+    """Whether it is about the token or the workspace, not about this message."""
+    return failure.outcome in (Outcome.PARK, Outcome.SUSPEND_WORKSPACE)
+
+
 def _method(item: OutboxItem) -> str:
     if item.method == "home":
         return "views.publish"
@@ -367,8 +399,8 @@ def _shown(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**shown, "metadata": payload["metadata"]} if payload.get("metadata") else shown
 
 
-def respond(url: str, payload: Mapping[str, Any]) -> int:
-    """Answer by a response_url, only for who asked; the HTTP status. Raises OSError."""
+def respond(url: str, payload: Mapping[str, Any]) -> tuple[int, str]:
+    """Answer by a response_url, only for who asked; the HTTP status and what Slack said. Raises SlackFailure."""
     body: dict[str, Any] = {
         "text": str(payload.get("text", "")),
         "response_type": "ephemeral",
@@ -376,4 +408,8 @@ def respond(url: str, payload: Mapping[str, Any]) -> int:
     }
     if payload.get("blocks"):
         body["blocks"] = payload["blocks"]
-    return int(WebhookClient(url, timeout=5).send_dict(body).status_code)
+    try:
+        answer = WebhookClient(url, timeout=5).send_dict(body)
+        return int(answer.status_code), str(answer.body)
+    except (SlackClientError, OSError, HTTPException, ValueError) as error:
+        raise SlackFailure(UNREACHABLE, why=type(error).__name__) from error

@@ -23,7 +23,7 @@ from rooms.service import RoomsService
 from rooms.state import Room, SessionState
 
 ChannelLookup = Callable[[Asker], dict[str, Any] | None]
-"""Slack's ``conversations.info`` of the asker's channel; None when the app cannot see it. May raise SlackClientError, OSError."""
+"""Slack's ``conversations.info`` of the asker's channel; None when the app cannot see it. May raise SlackFailure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,18 @@ import socket
 import threading
 import time
 
-from slack_bolt import App
+from slack_bolt import App, BoltResponse
 from slack_bolt.adapter.socket_mode.internals import run_bolt_app, send_response
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackClientError
 from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.meters import Meters
+from bot.outcomes import SlackFailure, failures
 from bot.settings import BotSettings
+from bot.shapes import problem
 
 log = logging.getLogger("sideroom.bot")
 CONNECTIONS = 2
@@ -29,7 +31,6 @@ TIMEOUT_S = 10
 PING_S = 5.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 ALARM_AFTER_S = 30.0
-WRONG_TOKEN = {"invalid_auth", "not_authed", "not_allowed_token_type", "account_inactive", "missing_scope"}
 
 
 class SocketDoor:
@@ -83,15 +84,14 @@ class SocketDoor:
         )
         client.socket_mode_request_listeners.append(self._take)
         try:
-            client.connect_to_new_endpoint(force=True)
-        except SlackApiError as error:
-            code = str(error.response.get("error", "")) if error.response is not None else ""
-            more = " (is SIDEROOM_SLACK_APP_TOKEN right?)" if code in WRONG_TOKEN else ""
-            log.error("slack.socket_refused code=%s%s", code, more)
-            _close(client)
-            return False
-        except (SlackClientError, OSError) as error:
-            log.warning("slack.socket_failed error=%s", type(error).__name__)
+            with failures():
+                client.connect_to_new_endpoint(force=True)
+        except SlackFailure as failure:
+            if failure.is_refusal:
+                more = " (is SIDEROOM_SLACK_APP_TOKEN right?)" if failure.permanent else ""
+                log.error("slack.socket_refused code=%s%s", failure.code, more)
+            else:
+                log.warning("slack.socket_failed error=%s", failure.why)
             _close(client)
             return False
         if self._stopping.is_set() or not client.is_connected():
@@ -105,7 +105,15 @@ class SocketDoor:
         """One envelope: as a request over HTTP, but signed by the connection itself."""
         began = time.time()
         try:
+            if problem(request.payload):
+                # Nothing we could do better the second time: acknowledged, so that Slack does not send it again.
+                log.warning("slack.payload_odd kind=%s", request.type)
+                client.send_socket_mode_response({"envelope_id": request.envelope_id})
+                return
             answer = run_bolt_app(self._app, request)
+            if answer.status == 404:
+                log.warning("slack.unused_request")
+                answer = BoltResponse(status=200, body="")
             send_response(client, request, answer, began)
             if self._meters is not None:
                 self._meters.acknowledged(time.time() - began)

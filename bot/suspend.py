@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from models.store import slack, slack_outbox
+from models.store import slack, slack_outbox, slack_roster
 from models.store.database import Database
 
 log = logging.getLogger("sideroom.bot")
@@ -17,6 +17,9 @@ WHY: Final = {
     "group_deleted": "it was deleted. Link another channel with `/room link`",
     "channel_shared": "it is shared with another organisation now. Link a channel of this workspace with `/room link`",
     "not_in_channel": "the app is not in it any more. Type `/invite @Classroom` and `/room link` there",
+    "restricted_action_read_only_channel": "it is read-only. Allow the app to post there, or link another channel with `/room link`",
+    "restricted_action_thread_only_channel": "only threads can be answered there. Link another channel with `/room link`",
+    "restricted_action": "a setting of the workspace does not let the app post there. Ask an administrator, then type `/room link` there",
     "channel_not_found": "the app cannot see it any more. Type `/invite @Classroom` and `/room link` there",
 }
 
@@ -28,11 +31,23 @@ def suspend_channel(db: Database, team_id: str, channel_id: str, reason: str) ->
         return
     log.info("slack.channel_suspended reason=%s", reason)
     slack_outbox.drop_channel(db, team_id, channel_id)
-    user_id = slack.user_of(db, team_id, linked_by)
-    if user_id is None:
-        return
+    user_ids = _whom(db, team_id, channel_id, linked_by)
     why = WHY.get(reason, f"Slack refuses messages there ({reason}). Mend that, then type `/room link` there")
     text = f"<#{channel_id}> gets no more messages about your live room: {why}."
-    slack_outbox.put_out(
-        db, team_id=team_id, channel_id=user_id, method="message", payload={"text": text}, priority=2
+    for user_id in user_ids:
+        slack_outbox.put_out(
+            db, team_id=team_id, channel_id=user_id, method="message", payload={"text": text}, priority=2
+        )
+
+
+def _whom(db: Database, team_id: str, channel_id: str, linked_by: str) -> list[str]:
+    """Who linked the channel; the course's other moderators in this workspace when that person is not on Slack any more."""
+    user_id = slack.user_of(db, team_id, linked_by)
+    if user_id is not None:
+        return [user_id]
+    link = slack.channel_link(db, team_id, channel_id)
+    return (
+        sorted(slack_roster.moderators_on_slack(db, team_id, link.course_id).values())
+        if link is not None
+        else []
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
+from typing import Any
 from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, request
@@ -15,7 +17,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from bot.meters import Meters
 from bot.settings import BotSettings
+from bot.shapes import problem
 
+log = logging.getLogger("sideroom.bot")
 MAX_BYTES = 1_000_000
 _TIMESTAMP = re.compile(r"^[0-9]{1,12}$")
 _SIGNATURE = re.compile(r"^v0=[0-9a-f]{64}$")
@@ -43,11 +47,21 @@ def create_blueprint(
         )
         if not signed and not _is_ssl_check(body):
             return Response("not a Slack request", 401, mimetype="text/plain")
-        if not _is_readable(body, request.mimetype):
-            return Response("not understood", 400, mimetype="text/plain")
+        try:
+            odd = problem(_payload(body, request.mimetype))
+        except RecursionError:
+            odd = "too deep"
+        except ValueError as error:
+            odd = str(error)
+        if odd:
+            return Response(f"not understood: {odd[:200]}", 400, mimetype="text/plain")
         if settings is not None and settings.old_signing_secret:
             _sign_anew(body, settings)
         answer: Response = handler.handle(request)
+        if answer.status_code == 404:
+            # A kind of request that we have no use for (an old dialog, a workflow's step): Slack need not ask again.
+            log.warning("slack.unused_request")
+            answer = Response("", 200)
         if meters is not None:
             meters.acknowledged(time.monotonic() - began)
         return answer
@@ -68,10 +82,12 @@ def _is_ssl_check(body: str) -> bool:
     return len(body) < 1000 and parse_qs(body).get("ssl_check") == ["1"]
 
 
-def _is_readable(body: str, mimetype: str) -> bool:
-    """A JSON body, and the JSON inside an interaction's form, must be objects."""
-    payloads = [body] if mimetype == "application/json" else parse_qs(body).get("payload", [])
-    try:
-        return all(isinstance(json.loads(payload), dict) for payload in payloads)
-    except (ValueError, RecursionError):
-        return False
+def _payload(body: str, mimetype: str) -> Any:
+    """The JSON of a body, read as Bolt reads it; nothing for a command's form. Raises ValueError."""
+    if mimetype == "application/json" or body.startswith("{"):
+        return json.loads(body)
+    form = parse_qs(body, keep_blank_values=True)
+    payloads = form.get("payload", [])
+    if len(payloads) > 1 or (not payloads and "payload" in body and "command" not in form):
+        raise ValueError("a form of one payload or one command is needed")
+    return json.loads(payloads[0]) if payloads else {}

@@ -228,6 +228,8 @@ def _api_routes(app: Flask, store: SlackStore, provider: Provider, hub: SocketHu
         fault = store.note_call(method, body, token)
         if fault is not None:
             time.sleep(float(fault.get("hang", 0)))
+            if "body" in fault:
+                return _foreign(fault)
             if "status" in fault:
                 answer = jsonify({"ok": False, "error": fault.get("error", "ratelimited")})
                 answer.headers["Retry-After"] = str(fault.get("retry_after", 1))
@@ -261,7 +263,10 @@ def _test_routes(app: Flask, store: SlackStore) -> None:
 
     @app.post("/test/faults")
     def faults() -> Response:
-        """Queue faults: ``{"method": …, "faults": [{"status": 429, "retry_after": 1} | {"error": …} | {"hang": 2}]}``."""
+        """Queue faults: ``{"method": …, "faults": [{"status": 429, "retry_after": 1} | {"error": …} | {"hang": 2} | {"body": …}]}``.
+
+        A ``body`` is sent as it is, with ``status``, as a proxy in between would; ``cut``: the connection ends before it does.
+        """
         body = _json()
         store.faults[str(body["method"])].extend(body["faults"])
         return jsonify({"ok": True})
@@ -370,6 +375,14 @@ _METHODS: dict[str, Callable[[SlackStore, dict[str, Any]], dict[str, Any]]] = {
     "conversations.info": _channel_info,
     "conversations.members": lambda _s, _b: {"ok": True, "members": list(USERS)},
 }
+
+
+def _foreign(fault: dict[str, Any]) -> Response:
+    body = str(fault["body"])
+    answer = Response(body, int(fault.get("status", 200)), mimetype=str(fault.get("mimetype", "text/html")))
+    if fault.get("cut"):
+        answer.headers["Content-Length"] = str(len(body.encode()) + 100)
+    return answer
 
 
 # -- helpers ---------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from models.store import slack, slack_outbox
 from models.store.slack_install import Installation, Installations
 from sandbox.slack import client as slack_client
 from sandbox.slack.setup import CLASS_CHANNEL, TEAM_ID
+from server.settings import Settings
+from server.wiring_slack import bot_settings
 from tests.botkit import ALICE, MODS, STRANGER, Bot, until
 from tests.slackkit import KEY, Pages, oauth_settings, pages
 
@@ -327,3 +329,86 @@ def test_what_is_not_installed_has_no_client(bot: Bot) -> None:
     assert Workspaces(oauth_settings(bot), bot.db).client(TEAM_ID) is not None
     assert Workspaces(oauth_settings(bot, OTHER_TEAM), bot.db).client(TEAM_ID) is None, "not named any more"
     assert STRANGER not in workspaces.team_ids() and workspaces.team_ids() == [TEAM_ID]
+
+
+# -- another site secret ---------------------------------------------------------------------------------------
+
+
+def test_a_new_site_secret_reads_the_tokens_and_seals_them_anew(door: Pages) -> None:
+    bot = door.bot
+    bot.slack.provider.rotates = True
+    install(door)
+    before = Installations(bot.db, KEY).find(TEAM_ID)
+    assert before is not None and before.bot_token and before.refresh_token
+    new = "cd" * 32
+    assert Installations(bot.db, new).find(TEAM_ID) is None
+    moved = replace(door.settings, token_key=new, old_token_keys=("ab" * 32, KEY))
+    assert Workspaces(moved, bot.db).find(TEAM_ID) == before
+    watch = Watch(moved, bot.db)
+    watch.reseal()
+    assert Installations(bot.db, new).find(TEAM_ID) == before, "the old secret may be forgotten"
+    assert Installations(bot.db, KEY).find(TEAM_ID) is None
+    assert Installations(bot.db, new, [KEY]).reseal() == 0
+
+
+def test_a_token_that_no_key_opens_is_left_as_it_is(door: Pages) -> None:
+    bot = door.bot
+    install(door)
+    assert Installations(bot.db, "ef" * 32, ["cd" * 32]).reseal() == 0
+    assert Installations(bot.db, KEY).find(TEAM_ID) is not None
+
+
+def test_the_settings_hand_the_earlier_secrets_on() -> None:
+    old = Settings(secret="o" * 40)
+    new = Settings(secret="n" * 40, previous_secrets="x" * 40 + ", " + "o" * 40)
+    assert old.key("slack tokens") in bot_settings(new).old_token_keys
+    assert bot_settings(new).token_key == new.key("slack tokens")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"ok": true}',
+        '{"ok": true, "access_token": null, "refresh_token": null}',
+        '{"ok": true, "access_token": "", "expires_in": 43200}',
+        "<html>Sign in to the campus network</html>",
+    ],
+)
+def test_a_renewal_without_tokens_keeps_the_stored_ones(door: Pages, answer: str) -> None:
+    bot = door.bot
+    bot.slack.provider.rotates = True
+    install(door)
+    before = Installations(bot.db, KEY).find(TEAM_ID)
+    assert before is not None
+    installs = ending(bot, before.bot_token)
+    bot.slack.store.faults["oauth.v2.access"].append({"body": answer, "mimetype": "application/json"})
+    Watch(door.settings, bot.db).renew()
+    after = installs.find(TEAM_ID)
+    assert after is not None
+    assert (after.bot_token, after.refresh_token) == (before.bot_token, before.refresh_token)
+
+
+def test_a_renewal_without_a_refresh_token_keeps_the_stored_one(door: Pages) -> None:
+    bot = door.bot
+    bot.slack.provider.rotates = True
+    install(door)
+    before = Installations(bot.db, KEY).find(TEAM_ID)
+    assert before is not None
+    installs = ending(bot, before.bot_token)
+    answer = '{"ok": true, "access_token": "xoxe.xoxb-new"}'
+    bot.slack.store.faults["oauth.v2.access"].append({"body": answer, "mimetype": "application/json"})
+    Watch(door.settings, bot.db).renew()
+    after = installs.find(TEAM_ID)
+    assert after is not None and after.token_expires_at is not None
+    assert (after.bot_token, after.refresh_token) == ("xoxe.xoxb-new", before.refresh_token)
+    assert after.token_expires_at > datetime.now(UTC) + timedelta(hours=11)
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"ok": true}', '{"ok": true, "team": "T0", "access_token": "xoxb-1"}', "<html></html>", "[]"]
+)
+def test_an_installation_that_slack_answers_oddly_is_told(door: Pages, answer: str) -> None:
+    bot = door.bot
+    bot.slack.store.faults["oauth.v2.access"].append({"body": answer, "mimetype": "application/json"})
+    assert install(door).status_code == 403
+    assert Installations(bot.db, KEY).find(TEAM_ID) is None
