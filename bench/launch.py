@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import jwt
 import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from models.store import lti as store
 from models.store.database import Database
@@ -38,14 +38,14 @@ MOST = 500
 class Launcher:
     """One person's browser: a login done, the token signed, ready to post."""
 
-    def __init__(self, base_url: str, key: object, person: Person) -> None:
+    def __init__(self, base_url: str, key: RSAPrivateKey, person: Person) -> None:
         self._session = requests.Session()
         room = TOOLS["room"]
         query = {"iss": LMS, "login_hint": "x", "client_id": room.client_id}
         answer = self._session.get(f"{base_url}/lti/login", params=query, allow_redirects=False, timeout=60)
         found = parse_qs(urlsplit(answer.headers["Location"]).query)
         body = claims.id_token_claims(LMS, base_url, person, SITES["bio101"], room, found["nonce"][0])
-        token = jwt.encode(body, key, algorithm="RS256", headers={"kid": keys.KID})  # type: ignore[arg-type]
+        token = keys.sign(key, body)
         self._form = {"id_token": token, "state": found["state"][0]}
         self._url = f"{base_url}/lti/launch"
 
@@ -74,7 +74,7 @@ def measure(at_once: int, rounds: int) -> dict[str, object]:
         register_practice_platform(db, LMS)
         key = keys.load_or_make(Path(folder) / "lms")
         for platform in store.list_platforms(db):
-            store.save_keyset(db, platform.id, keys.keyset(key))
+            store.save_keyset(db, platform.id, keys.keyset(key, key))
         supervisor = Supervisor([p for p in programs(settings) if p.name == "web"], Path(folder) / "logs")
         supervisor.start()
         times: list[float] = []

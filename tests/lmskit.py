@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask, Response, jsonify
 from werkzeug.serving import make_server
 
+from lti.claims import DEPLOYMENT_ID
 from lti.services.note import note_launch
 from models.store import lti as store
 from models.store import people
@@ -22,10 +23,9 @@ from models.store.lti import Platform
 from models.store.migrate import upgrade
 from models.values import CourseId, PersonId, Role
 from sandbox.lms.app import create_app as create_lms
-from sandbox.lms.keys import load_or_make
 from sandbox.lms.services import Services, service_claims
 from sandbox.lms.setup import register_practice_platform
-from sandbox.lms.world import TOOLS
+from sandbox.lms.world import PEOPLE, SITES, TOOLS
 from server.ports_check import free_port
 
 
@@ -42,13 +42,18 @@ class Lms:
 
     def launch(self, key: str = "bio101", role: Role = Role.MODERATOR, **claims: Any) -> CourseId:
         """What a launch of a site leaves in the database."""
-        course = people.upsert_course(self.db, self.url, key, key.upper(), platform_id=self.platform.id)
-        body = {**service_claims(self.url, key), **claims}
-        note_launch(self.db, self.platform.id, course, key, role, body)
+        context = SITES[key].context_id if key in SITES else key
+        course = people.upsert_course(self.db, self.url, context, key.upper(), platform_id=self.platform.id)
+        body = {**service_claims(self.url, context), DEPLOYMENT_ID: "1", **claims}
+        note_launch(self.db, self.platform.id, course, context, role, body)
         return course
 
     def person(self, key: str) -> PersonId:
-        return people.upsert_person(self.db, self.url, f"{self.url}/user/{key}")
+        return people.upsert_person(self.db, self.url, self.sub(key))
+
+    def sub(self, key: str) -> str:
+        """Somebody as the LMS names them; people whom it does not know too."""
+        return f"{self.url}/user/{PEOPLE[key].user_id if key in PEOPLE else key}"
 
     def role(self, key: str) -> Role | None:
         return people.membership_role(self.db, self.course, self.person(key))
@@ -72,8 +77,8 @@ def serving(app: Flask, port: int) -> Iterator[None]:
 
 
 @functools.cache
-def _template() -> tuple[bytes, bytes]:
-    """A migrated database with our keys in it, and the practice LMS's key: made once, they take a second."""
+def _template() -> tuple[bytes, dict[str, bytes]]:
+    """A migrated database with our keys in it, and the practice LMS's keys: made once, they take a second."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         url = f"sqlite:///{folder / 'empty.db'}"
@@ -81,16 +86,17 @@ def _template() -> tuple[bytes, bytes]:
         db = Database(url)
         store.tool_keys(db)
         db.close()
-        load_or_make(folder)
-        return (folder / "empty.db").read_bytes(), (folder / "platform-key.pem").read_bytes()
+        create_lms("http://localhost", "http://localhost", folder)
+        return (folder / "empty.db").read_bytes(), {p.name: p.read_bytes() for p in folder.glob("*.pem")}
 
 
 @contextmanager
 def practice_lms(folder: Path, url: str = "") -> Iterator[Lms]:
     """A fresh database, the practice LMS registered in it, and its course bio101 launched by a moderator."""
-    database, pem = _template()
+    database, pems = _template()
     (folder / "lms").mkdir()
-    (folder / "lms" / "platform-key.pem").write_bytes(pem)
+    for name, pem in pems.items():
+        (folder / "lms" / name).write_bytes(pem)
     if url:
         upgrade(url)
     else:

@@ -35,7 +35,7 @@ from sandbox.lms.app import create_app as create_lms
 from sandbox.lms.client import LaunchedPage
 from sandbox.lms.setup import register_practice_platform
 from sandbox.lms.state import Platform
-from sandbox.lms.world import TOOLS
+from sandbox.lms.world import PEOPLE, TOOLS
 from server.ports_check import free_port
 from tests.librarykit import mount_files
 
@@ -57,6 +57,10 @@ class World:
     library: Path
     browser: requests.Session = field(default_factory=requests.Session)
     """Keeps the cookies, as a browser that allows them does."""
+
+    def sub(self, key: str) -> str:
+        """A person of the practice LMS as launches name them."""
+        return f"{self.lms}/user/{PEOPLE[key].user_id}"
 
     def login(self, **changes: str) -> dict[str, str]:
         """Begin a login; returns state and nonce of the redirect."""

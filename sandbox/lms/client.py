@@ -69,10 +69,16 @@ def follow(portal_url: str) -> LaunchForm:
     """From a page of the course with the tool's frame to the platform's POST."""
     session = requests.Session()
     portal = _checked(session.get(portal_url, timeout=TIMEOUT_S))
-    found = re.search(r'src="([^"]+)"', portal.text)
+    found = re.search(r'<iframe [^>]*src="([^"]+)"', portal.text)
     if found is None:
         raise LaunchFailed("the course page has no frame")
-    content = _checked(session.get(urljoin(portal_url, html.unescape(found[1])), timeout=TIMEOUT_S))
+    return follow_frame(urljoin(portal_url, html.unescape(found[1])), session)
+
+
+def follow_frame(source: str, session: requests.Session | None = None) -> LaunchForm:
+    """From the address in a tool's frame to the platform's POST."""
+    session = session or requests.Session()
+    content = _checked(session.get(source, timeout=TIMEOUT_S))
     found = re.search(r"location\.href = (\"[^\"]+\")", content.text)
     if found is None:
         raise LaunchFailed("the LMS did not send the browser to the login")
@@ -94,6 +100,12 @@ def read_form(page: str) -> tuple[str, dict[str, str]]:
         raise LaunchFailed(f"no form: {words[-300:]}")
     found = re.findall(r'name="([^"]+)" value="([^"]*)"', page)
     return html.unescape(action[1]), {html.unescape(k): html.unescape(v) for k, v in found}
+
+
+def insert(action: str, fields: dict[str, str]) -> requests.Response:
+    """Send a selector's answer to the platform, which posts it on to the page that asked; its answer, also a refusal."""
+    action, fields = read_form(_checked(requests.post(action, data=fields, timeout=TIMEOUT_S)).text)
+    return requests.post(action, data=fields, timeout=TIMEOUT_S)
 
 
 def launch(lms_url: str, person: str, tool: str = "room", site: str | None = None) -> LaunchedPage:

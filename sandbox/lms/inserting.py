@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 
@@ -19,24 +23,43 @@ class NotInserted(Exception):
     """The tool's answer is not taken; the text says why."""
 
 
-def settings_claim(platform: Platform, site: Site, tool: Tool, flow: str) -> dict[str, Any]:
-    """The settings that this place sends."""
-    back = f"{platform.server}/imsoidc/lti13/resigncontentitem?site={site.key}&tool_id={tool.content}&flow={flow}"
-    claim: dict[str, Any] = {
-        "deep_link_return_url": back,
-        "accept_types": ["ltiResourceLink"],
+def settings_claim(
+    platform: Platform, site: Site, tool: Tool, flow: str, given: Mapping[str, str]
+) -> dict[str, Any]:
+    """The settings that this place sends. ``given``: state, nonce and redirect_uri of the launch, which ``data`` brings back."""
+    asking = urlencode(
+        {
+            "eventSubmit_doMultipleContentItemResponse": "Save",
+            "flow": flow,
+            "returnUrl": f"{platform.server}/site/{site.key}/lessons",
+            "sakai.session": secrets.token_hex(16),
+            "panel": "PostContentItem",
+            "tool_id": str(tool.number),
+            "sakai_csrf_token": secrets.token_hex(32),
+        }
+    )
+    helper = f"{platform.server}/portal/site/{site.key}/sakai.lti.admin.helper.helper?{asking}"
+    forward = base64.urlsafe_b64encode(helper.encode()).decode().replace("=", ".")
+    data = {"remember": "the answer is 42", **given, "flow": flow}
+    return {
+        "deep_link_return_url": f"{platform.server}/imsoidc/lti13/resigncontentitem?forward={forward}&tool_id={tool.number}",
+        "accept_types": ["ltiResourceLink", *(("link", "image") if flow == "editor" else ())],
         "accept_presentation_document_targets": ["iframe", "window"],
         "accept_multiple": flow == "editor",
-        "accept_lineitem": flow != "editor",
         "auto_create": True,
-        "data": json.dumps({"remember": "always bring your towel"}),
+        # Written by Java, which escapes slashes.
+        "data": json.dumps(data, separators=(",", ":")).replace("/", "\\/"),
+        "accept_lineitem": flow != "editor",
         "https://www.sakailms.org/spec/lti-dl/placement": flow,
+        "https://www.sakailms.org/spec/lti-dl/accept_lineitem": flow != "editor",
+        "https://www.sakailms.org/spec/lti-dl/accept_available": flow == "assignment",
+        "https://www.sakailms.org/spec/lti-dl/accept_submission": flow == "assignment",
     }
-    if flow == "editor":
-        claim["accept_types"] = ["ltiResourceLink", "link", "image"]
-    if flow == "assignment":
-        claim |= {"accept_available": True, "accept_submission": True}
-    return claim
+
+
+def forwarded(forward: str) -> str:
+    """Where the answer goes on to. Raises ValueError."""
+    return base64.urlsafe_b64decode(forward.replace(".", "=")).decode()
 
 
 def take(platform: Platform, site: str, tool: Tool, flow: str, token: str) -> list[Item]:

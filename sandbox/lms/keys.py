@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-KID = "practice-1"
+KID = "-1354429127"
+NEXT_KID = "942996636"
+"""Sakai names its keys by a hash: a decimal number, also a negative one."""
 
 
-def load_or_make(folder: Path) -> rsa.RSAPrivateKey:
-    path = folder / "platform-key.pem"
+def load_or_make(folder: Path, name: str = "platform-key.pem") -> rsa.RSAPrivateKey:
+    path = folder / name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -28,6 +31,16 @@ def load_or_make(folder: Path) -> rsa.RSAPrivateKey:
     return key
 
 
-def keyset(key: rsa.RSAPrivateKey) -> dict[str, Any]:
+def keyset(key: rsa.RSAPrivateKey, following: rsa.RSAPrivateKey) -> dict[str, Any]:
+    """The key that signs and the next one, as Sakai publishes them ahead of its rotation."""
+    return {"keys": [_public(key, KID), _public(following, NEXT_KID)]}
+
+
+def _public(key: rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
     jwk: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
-    return {"keys": [{**jwk, "kid": KID, "use": "sig", "alg": "RS256"}]}
+    return {"kty": "RSA", "e": jwk["e"], "use": "sig", "kid": kid, "alg": "RS256", "n": jwk["n"]}
+
+
+def sign(key: rsa.RSAPrivateKey, body: dict[str, Any]) -> str:
+    """A token whose header holds ``kid`` and ``alg`` only."""
+    return jwt.encode(body, key, algorithm="RS256", headers={"kid": KID, "typ": ""})

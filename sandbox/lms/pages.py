@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import json
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from sandbox.lms.state import Item
 from sandbox.lms.world import PEOPLE, TOOLS, Person, Site, Tool, courses_of
@@ -19,7 +21,11 @@ header strong{font-size:20px}header .who{margin-inline-start:auto;color:var(--so
 .wrap{display:grid;grid-template-columns:220px 1fr;min-height:calc(100vh - 58px)}
 nav{padding:16px;border-inline-end:1px solid var(--line)}nav a{display:block;padding:10px 12px;border-radius:8px;text-decoration:none;color:var(--text)}
 nav a:hover{background:var(--card)}nav a[aria-current]{background:var(--accent);color:var(--on)}
-main{padding:24px;min-width:0}iframe{width:100%;height:max(640px,calc(100vh - 140px));border:1px solid var(--line);border-radius:8px;background:var(--card)}
+main{padding:24px;min-width:0}iframe{display:block;width:100%;border:1px solid var(--line);border-radius:8px;background:var(--card)}
+.sakai-iframe-force-light{color-scheme:light;background:#fff}
+.bar{display:flex;gap:16px;align-items:center;flex-wrap:wrap;padding:8px 24px;background:#fff3d6;color:#4a3500}.bar a{color:inherit}
+.modal{max-width:1080px;margin:0 auto;border:1px solid var(--line);border-radius:12px;background:var(--card);box-shadow:0 8px 32px rgb(0 0 0/.2);overflow:hidden}
+.modal header{border-bottom:1px solid var(--line)}.modal .body{max-height:calc(100vh - 200px);overflow:auto;padding:16px}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:16px;padding:0;list-style:none}
 .cards a{display:block;padding:16px;border:1px solid var(--line);border-radius:12px;background:var(--card);text-decoration:none;color:var(--text)}
 .cards a:hover{border-color:var(--accent)}.cards small{color:var(--soft)}h1{font-size:28px;line-height:1.2;margin:0 0 8px}
@@ -28,9 +34,7 @@ main{padding:24px;min-width:0}iframe{width:100%;height:max(640px,calc(100vh - 14
 """
 
 # As Sakai's default “browser.feature.allow”: no camera, microphone or screen for other origins.
-_DEFAULT = (
-    "autoplay *; fullscreen *; encrypted-media *; camera 'self'; microphone 'self'; local-network-access *"
-)
+_DEFAULT = "autoplay *;fullscreen *;encrypted-media *;camera 'self';microphone 'self';local-network-access *"
 ALLOW = {
     "default": _DEFAULT,
     "none": "",
@@ -39,21 +43,38 @@ ALLOW = {
 }
 
 
+FRAME_SELECTOR = "iframe[id^='sakai-lti-iframe-']"
+TOOL_HEIGHT_PX, PICKER_HEIGHT_PX = 1200, 450
+"""What a tool's frame and the dialog of Lessons begin with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """How the portal frames a tool: ``allow`` is a key of ``ALLOW``; without ``storage`` it keeps nothing for tools."""
+    """How the portal frames a tool.
 
-    allow: str
-    storage: bool
+    ``allow`` is a key of ``ALLOW``; without ``storage`` the portal keeps nothing for tools, without ``resize`` its frames stay
+    as tall as they are. ``height_px`` 0: what the place has.
+    """
 
-    def html(self, title: str, src: str) -> str:
+    allow: str = "default"
+    storage: bool = True
+    resize: bool = True
+    height_px: int = 0
+
+    def html(self, src: str, height_px: int = TOOL_HEIGHT_PX) -> str:
+        """As Sakai writes it: a new number at each view, no title, and a label that speaks of a failure."""
         allow = ALLOW.get(self.allow, _DEFAULT)
         attribute = f' allow="{html.escape(allow)}"' if allow else ""
-        return f'<iframe id="sakai-tool" title="{html.escape(title)}"{attribute} src="{html.escape(src)}"></iframe>'
+        name = f"sakai-lti-iframe-{secrets.randbelow(900_000) + 100_000}"
+        return (
+            '<iframe class="sakai-iframe-force-light" width="100%" frameborder="0" marginwidth="0" marginheight="0" scrolling="auto" '
+            f'src="{html.escape(src)}" id="{name}" name="{name}" style="width: 100%; height: {self.height_px or height_px}px; overflow: auto;" '
+            f'aria-label="Inline launch seems to have failed - retry in new window" data-allow-resize="{"yes" if self.resize else "no"}"{attribute}></iframe>'
+        )
 
     @property
     def script(self) -> str:
-        return _PORTAL_SCRIPT if self.storage else ""
+        return _PORTAL_SCRIPT if self.storage else _RESIZE_SCRIPT
 
 
 def document(title: str, body: str, script: str = "") -> str:
@@ -102,16 +123,25 @@ def home(person: Person) -> str:
     )
 
 
-def tool_page(person: Person, site: Site, tool: Tool, src: str, frame: Frame) -> str:
+def tool_page(person: Person, site: Site, tool: Tool, src: str, frame: Frame, view: str = "") -> str:
     """The portal page: tools on the left, the tool's frame on the right, the postMessage store behind it."""
-    return _portal(
-        person, site, tool.key, f"{site.title}: {tool.title}", frame.html(tool.title, src), frame.script
-    )
+    title = f"{site.title}: {tool.title}"
+    return _portal(person, site, tool.key, title, frame.html(src), frame.script, view)
 
 
 def item_page(person: Person, site: Site, title: str, src: str, frame: Frame) -> str:
-    """A page of Lessons: an inserted link, or the selector, in a frame."""
-    return _portal(person, site, "lessons", f"{site.title}: {title}", frame.html(title, src), frame.script)
+    """A page of Lessons with an inserted link in a frame."""
+    back = f'<p><a href="/site/{site.key}/lessons?as={person.key}">Return to Lessons</a></p>'
+    return _portal(person, site, "lessons", f"{site.title}: {title}", back + frame.html(src), frame.script)
+
+
+def picker_page(person: Person, site: Site, flow: str, src: str, frame: Frame) -> str:
+    """Where something is inserted: a dialog of the LMS, in it a frame that is far less tall than a tool's page."""
+    body = (
+        f'<div class="modal" role="dialog" aria-label="Insert into {flow}"><header><strong>Insert into {flow}</strong></header>'
+        f'<div class="body">{frame.html(src, PICKER_HEIGHT_PX)}</div></div>'
+    )
+    return _portal(person, site, "lessons", f"{site.title}: Insert into {flow}", body, frame.script)
 
 
 def lessons(person: Person, site: Site, items: Iterable[Item]) -> str:
@@ -128,20 +158,36 @@ def lessons(person: Person, site: Site, items: Iterable[Item]) -> str:
     return _portal(person, site, "lessons", f"{site.title}: Lessons", body, "")
 
 
-def _portal(person: Person, site: Site, current: str, title: str, body: str, script: str) -> str:
+def _portal(
+    person: Person, site: Site, current: str, title: str, body: str, script: str, view: str = ""
+) -> str:
     own = site.key.startswith("~")
     tools = {k: TOOLS[k].title for k in (["mymedia"] if own else ["room", "gallery", "mymedia"])}
+    query = f"?as={person.key}" + (f"&view={quote(view)}" if view else "")
     links = "".join(
-        f'<a href="/site/{site.key}/tool/{key}?as={person.key}"{" aria-current=page" if key == current else ""}>{name}</a>'
+        f'<a href="/site/{site.key}/tool/{key}{query}"{" aria-current=page" if key == current else ""}>{name}</a>'
         for key, name in tools.items()
     )
     mark = " aria-current=page" if current == "lessons" else ""
     links += "" if own else f'<a href="/site/{site.key}/lessons?as={person.key}"{mark}>Lessons</a>'
     page = (
-        f'{_header(person)}<div class="wrap"><nav aria-label="Tools">{links}<a href="/home?as={person.key}">My courses</a></nav>'
-        f"<main><h1>{html.escape(title)}</h1>{body}</main></div>"
+        f'{_header(person)}{_view_bar(person, site, current, view)}<div class="wrap"><nav aria-label="Tools">{links}'
+        f'<a href="/home?as={person.key}">My courses</a></nav><main><h1>{html.escape(title)}</h1>{body}</main></div>'
     )
     return document(title, page, script)
+
+
+def _view_bar(person: Person, site: Site, current: str, view: str) -> str:
+    """“View Site As”, which Sakai offers to teachers in the site's header."""
+    here = f"/site/{site.key}/tool/{current}?as={person.key}"
+    if view:
+        return f'<p class="bar" style="margin:0">You are viewing this site as {html.escape(view)}. <a href="{here}">Exit</a></p>'
+    teaches = site.members.get(person.key) in ("Instructor", "maintain")
+    if not teaches or current not in TOOLS or site.key.startswith("~"):
+        return ""
+    roles = [role for role in dict.fromkeys(site.members.values()) if role not in ("Instructor", "maintain")]
+    links = " · ".join(f'<a href="{here}&amp;view={quote(role)}">{html.escape(role)}</a>' for role in roles)
+    return f'<p class="bar" style="margin:0">View Site As: {links}</p>' if links else ""
 
 
 def inserted(titles: Iterable[str], problem: str) -> str:
@@ -160,7 +206,7 @@ def register_page(src: str) -> str:
         )
     body = (
         f'{_header(None)}<main><h1>LTI Dynamic Registration</h1><p id="state">Waiting for the tool …</p>'
-        f'<iframe id="registration" title="Registration" src="{html.escape(src)}"></iframe></main>'
+        f'<iframe id="registration" title="Registration" style="height:640px" src="{html.escape(src)}"></iframe></main>'
     )
     # Sakai hears only the longer subject.
     script = (
@@ -170,29 +216,70 @@ def register_page(src: str) -> str:
     return document("Registration", body, script)
 
 
-# lti.capabilities, put_data and get_data for direct child frames with an id; frameResize as a JSON string.
-_PORTAL_SCRIPT = """
-const store = new Map();
+# Any height is taken, also as a text, from every frame of the page that allows it.
+_RESIZE_SCRIPT = """
+const frameOf = (source) => [...document.querySelectorAll('iframe[id]')].find((f) => f.contentWindow === source);
+const messageOf = (event) => { try { return typeof event.data === 'string' ? JSON.parse(event.data) : event.data; } catch { return null; } };
 window.addEventListener('message', (event) => {
-  let data = event.data;
-  if (typeof data === 'string') { try { data = JSON.parse(data); } catch { return; } }
-  const frame = [...document.querySelectorAll('iframe[id]')].find((f) => f.contentWindow === event.source);
-  if (!frame || !data || typeof data.subject !== 'string') return;
-  const subject = data.subject.replace('org.imsglobal.', '');
-  const answer = (extra) => event.source.postMessage({subject: data.subject + '.response', message_id: data.message_id, ...extra}, event.origin);
-  if (subject === 'lti.frameResize') { frame.style.height = Math.min(4000, Math.max(300, Number(data.height) || 0)) + 'px'; return; }
-  if (subject === 'lti.capabilities') answer({supported_messages: ['lti.put_data', 'lti.get_data', 'lti.frameResize'].map((s) => ({subject: s}))});
-  if (subject === 'lti.put_data') { store.set(event.origin + ' ' + data.key, data.value); answer({key: data.key, value: data.value}); }
-  if (subject === 'lti.get_data') answer({key: data.key, value: store.get(event.origin + ' ' + data.key) || null});
+  const frame = frameOf(event.source), data = messageOf(event);
+  if (!frame || !data || data.subject !== 'lti.frameResize' || frame.dataset.allowResize !== 'yes') return;
+  frame.style.height = parseInt(data.height, 10) + 'px';
 });
 """
+
+# Storage for frames with an id, under the new and the old names; what a frame of the LMS's own origin announces is approved.
+_PORTAL_SCRIPT = (
+    _RESIZE_SCRIPT
+    + """
+const QUOTA = 300000;
+const store = {};
+const approved = new Set();
+const old = 'org.imsglobal.';
+const parentFrame = {frame: '_parent'};
+const supported = [
+  {subject: 'lti.capabilities'}, {subject: 'lti.put_data', ...parentFrame}, {subject: 'lti.get_data', ...parentFrame},
+  {subject: 'lti.close'}, {subject: 'lti.frameResize'}, {subject: 'lti.pageRefresh'}, {subject: 'lti.scrollToTop'},
+  {subject: old + 'lti.capabilities'}, {subject: old + 'lti.put_data', ...parentFrame}, {subject: old + 'lti.get_data', ...parentFrame},
+  {subject: old + 'lti.close'}, {subject: old + 'lti.frameResize'},
+];
+window.addEventListener('message', (event) => {
+  const frame = frameOf(event.source), data = messageOf(event);
+  if (!frame || !data || typeof data.subject !== 'string') return;
+  const answer = (extra) => event.source.postMessage({subject: data.subject + '.response', message_id: data.message_id, ...extra}, event.origin);
+  if (data.subject === 'org.sakailms.lti.prelaunch') {
+    if (event.origin !== location.origin) return;
+    approved.add(frame.id);
+    event.source.postMessage({subject: 'org.sakailms.lti.prelaunch.response'}, event.origin);
+    return;
+  }
+  const mine = store[event.origin] ??= {};
+  switch (data.subject.replace(old, '')) {
+    case 'lti.capabilities': return answer({supported_messages: supported});
+    case 'lti.put_data':
+      if (data.key === undefined || data.value === undefined) return answer({error: {code: 'key and value are required'}});
+      if (JSON.stringify(store).length + JSON.stringify([data.key, data.value]).length > QUOTA)
+        return answer({key: data.key, error: {code: 'storage_exhaustion', message: 'over ' + QUOTA + ' bytes'}});
+      mine[data.key] = data.value;
+      return answer({key: data.key, value: data.value});
+    case 'lti.get_data':
+      if (data.key === undefined) return answer({error: {code: 'key is required'}});
+      return answer(mine[data.key] ? {key: data.key, value: mine[data.key]} : {key: data.key, error: 'Could not find key'});
+    case 'lti.scrollToTop': return window.scrollTo(0, 0);
+  }
+});
+"""
+)
+
+_PRELAUNCH = "parent.postMessage('{ \"subject\": \"org.sakailms.lti.prelaunch\" }', '*');"
+PRELAUNCH_WAIT_MS = 2000
+"""So long the form waits for the portal to know its frame."""
 
 
 def go_to_login(url: str) -> str:
     """Step b: the browser goes to the tool's login by GET (two tries, a text after 5 s)."""
     target = json.dumps(url).replace("<", "\\u003c")
     script = (
-        f"const go = () => {{ location.href = {target}; }}; go(); setTimeout(go, 500);"
+        f"{_PRELAUNCH} const go = () => {{ location.href = {target}; }}; go(); setTimeout(go, 500);"
         "setTimeout(() => { document.body.append('This tool is having problems.'); }, 5000);"
     )
     return document("Opening", "<main><p>Opening the tool …</p></main>", script)
@@ -200,9 +287,27 @@ def go_to_login(url: str) -> str:
 
 def post_launch(url: str, fields: dict[str, str]) -> str:
     """Step e: the auto-submitted form. An alert tells when the tool does not answer within 4 s."""
+    script = (
+        "let sent = false; const send = () => { if (sent) return; sent = true; document.getElementById('launch').submit();"
+        " setTimeout(() => alert('The tool did not answer within 4 seconds.'), 4000); };"
+        "if (window.parent === window) send(); else { window.addEventListener('message', (event) => {"
+        " if (event.origin === location.origin && event.data.subject === 'org.sakailms.lti.prelaunch.response') send(); });"
+        f" {_PRELAUNCH} setTimeout(send, {PRELAUNCH_WAIT_MS}); }}"
+    )
+    return document("Launching", f"<main>{_form(url, fields)}</main>", script)
+
+
+def repost(url: str, fields: dict[str, str]) -> str:
+    """A form that goes on by itself."""
+    script = "document.getElementById('launch').submit();"
+    return document("Inserting", f"<main>{_form(url, fields)}</main>", script)
+
+
+def _form(url: str, fields: dict[str, str]) -> str:
     inputs = "".join(
         f'<input type="hidden" name="{html.escape(k)}" value="{html.escape(v)}">' for k, v in fields.items()
     )
-    script = "setTimeout(() => alert('The tool did not answer within 4 seconds.'), 4000); document.getElementById('launch').submit();"
-    form = f'<form id="launch" method="post" action="{html.escape(url)}">{inputs}<noscript><button>Continue</button></noscript></form>'
-    return document("Launching", f"<main>{form}</main>", script)
+    return (
+        f'<form id="launch" method="post" action="{html.escape(url)}">{inputs}'
+        "<noscript><button>Continue</button></noscript></form>"
+    )

@@ -1,4 +1,4 @@
-"""Register the practice LMS's three tools in our database, as an administrator would by hand."""
+"""Register the practice LMS's tools in our database, as an administrator would by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def register_practice_platform(db: Database, issuer: str) -> None:
             issuer=issuer,
             client_id=tool.client_id,
             auth_login_url=f"{issuer}/imsoidc/lti13/oidc_auth",
-            auth_token_url=f"{issuer}/imsblis/lti13/token/{tool.key}",
+            auth_token_url=f"{issuer}/imsblis/lti13/token/{tool.number}",
             jwks_url=f"{issuer}/imsblis/lti13/keyset",
             app=tool.key,
             name=f"Practice LMS: {tool.title}",

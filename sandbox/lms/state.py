@@ -30,15 +30,19 @@ class Platform:
     server: str
     tool_url: str
     key: rsa.RSAPrivateKey
+    next_key: rsa.RSAPrivateKey
     tools: dict[str, Tool] = field(default_factory=lambda: dict(TOOLS))
     items: dict[int, Item] = field(default_factory=dict)
     registrations: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By client id: what a tool sent with its dynamic registration."""
     tickets: dict[str, str] = field(default_factory=dict)
-    """Registration tokens not used yet → tool key."""
+    """Registration tokens not used yet → number of the tool that is being made."""
+    drafts: dict[str, str] = field(default_factory=dict)
+    """Tools that are being made: number → client id."""
 
     def tool_of(self, content: int) -> Tool | None:
         return next((tool for tool in self.tools.values() if tool.content == content), None)
 
     def next_content(self) -> int:
-        return max([tool.content for tool in self.tools.values()] + list(self.items)) + 1
+        drafts = [int(number) for number in self.drafts]
+        return max([tool.content for tool in self.tools.values()] + list(self.items) + drafts) + 1

@@ -18,8 +18,10 @@ from models.store import people
 from models.store.deeplinks import list_rooms
 from models.values import SessionId
 from sandbox.lms.client import LaunchedPage, LaunchFailed, follow, open_room, opened, read_form
+from sandbox.lms.client import insert as inserted
 from sandbox.lms.inserting import FLOWS
 from sandbox.lms.state import Item
+from sandbox.lms.world import SITES
 from tests.ltikit import LINK_KEY, LTI, World, running
 
 pytestmark = pytest.mark.integration
@@ -47,7 +49,7 @@ def insert(world: World, page: LaunchedPage, items: Any) -> list[Item]:
     sent = answer(world, page, items)
     assert sent.status_code == 200, sent.text
     action, fields = read_form(sent.text)
-    taken = requests.post(action, data=fields, timeout=10)
+    taken = inserted(action, fields)
     assert taken.status_code == 200, taken.text
     return [item for number, item in world.practice.items.items() if number not in before]
 
@@ -58,8 +60,8 @@ def open_item(world: World, person: str, item: Item) -> LaunchedPage:
 
 def an_entry(world: World, owner: str, course: str, title: str, *, published: bool = False) -> str:
     """A ready entry of a person of the practice LMS, without files."""
-    owner_id = people.upsert_person(world.db, world.lms, f"{world.lms}/user/{owner}")
-    course_id = people.upsert_course(world.db, world.lms, course)
+    owner_id = people.upsert_person(world.db, world.lms, world.sub(owner))
+    course_id = people.upsert_course(world.db, world.lms, SITES[course].context_id)
     entry_id = "e" + title.encode().hex()[:30]
     now = datetime.now(UTC)
     values = {
@@ -95,11 +97,11 @@ def test_the_certifications_seven_points(world: World, flow: str) -> None:
     assert abs(body["iat"] - time.time()) < 60 and body["iat"] < body["exp"] <= body["iat"] + 3600
     assert body[LTI + "message_type"] == "LtiDeepLinkingResponse" and body[LTI + "version"] == "1.3.0"
     assert body[LTI + "deployment_id"] == "1"
-    assert "bring your towel" in body[claims.DEEP_LINKING_DATA]
+    assert "the answer is 42" in body[claims.DEEP_LINKING_DATA]
     [item] = body[claims.CONTENT_ITEMS]
     assert item["type"] == "ltiResourceLink"
     assert ("iframe" in item) == (flow == "editor")
-    assert requests.post(action, data=fields, timeout=10).status_code == 200
+    assert inserted(action, fields).status_code == 200
 
 
 def test_the_form_is_escaped_and_its_page_lets_it_go_only_there(world: World) -> None:
@@ -143,7 +145,7 @@ def test_lessons_and_assignments_take_the_last_the_editor_takes_all(world: World
 
 def test_choosing_nothing_goes_back_with_a_word(world: World) -> None:
     action, fields = read_form(answer(world, selector(world, "alice"), []).text)
-    refused = requests.post(action, data=fields, timeout=10)
+    refused = inserted(action, fields)
     assert refused.status_code == 400 and "Nothing was chosen" in refused.text
 
 

@@ -31,7 +31,7 @@ from models.store import people, services
 from models.values import Role
 from sandbox.lms import keys
 from sandbox.lms.client import LaunchFailed, launch, launch_form, open_room
-from sandbox.lms.world import TOOLS
+from sandbox.lms.world import SITES, TOOLS
 from server.ports_check import free_port
 from tests.lmskit import serving
 from tests.ltikit import CLIENT, World, running
@@ -77,8 +77,11 @@ def test_the_three_tools_open_their_pages_and_a_workspace_only_my_media(world: W
 def test_a_person_is_the_same_across_tools_and_courses(world: World) -> None:
     launch(world.lms, "adam", "room", "bio101")
     launch(world.lms, "adam", "mymedia", "his200")
-    person_id = people.upsert_person(world.db, world.lms, f"{world.lms}/user/adam")
-    assert {c.context_id for c in people.courses_of(world.db, person_id)} >= {"bio101", "his200"}
+    person_id = people.upsert_person(world.db, world.lms, world.sub("adam"))
+    assert {c.context_id for c in people.courses_of(world.db, person_id)} >= {
+        "bio101",
+        SITES["his200"].context_id,
+    }
 
 
 def test_the_page_has_a_strict_policy_and_is_never_cached(world: World) -> None:
@@ -470,7 +473,7 @@ def test_a_class_that_arrives_with_a_new_key_waits_for_one_fetch(world: World) -
         deadline = time.monotonic() + 2
         while used() < before + 6 and time.monotonic() < deadline:
             time.sleep(0.02)
-        return keys.keyset(world.key)
+        return keys.keyset(world.key, world.key)
 
     app.add_url_rule("/keys", "keys", keyset)
     _platform_at(world, f"http://127.0.0.1:{port}/keys")
@@ -566,7 +569,7 @@ def test_our_keyset_is_public_and_holds_no_private_part(world: World) -> None:
 
 
 def test_a_role_is_that_of_the_newest_launch(world: World) -> None:
-    person_id = people.upsert_person(world.db, world.lms, f"{world.lms}/user/bob")
+    person_id = people.upsert_person(world.db, world.lms, world.sub("bob"))
     course_id = people.upsert_course(world.db, world.lms, "bio101")
     people.upsert_membership(world.db, course_id, person_id, Role.MODERATOR, [])
     assert launch(world.lms, "bob").role == "participant"
