@@ -113,14 +113,23 @@ class _Door:
         person = people.get_person(self._db, person_id) if person_id else None
         return person.name if person is not None and person.name else user_id
 
-    def code(self) -> Response:
+    def _linkable(self) -> Access:
+        """The access of somebody who can be linked. Raises DomainError."""
         access = self._access()
+        if people.is_preview(self._db, access.course_id, access.person_id):
+            raise DomainError(
+                "not_allowed", "A preview cannot be connected to Slack. Leave it in the LMS first."
+            )
+        return access
+
+    def code(self) -> Response:
+        access = self._linkable()
         self._need_slack()
         return jsonify({"code": slack.issue_code(self._db, access.person_id), "expires_s": 600})
 
     def sign_in(self) -> Response:
         """The address of Slack's page; its state stands for this person, once, for ten minutes."""
-        access = self._access()
+        access = self._linkable()
         self._need_slack()
         if not self._settings.can_sign_in:
             raise DomainError("not_allowed", "Sign in with Slack is not set up here. Use a code.")

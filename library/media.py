@@ -15,7 +15,7 @@ from models.store.access import Access
 from models.store.courses import copied_from
 from models.store.database import Database
 from models.store.deeplinks import is_shared
-from models.store.people import get_course, membership_role
+from models.store.people import get_course, is_preview, membership_role
 from models.values import Role
 from rooms.errors import DomainError
 
@@ -39,7 +39,12 @@ class Library:
         return membership_role(self._db, access.course_id, access.person_id) or Role.GUEST
 
     def scopes(self, access: Access) -> list[Scope]:
-        """The tabs that this person has here."""
+        """The tabs that this person has here. Who only looks at the course as a role sees it has nothing of their own."""
+        found = self._scopes(access)
+        preview = is_preview(self._db, access.course_id, access.person_id)
+        return [scope for scope in found if scope != "mine"] if preview else found
+
+    def _scopes(self, access: Access) -> list[Scope]:
         role = membership_role(self._db, access.course_id, access.person_id)
         if access.role is Role.GUEST:
             return ["channel"] if role is not None else []

@@ -26,6 +26,7 @@ from models.store import library as store
 from models.store.access import Access
 from models.store.database import Database
 from models.store.media_files import MediaFile
+from models.store.people import is_preview
 from models.values import EntryId, Role
 from rooms.errors import DomainError
 
@@ -69,6 +70,10 @@ class Uploads:
         ``name`` is the file's own name, from which an empty ``title`` is made; ``length`` is how much there will be, if
         that is known: what cannot be taken is refused before it is sent.
         """
+        if is_preview(self.db, access.course_id, access.person_id):
+            raise DomainError(
+                "not_allowed", "A preview keeps nothing. Leave it in the LMS, then upload the file."
+            )
         if access.role is Role.GUEST:
             raise DomainError("not_allowed", "Guests have no My Media.")
         if length is not None and length > self.max_bytes:

@@ -189,6 +189,7 @@ class _Door:
             nrps_url=launch.nrps_url,
             platform_id=platform.id,
             lms_roles=launch.lms_roles,
+            preview=bool(launch.preview),
         )
         person_id, course_id, role = people.arrive(
             self._db, seen, lambda settings: role_of(launch.role_kind, lobby.roles_in(settings))
@@ -206,6 +207,7 @@ class _Door:
             "base_url": self._deps.base_url,
             "locale": launch.locale or "en",
             "admin": self._deps.lti_admins and people.is_system_administrator(self._db, course_id, person_id),
+            "preview": launch.preview or None,
             **more,
         }
         log.info("lti.launched app=%s page=%s role=%s", platform.app, page, role.value)
@@ -223,6 +225,12 @@ class _Door:
     def _page_of(self, launch: Launch, access: Access) -> tuple[str, Access, dict[str, object]]:
         """Which page, for which room, with which further boot data."""
         if launch.message_type == messages.DEEP_LINKING:
+            if launch.preview:
+                raise LaunchRefused(
+                    "preview",
+                    "A preview cannot insert anything.",
+                    "leave the view as another role in the LMS, then insert",
+                )
             return self._selector(launch, access)
         if launch.message_type == messages.PRIVACY:
             return "mymedia", access, {"privacy": True}
@@ -328,7 +336,9 @@ class _Door:
 
     def config(self) -> Response:
         """The addresses an administrator pastes into the LMS."""
-        return jsonify({"title": "Sideroom", "urls": registration.addresses(self._deps.base_url)})
+        base_url = self._deps.base_url
+        tools = {app: registration.addresses(base_url, app) for app in store.APPS}
+        return jsonify({"title": "Sideroom", "urls": registration.addresses(base_url), "tools": tools})
 
 
 def _room_key(launch: Launch) -> str | None:

@@ -28,7 +28,7 @@ from foundation.locale import read_locale
 from lti import claims, messages
 from lti.errors import LaunchRefused
 from lti.outside import NoAnswer, ask
-from lti.roles import RoleKind, is_workspace, kind_of, role_list, role_of
+from lti.roles import RoleKind, is_workspace, kind_of, previewed_role, role_list, role_of
 from models.store import lti as store
 from models.store.access import hash_secret
 from models.store.database import Database
@@ -69,6 +69,8 @@ class Launch:
     return_url: str
     deployment_id: str
     custom: dict[str, str]
+    preview: str
+    """Nobody's launch but a look at the course as this role sees it (``lti.roles.previewed_role``); empty: a person's."""
     body: Mapping[str, Any] = field(repr=False)
     """All claims, for what only one part reads (services, deep linking settings)."""
 
@@ -183,6 +185,12 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         self.signed: dict[str, Any] = {}
         """The claims, once the signature was found good."""
         self._login: store.Login | None = None
+
+    @property
+    def browser(self) -> str:
+        """A digest that tells the browsers of launches apart."""
+        assert self._login is not None
+        return self._login.browser_hash or hash_secret(self._get_request_param("state"))
 
     def _get_request_param(self, key: str) -> str:
         return self._request.get_param(key) or ""
@@ -427,10 +435,11 @@ def finish(db: Database, form: Mapping[str, str], base_url: str) -> Launch:
     except LtiException as error:
         raise LaunchRefused("token", "The LMS sent an unusable token.", str(error)[:MAX_TEXT]) from error
     assert launch.platform is not None
-    return _read(launch.platform, launch.body, launch.message_type)
+    return _read(launch.platform, launch.body, launch.message_type, launch.browser)
 
 
-def _read(platform: Platform, body: Mapping[str, Any], message_type: str) -> Launch:
+def _read(platform: Platform, body: Mapping[str, Any], message_type: str, browser: str) -> Launch:
+    """``browser`` tells browsers apart (a digest)."""
     context = _object(body, claims.CONTEXT)
     link = _object(body, claims.RESOURCE_LINK)
     roles = role_list(body.get(claims.ROLES))
@@ -439,12 +448,20 @@ def _read(platform: Platform, body: Mapping[str, Any], message_type: str) -> Lau
         filter(None, (_text(body, "given_name"), _text(body, "family_name")))
     )
     kind = kind_of(roles, context_id, _object(body, claims.SAKAI))
+    sub, email = str(body["sub"])[:MAX_TEXT], _text(body, "email")
+    preview = previewed_role(
+        context_id, _text(_object(body, claims.LIS), "person_sourcedid"), _object(body, claims.SAKAI)
+    )
+    if preview:
+        # The LMS has one such user for all teachers of a course, with an address where nobody reads. Each browser
+        # is somebody else here: two teachers who look at the same time do not put each other out of the room.
+        sub, name, email = f"{sub[:200]}#preview-{browser[:16]}", f"{preview} (preview)", ""
     locale = _text(body, "locale") or _text(_object(body, claims.PRESENTATION), "locale")
     return Launch(
         platform=platform,
-        sub=str(body["sub"])[:MAX_TEXT],
+        sub=sub,
         name=name,
-        email=_text(body, "email"),
+        email=email,
         locale=read_locale(locale, ""),
         context_id=context_id,
         context_title=_text(context, "title") or _text(context, "label") or "Course",
@@ -457,6 +474,7 @@ def _read(platform: Platform, body: Mapping[str, Any], message_type: str) -> Lau
         message_type=message_type,
         return_url=_return_url(body),
         deployment_id=str(body[claims.DEPLOYMENT_ID]),
+        preview=preview,
         custom={k: v for k, v in _object(body, claims.CUSTOM).items() if isinstance(v, str)},
         body=body,
     )

@@ -96,6 +96,7 @@ class _Lobby:
         access = self._access()
         course = people.get_course(self._db, access.course_id)
         session_id = self._deps.rooms.live_session(access.course_id, access.room_key)
+        preview = people.is_preview(self._db, access.course_id, access.person_id)
         body: dict[str, object] = {
             "room": {"title": access.room_title, "course_title": course.title if course else ""},
             "live": session_id is not None,
@@ -107,7 +108,7 @@ class _Lobby:
             "waits": self._waits(access, session_id),
             "locked": self._locked(access, session_id),
             "slack": {
-                "enabled": self._deps.slack_enabled,
+                "enabled": self._deps.slack_enabled and not preview,
                 "linked": slack.link_of(self._db, access.person_id) is not None,
             },
         }

@@ -25,15 +25,24 @@ MAX_BYTES = 300_000
 TOOL_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-tool-configuration"
 PLATFORM_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-platform-configuration"
 _AGS = "https://purl.imsglobal.org/spec/lti-ags/scope/"
-SCOPES = (
-    _AGS + "lineitem",
-    _AGS + "result.readonly",
-    _AGS + "score",
-    "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly",
-    "https://purl.imsglobal.org/spec/lti-gs/scope/contextgroup.readonly",
-)
-"""What we ask for, whatever ``scopes_supported`` says; each call then asks only what its launch offered."""
-CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email", "locale")
+_ROSTER = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
+_GROUPS = "https://purl.imsglobal.org/spec/lti-gs/scope/contextgroup.readonly"
+SCOPES: dict[str, tuple[str, ...]] = {
+    "room": (_AGS + "lineitem", _AGS + "score", _ROSTER, _GROUPS),
+    "gallery": (),
+    "mymedia": (),
+    # Rooms that it inserts with points score attendance in their column.
+    "selector": (_AGS + "lineitem", _AGS + "score"),
+}
+"""What each tool asks for, whatever ``scopes_supported`` says; each call then asks only what its launch offered."""
+_NAMES = ("iss", "sub", "name", "given_name", "family_name", "locale")
+CLAIMS = {
+    # Slack users are found by their address.
+    "room": (*_NAMES, "email"),
+    "gallery": _NAMES,
+    "mymedia": _NAMES,
+    "selector": _NAMES,
+}
 CUSTOM = {
     "context_id_history": "$Context.id.history",
     "resource_link_id_history": "$ResourceLink.id.history",
@@ -48,18 +57,19 @@ TITLES = {
 }
 _LINK, _DEEP, _PRIVACY = "LtiResourceLinkRequest", "LtiDeepLinkingRequest", "LtiDataPrivacyLaunchRequest"
 MESSAGES = {
-    "room": (_LINK, _DEEP),
+    "room": (_LINK,),
     "gallery": (_LINK,),
     "mymedia": (_LINK, _PRIVACY),
-    "selector": (_DEEP, _LINK),
+    "selector": (_DEEP,),
 }
-"""Sakai takes the launch address of the first message, and ticks placements by the types."""
+"""Sakai takes the launch address of the first message, and ticks placements by the types: a tool without a resource link
+launch cannot be put into a site's navigation, one without deep linking does not stand among Assignments' tools."""
 
 
-def addresses(base_url: str) -> dict[str, str]:
-    """What an administrator pastes into an LMS, by the names of 1EdTech."""
+def addresses(base_url: str, app: str = "") -> dict[str, str]:
+    """What an administrator pastes into an LMS, by the names of 1EdTech. ``app``: for this tool, which has its own login."""
     return {
-        "login": f"{base_url}/lti/login",
+        "login": f"{base_url}/lti/login{'/' + app if app else ''}",
         "launch": f"{base_url}/lti/launch",
         "redirect": f"{base_url}/lti/launch",
         "deep_linking": f"{base_url}/lti/launch",
@@ -167,19 +177,19 @@ def tool(base_url: str, app: str) -> dict[str, Any]:
         "application_type": "web",
         "response_types": ["id_token"],
         "grant_types": ["implicit", "client_credentials"],
-        "initiate_login_uri": f"{base_url}/lti/login/{app}",
+        "initiate_login_uri": addresses(base_url, app)["login"],
         "redirect_uris": [launch],
         "client_name": title,
         "description": description,
         "jwks_uri": f"{base_url}/lti/jwks.json",
         "token_endpoint_auth_method": "private_key_jwt",
-        "scope": " ".join(("openid", *SCOPES)),
+        "scope": " ".join(("openid", *SCOPES[app])),
         TOOL_CONFIGURATION: {
             "domain": urlsplit(base_url).netloc,
             "description": description,
             "target_link_uri": launch,
             "custom_parameters": CUSTOM,
-            "claims": list(CLAIMS),
+            "claims": list(CLAIMS[app]),
             "messages": messages,
         },
     }

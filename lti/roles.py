@@ -65,6 +65,18 @@ def is_workspace(context_id: str) -> bool:
     return context_id.startswith("~")
 
 
+def previewed_role(context_id: str, login_name: str, sakai: Mapping[str, Any] | None) -> str:
+    """The role whose view somebody tries (Sakai's “View Site As”), in the LMS's words; empty for everybody else.
+
+    Sakai launches such a view as a pseudo user, one for each site and role, whose login name is ``<site id>+<role>``. It
+    stands in no roster, and all teachers of the site share it.
+    """
+    role = (sakai or {}).get("sakai_role")
+    if not isinstance(role, str) or not role.strip() or not context_id or is_workspace(context_id):
+        return ""
+    return role.strip() if login_name.casefold() == f"{context_id}+{role.strip()}".casefold() else ""
+
+
 def role_list(value: Any) -> list[str]:
     """The roles claim as a list: a single string (also comma-joined) is accepted, anything else is no role."""
     if isinstance(value, str):

@@ -179,7 +179,7 @@ class MembershipRow(SQLModel, table=True):
     role: str
     lms_roles: list[str] = Field(default_factory=list, sa_type=JSON)
     source: str = "launch"
-    """What proved it last: launch | roster."""
+    """What proved it last: launch | roster | preview (somebody looks at the course as a role sees it)."""
     seen_at: datetime = Field(sa_type=UtcDateTime)
     roster_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Since when the person stands in the course's roster; null: never did (delegated access, administrators)."""
@@ -763,10 +763,12 @@ class CourseServiceRow(SQLModel, table=True):
     url: str
     scopes: list[str] = Field(default_factory=list, sa_type=JSON)
     seen_at: datetime = Field(sa_type=UtcDateTime)
+    deployment_id: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """The deployment whose launch offered it."""
 
 
 class ServiceTokenRow(SQLModel, table=True):
-    """Access tokens for services, shared by all processes. ``key`` is made of issuer, client id and scopes."""
+    """Access tokens for services, shared by all processes. ``key`` is made of issuer, client id, deployment and scopes."""
 
     __tablename__ = "service_token"
     key: str = Field(primary_key=True)

@@ -42,7 +42,11 @@ def add_parser(commands: Any) -> None:
     )
     add.set_defaults(run=_add)
     actions.add_parser("list", help="list platforms and their deployments").set_defaults(run=_list)
-    actions.add_parser("urls", help="print the addresses to paste into the LMS").set_defaults(run=_urls)
+    urls = actions.add_parser("urls", help="print the addresses to paste into the LMS, by tool")
+    urls.add_argument(
+        "--app", choices=store.APPS, action="append", default=[], help="repeatable; default: all"
+    )
+    urls.set_defaults(run=_urls)
     for name, text in (("approve", "let a deployment in"), ("block", "keep a deployment out")):
         decide = actions.add_parser(name, help=text)
         decide.add_argument("platform", type=int, help="number of the platform in “sideroom lti list”")
@@ -58,15 +62,15 @@ def _open() -> tuple[Database, str]:
     return Database(settings.db_url), settings.base_url.rstrip("/")
 
 
-def _table(base_url: str) -> str:
-    return "\n".join(f"  {LABELS[name]:26} {url}" for name, url in addresses(base_url).items())
+def _table(base_url: str, app: str) -> str:
+    return "\n".join(f"  {LABELS[name]:26} {url}" for name, url in addresses(base_url, app).items())
 
 
 def _invite(args: argparse.Namespace) -> int:
     db, base_url = _open()
     with closing(db):
         print(
-            "Paste each link where the LMS asks for a registration URL (in Sakai: LTI Dynamic Registration)."
+            "Paste each link where the LMS asks for a registration URL (in Sakai: Install LTI Tool, Use LTI Dynamic Registration)."
         )
         print("Each works once, within 24 hours.")
         for app in args.app or store.APPS:
@@ -90,7 +94,7 @@ def _add(args: argparse.Namespace) -> int:
             accept_new=False if args.hold_new else None,
         )
     print(f"Registered platform {platform.id}: {args.issuer} as {args.client_id} for {args.app}.")
-    print(f"In the LMS:\n{_table(base_url)}")
+    print(f"In the LMS:\n{_table(base_url, args.app)}")
     return 0
 
 
@@ -106,8 +110,10 @@ def _list(_args: argparse.Namespace) -> int:
     return 0
 
 
-def _urls(_args: argparse.Namespace) -> int:
-    print(_table(prepare(load()).base_url.rstrip("/")))
+def _urls(args: argparse.Namespace) -> int:
+    base_url = prepare(load()).base_url.rstrip("/")
+    tables = [f"{TITLES[app][0]} (--app {app})\n{_table(base_url, app)}" for app in args.app or store.APPS]
+    print("\n\n".join(tables))
     return 0
 
 

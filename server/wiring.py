@@ -168,7 +168,7 @@ def build_admin(settings: Settings, db: Database) -> AdminDeps:
         page=lambda boot: page(settings.web_dist, "admin", "Administration", boot, ancestors=()),
         lti=LtiTools(
             apps={app: title for app, (title, *_) in TITLES.items()},
-            addresses=addresses(base_url),
+            addresses=lambda app: addresses(base_url, app),
             invitation=partial(invitation, db, base_url),
             check=partial(check_platform, db),
             role_kinds={kind.value: DEFAULTS[kind].value for kind in SETTABLE},

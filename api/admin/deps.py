@@ -22,13 +22,13 @@ MAX_QUERY_CHARS = 100
 class LtiTools:
     """What the page does with platforms through the LTI door (doors do not import each other).
 
-    ``apps``: product tool → title. ``addresses``: what is pasted into an LMS. ``invitation(app)``: a new one-time
+    ``apps``: product tool → title. ``addresses(app)``: what is pasted into an LMS. ``invitation(app)``: a new one-time
     registration link. ``check(platform_id)`` tries its connections now and notes what came of it. ``role_kinds``: kinds of
     LMS role for which a course may choose → the role they have by default; ``set_roles(course_id, choice)`` chooses.
     """
 
     apps: Mapping[str, str]
-    addresses: Mapping[str, str]
+    addresses: Callable[[str], Mapping[str, str]]
     invitation: Callable[[str], str]
     check: Callable[[int], None]
     role_kinds: Mapping[str, str]

@@ -43,8 +43,16 @@ class _Platforms:
         return jsonify(
             {
                 "platforms": [_json(p, health.get(p.id, [])) for p in listed],
-                "apps": [{"app": app, "title": title} for app, title in self._deps.lti.apps.items()],
-                "addresses": [{"name": n, "url": url} for n, url in self._deps.lti.addresses.items()],
+                "apps": [
+                    {
+                        "app": app,
+                        "title": title,
+                        "addresses": [
+                            {"name": n, "url": url} for n, url in self._deps.lti.addresses(app).items()
+                        ],
+                    }
+                    for app, title in self._deps.lti.apps.items()
+                ],
             }
         )
 

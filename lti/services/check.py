@@ -27,11 +27,11 @@ def check_platform(db: Database, platform_id: int) -> None:
     if not offered:
         return  # without a course there is no scope that may be asked for
     scopes = offered[0].scopes
-    connector = Connector(db, platform)
+    connector = Connector(db, platform, offered[0].deployment_id)
     try:
-        kept = services.find_token(db, platform.issuer, platform.client_id, scopes)
+        kept = services.find_token(db, connector.owner, scopes)
         if kept is not None:
-            services.drop_token(db, platform.issuer, platform.client_id, scopes, kept)
+            services.drop_token(db, connector.owner, scopes, kept)
         connector.get_access_token(scopes)
     except ServiceFailed:
         return  # noted by the connector

@@ -1,7 +1,7 @@
 """Calls to a platform's services on top of pylti1p3's connector, with its gaps closed (ADR 0004).
 
-Closed here: access tokens are kept in the database, by issuer, client and scopes, until they end; a token that a service
-refuses (401, or Sakai's 403) is fetched anew once; every call has a time limit and a size limit; PUT and DELETE; the
+Closed here: access tokens are kept in the database, by issuer, client, deployment and scopes, until they end; a token
+that a service refuses (401, or Sakai's 403) is fetched anew once; every call has a time limit and a size limit; PUT and DELETE; the
 address in a Link header keeps its case and is asked at the server that is known, never at another; text is decoded as
 the answer says.
 """
@@ -24,6 +24,7 @@ from pylti1p3.registration import Registration
 from pylti1p3.service_connector import ServiceConnector, TServiceConnectorResponse
 
 from foundation.address import at_server_of
+from lti.claims import DEPLOYMENT_ID
 from lti.outside import Headers, NoAnswer, ask
 from lti.services.errors import ServiceFailed
 from models.store import lti as keys
@@ -59,7 +60,8 @@ class Answer:
 class Connector(ServiceConnector):
     """Speaks to one registration's services; not shared between threads. ``close`` it at the end."""
 
-    def __init__(self, db: Database, platform: Platform) -> None:
+    def __init__(self, db: Database, platform: Platform, deployment_id: str = "") -> None:
+        """``deployment_id``: the deployment whose launch offered the services that are called."""
         registration = Registration()
         registration.set_issuer(platform.issuer).set_client_id(platform.client_id)
         registration.set_auth_token_url(platform.auth_token_url)
@@ -67,6 +69,7 @@ class Connector(ServiceConnector):
         self._requests_session.headers["User-Agent"] = "Sideroom"
         self._db = db
         self.platform = platform
+        self.owner = store.TokenOwner(platform.issuer, platform.client_id, deployment_id)
 
     def close(self) -> None:
         self._requests_session.close()
@@ -75,8 +78,7 @@ class Connector(ServiceConnector):
 
     def get_access_token(self, scopes: Sequence[str]) -> str:
         """A token for exactly these scopes. Raises ServiceFailed (part ``token``)."""
-        issuer, client = self.platform.issuer, self.platform.client_id
-        token = store.find_token(self._db, issuer, client, scopes)
+        token = store.find_token(self._db, self.owner, scopes)
         if token is None:
             try:
                 token, life_s = self._fetch_token(scopes)
@@ -84,13 +86,13 @@ class Connector(ServiceConnector):
                 store.note_health(self._db, self.platform.id, "token", failed.reason)
                 raise
             store.note_health(self._db, self.platform.id, "token")
-            store.save_token(self._db, issuer, client, scopes, token, life_s)
+            store.save_token(self._db, self.owner, scopes, token, life_s)
         return token
 
     def _fetch_token(self, scopes: Sequence[str]) -> tuple[str, int]:
         url, now = self.platform.auth_token_url, int(time.time())
         key = keys.tool_keys(self._db)[0]
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.platform.client_id,
             "sub": self.platform.client_id,
             "aud": url,
@@ -98,6 +100,8 @@ class Connector(ServiceConnector):
             "exp": now + ASSERTION_LIFE_S,
             "jti": uuid4().hex,
         }
+        if self.owner.deployment_id:
+            claims[DEPLOYMENT_ID] = self.owner.deployment_id
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
@@ -135,7 +139,6 @@ class Connector(ServiceConnector):
         content_type: str = JSON,
     ) -> Answer:
         """Ask a service; ``data`` is sent as JSON. Raises ServiceFailed."""
-        issuer, client = self.platform.issuer, self.platform.client_id
         for again in (True, False):
             token = self.get_access_token(scopes)
             headers = {"Authorization": f"Bearer {token}", "Accept": accept}
@@ -146,7 +149,7 @@ class Connector(ServiceConnector):
             if status not in (401, 403) or not again:
                 break
             # Sakai answers 403 to a token that it does not know any more, as after a restart.
-            store.drop_token(self._db, issuer, client, scopes, token)
+            store.drop_token(self._db, self.owner, scopes, token)
         if not 200 <= status < 300:
             raise ServiceFailed(
                 f"The LMS answered {status}{_detail(answered, raw)}.",

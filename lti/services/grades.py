@@ -65,7 +65,7 @@ def send_scores(db: Database, course_id: str) -> None:
             reason = "The LMS offers no gradebook to this tool."
             store.score_failed(db, left.popleft(), datetime.now(UTC), reason, permanent=False)
             continue
-        connector = Connector(db, platform)
+        connector = Connector(db, platform, service.deployment_id)
         try:
             _send_room(db, connector, service, left)
         except ServiceFailed as failed:

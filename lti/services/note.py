@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lti.claims import DEPLOYMENT_ID
 from lti.roles import is_workspace
 from lti.services.offered import history, offered
 from models.store import roster, services
@@ -27,7 +28,14 @@ def note_launch(
     """
     if is_workspace(context_id):
         return
-    services.save_services(db, course_id, platform_id, offered(body, room_key))
+    deployment_id = body.get(DEPLOYMENT_ID)
+    services.save_services(
+        db,
+        course_id,
+        platform_id,
+        offered(body, room_key),
+        deployment_id if isinstance(deployment_id, str) else "",
+    )
     copied_from = history(body)
     if copied_from is not None:
         services.save_history(db, course_id, copied_from)

@@ -42,7 +42,7 @@ def _fetch(db: Database, course_id: str, now: datetime) -> int:
     platform = get_platform(db, service.platform_id) if service is not None else None
     if course is None or service is None or platform is None:
         raise ServiceFailed("No launch has offered a roster for this course.", permanent=True)
-    connector = Connector(db, platform)
+    connector = Connector(db, platform, service.deployment_id)
     try:
         try:
             found = roster.fetch_members(connector, service)
@@ -88,7 +88,7 @@ def _groups(db: Database, course_id: str, named: Mapping[str, str]) -> None:
     platform = get_platform(db, service.platform_id) if service is not None else None
     if service is None or platform is None:
         return
-    connector = Connector(db, platform)
+    connector = Connector(db, platform, service.deployment_id)
     try:
         groups = roster.fetch_groups(connector, service)
     except ServiceFailed as failed:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 
 from models.store.database import Database
+from models.store.people import PREVIEW
 from models.tables import CourseRow, MembershipRow, PersonRow, PlatformRow, RosterSyncRow
 from models.values import CourseId, PersonId
 
@@ -66,7 +67,9 @@ def get_listed_course(db: Database, course_id: str) -> ListedCourse | None:
 
 def _course(session: Any, row: CourseRow) -> ListedCourse:
     members = session.exec(
-        select(func.count()).select_from(MembershipRow).where(MembershipRow.course_id == row.id)
+        select(func.count())
+        .select_from(MembershipRow)
+        .where(MembershipRow.course_id == row.id, MembershipRow.source != PREVIEW)
     ).one()
     platform = session.get(PlatformRow, row.platform_id) if row.platform_id is not None else None
     sync = session.get(RosterSyncRow, row.id)

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from models.attendance import SETTING, AttendanceSettings, from_json
 from models.store.database import Database
-from models.store.people import set_course_setting
+from models.store.people import PREVIEW, set_course_setting
 from models.tables import (
     AttendanceRow,
     CourseRow,
@@ -186,7 +186,9 @@ def _work_out(session: Session, column: GradeColumnRow, maximum: float, now: dat
     # Staff cannot hold grades; who has left the course has none either.
     people = session.exec(
         select(MembershipRow.person_id).where(
-            MembershipRow.course_id == column.course_id, MembershipRow.role == Role.PARTICIPANT.value
+            MembershipRow.course_id == column.course_id,
+            MembershipRow.role == Role.PARTICIPANT.value,
+            MembershipRow.source != PREVIEW,
         )
     ).all()
     for person_id in people:

@@ -74,7 +74,12 @@ _USE_LOGIN = (
     update(LtiStateRow)
     .where(*_OPEN_LOGIN)
     .values(used_at=bindparam("now"))
-    .returning(col(LtiStateRow.platform_id), col(LtiStateRow.nonce_hash), col(LtiStateRow.target_link_uri))
+    .returning(
+        col(LtiStateRow.platform_id),
+        col(LtiStateRow.nonce_hash),
+        col(LtiStateRow.target_link_uri),
+        col(LtiStateRow.browser_hash),
+    )
 )
 
 
@@ -374,6 +379,7 @@ class Login:
     platform_id: int
     nonce_hash: str
     target_link_uri: str
+    browser_hash: str
 
 
 @dataclass(frozen=True, slots=True)

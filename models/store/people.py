@@ -19,6 +19,7 @@ from models.values import CourseId, PersonId, Role
 T = TypeVar("T")
 _SYSTEM = "http://purl.imsglobal.org/vocab/lis/v2/system/person#"
 SYSTEM_ADMINISTRATORS = frozenset({_SYSTEM + "Administrator", _SYSTEM + "SysAdmin"})
+PREVIEW = "preview"
 LAUNCH_LASTS = timedelta(hours=8)
 
 
@@ -141,6 +142,7 @@ def _membership(
     role: Role,
     lms_roles: list[str],
     row: MembershipRow | None = None,
+    source: str = "launch",
 ) -> None:
     row = row or session.get(MembershipRow, (course_id, person_id))
     if row is None:
@@ -149,7 +151,7 @@ def _membership(
         )
         session.add(row)
     row.role, row.lms_roles, row.seen_at = role.value, lms_roles, datetime.now(UTC)
-    row.source = "launch"
+    row.source = source
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,8 @@ class Arrival:
     nrps_url: str
     platform_id: int
     lms_roles: list[str]
+    preview: bool = False
+    """Not a person of the course, but somebody who looks at it as a role sees it."""
 
 
 def arrive(
@@ -192,7 +196,8 @@ def arrive(
             found = role(course.settings)
             if membership is None:
                 session.flush()
-            _membership(session, course.id, person_id, found, seen.lms_roles, membership)
+            source = PREVIEW if seen.preview else "launch"
+            _membership(session, course.id, person_id, found, seen.lms_roles, membership, source)
             return person_id, CourseId(course.id), found
 
     return _twice(write)
@@ -245,6 +250,13 @@ def membership_role(db: Database, course_id: str, person_id: str) -> Role | None
     with db.read() as session:
         row = session.get(MembershipRow, (course_id, person_id))
     return None if row is None else Role(row.role)
+
+
+def is_preview(db: Database, course_id: str, person_id: str) -> bool:
+    """Does somebody look at the course as a role sees it, rather than belong to it?"""
+    with db.read() as session:
+        row = session.get(MembershipRow, (course_id, person_id))
+    return row is not None and row.source == PREVIEW
 
 
 def is_system_administrator(db: Database, course_id: str, person_id: str) -> bool:

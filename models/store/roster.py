@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from models.store.database import Database
+from models.store.people import PREVIEW
 from models.tables import (
     CourseGroupRow,
     CourseServiceRow,
@@ -171,7 +172,7 @@ def save_roster(
         present = set(here.values())
         for row in session.exec(select(MembershipRow).where(MembershipRow.course_id == course_id)).all():
             since = fetched_at if row.roster_at is not None else fetched_at - LAUNCH_HOLDS
-            held = row.source == "launch" and row.seen_at > since
+            held = row.source in ("launch", PREVIEW) and row.seen_at > since
             if row.person_id not in present and not held:
                 session.delete(row)
         _save_groups(session, course_id, members, here)
@@ -281,12 +282,12 @@ def save_group_names(db: Database, course_id: str, groups: Iterable[tuple[str, s
 
 
 def list_roster(db: Database, course_id: str) -> list[RosterPerson]:
-    """Everybody who belongs to a course, by name."""
+    """Everybody who belongs to a course, by name; nobody who only looks at it as a role sees it."""
     with db.read() as session:
         rows = session.exec(
             select(MembershipRow, PersonRow.name)
             .join(PersonRow, col(PersonRow.id) == col(MembershipRow.person_id))
-            .where(MembershipRow.course_id == course_id)
+            .where(MembershipRow.course_id == course_id, MembershipRow.source != PREVIEW)
         ).all()
     found = [RosterPerson(PersonId(row.person_id), name, Role(row.role)) for row, name in rows]
     return sorted(found, key=lambda p: (p.name.casefold(), p.person_id))

@@ -37,20 +37,23 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class CourseService:
-    """A course's service and the registration through which it is reached."""
+    """A course's service, and the registration and deployment through which it is reached."""
 
     course_id: CourseId
     name: str
     platform_id: int
     url: str
     scopes: tuple[str, ...]
+    deployment_id: str = ""
 
 
-def save_services(db: Database, course_id: str, platform_id: int, offered: Iterable[Offered]) -> None:
+def save_services(
+    db: Database, course_id: str, platform_id: int, offered: Iterable[Offered], deployment_id: str = ""
+) -> None:
     """Remember what a launch offered; the newest launch that offers a service decides through whom it is reached."""
     now = datetime.now(UTC)
     offered = list(offered)
-    if not offered or _are_known(db, course_id, platform_id, offered, now):
+    if not offered or _are_known(db, course_id, platform_id, offered, deployment_id, now):
         return
     with db.write() as session:
         for service in offered:
@@ -60,19 +63,25 @@ def save_services(db: Database, course_id: str, platform_id: int, offered: Itera
                     course_id=course_id, name=service.name, platform_id=platform_id, url="", seen_at=now
                 )
                 session.add(row)
-            row.platform_id, row.url = platform_id, service.url
+            row.platform_id, row.url, row.deployment_id = platform_id, service.url, deployment_id
             row.scopes, row.seen_at = list(service.scopes), now
 
 
 def _are_known(
-    db: Database, course_id: str, platform_id: int, offered: Iterable[Offered], now: datetime
+    db: Database,
+    course_id: str,
+    platform_id: int,
+    offered: Iterable[Offered],
+    deployment_id: str,
+    now: datetime,
 ) -> bool:
     """Did a launch a short while ago offer the same? Then a class that arrives at once writes it only once."""
     with db.read() as session:
         rows = [session.get(CourseServiceRow, (course_id, service.name)) for service in offered]
     return all(
         row is not None
-        and (row.platform_id, row.url, row.scopes) == (platform_id, service.url, list(service.scopes))
+        and (row.platform_id, row.url, row.deployment_id) == (platform_id, service.url, deployment_id)
+        and row.scopes == list(service.scopes)
         and row.seen_at > now - SEEN_AGAIN
         for row, service in zip(rows, offered, strict=True)
     )
@@ -113,7 +122,9 @@ def services_of_platform(db: Database, platform_id: int) -> list[CourseService]:
 
 
 def _service(row: CourseServiceRow) -> CourseService:
-    return CourseService(CourseId(row.course_id), row.name, row.platform_id, row.url, tuple(row.scopes))
+    return CourseService(
+        CourseId(row.course_id), row.name, row.platform_id, row.url, tuple(row.scopes), row.deployment_id
+    )
 
 
 def save_history(db: Database, course_id: str, context_ids: Sequence[str]) -> None:
@@ -131,27 +142,33 @@ def save_history(db: Database, course_id: str, context_ids: Sequence[str]) -> No
 # -- access tokens ---------------------------------------------------------------------------------------------
 
 
-def _token_key(issuer: str, client_id: str, scopes: Sequence[str]) -> str:
-    return hash_secret(json.dumps([issuer, client_id, sorted(scopes)]))
+@dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """Whose access tokens: a tool of a platform, in one of its deployments (empty: the platform named none)."""
+
+    issuer: str
+    client_id: str
+    deployment_id: str = ""
 
 
-def find_token(db: Database, issuer: str, client_id: str, scopes: Sequence[str]) -> str | None:
+def _token_key(owner: TokenOwner, scopes: Sequence[str]) -> str:
+    return hash_secret(json.dumps([owner.issuer, owner.client_id, owner.deployment_id, sorted(scopes)]))
+
+
+def find_token(db: Database, owner: TokenOwner, scopes: Sequence[str]) -> str | None:
     """A token that is good for a while yet."""
     with db.read() as session:
-        row = session.get(ServiceTokenRow, _token_key(issuer, client_id, scopes))
+        row = session.get(ServiceTokenRow, _token_key(owner, scopes))
     return None if row is None or row.expires_at <= datetime.now(UTC) + TOKEN_MARGIN else row.token
 
 
-def save_token(
-    db: Database, issuer: str, client_id: str, scopes: Sequence[str], token: str, expires_in_s: int
-) -> None:
+def save_token(db: Database, owner: TokenOwner, scopes: Sequence[str], token: str, expires_in_s: int) -> None:
     """Keep a token; of two processes that fetched one at the same time the later stays."""
     now = datetime.now(UTC)
-    key = _token_key(issuer, client_id, scopes)
     row = ServiceTokenRow(
-        key=key,
-        issuer=issuer,
-        client_id=client_id,
+        key=_token_key(owner, scopes),
+        issuer=owner.issuer,
+        client_id=owner.client_id,
         scopes=" ".join(sorted(scopes)),
         token=token,
         expires_at=now + timedelta(seconds=expires_in_s),
@@ -161,12 +178,12 @@ def save_token(
         session.merge(row)
 
 
-def drop_token(db: Database, issuer: str, client_id: str, scopes: Sequence[str], token: str) -> None:
+def drop_token(db: Database, owner: TokenOwner, scopes: Sequence[str], token: str) -> None:
     """A service refused this token: the next call fetches a new one (a newer one that is there already stays)."""
     with db.write() as session:
         session.execute(
             delete(ServiceTokenRow).where(
-                col(ServiceTokenRow.key) == _token_key(issuer, client_id, scopes),
+                col(ServiceTokenRow.key) == _token_key(owner, scopes),
                 col(ServiceTokenRow.token) == token,
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlmodel import col, select
 
 from models.store.database import Database
+from models.store.people import PREVIEW
 from models.tables import MembershipRow, PersonRow, SlackLinkRow
 from models.values import PersonId, Role
 
@@ -15,7 +16,7 @@ def find_members(db: Database, course_id: str, name: str) -> list[PersonId]:
         rows = session.exec(
             select(PersonRow.id, PersonRow.name)
             .join(MembershipRow, col(MembershipRow.person_id) == col(PersonRow.id))
-            .where(MembershipRow.course_id == course_id)
+            .where(MembershipRow.course_id == course_id, MembershipRow.source != PREVIEW)
         ).all()
     wanted = name.casefold().split()
     exact = [PersonId(key) for key, known in rows if known.casefold().split() == wanted]

@@ -87,7 +87,12 @@ def test_a_platform_that_does_not_answer_says_why(page: Page) -> None:
 def test_platforms_are_registered_by_hand_or_by_a_link(page: Page) -> None:
     found = page.ask("GET", "/platforms")
     assert {a["app"] for a in found["apps"]} == {"room", "gallery", "mymedia", "selector"}
-    assert any(a["url"].endswith("/lti/jwks.json") for a in found["addresses"])
+    for app in found["apps"]:
+        urls = [address["url"] for address in app["addresses"]]
+        assert any(url.endswith("/lti/jwks.json") for url in urls)
+        assert any(url.endswith(f"/lti/login/{app['app']}") for url in urls), (
+            "each tool has a login of its own"
+        )
     assert "/lti/register" in page.ask("POST", "/platforms/invitations", app="gallery")["url"]
     page.platform(hold_new=True)
     assert page.ask("GET", "/platforms")["platforms"][0]["accept_new"] is False

@@ -13,10 +13,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import jwt
 import pytest
 import requests
+from sqlmodel import select
 
 from lti import keys, registration
 from lti.errors import LaunchRefused
 from models.store import lti as store
+from models.store import people, services
+from models.tables import PersonRow
 from sandbox.lms.client import launch
 from server.cli import main
 from tests.ltikit import World, running
@@ -34,14 +37,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def _frame(world: World, url: str) -> str:
     """The administrator pastes a link; returns the address that the LMS then frames."""
     page = requests.get(f"{world.lms}/admin/register", params={"url": url}, timeout=10).text
-    found = re.search(r'src="([^"]+)"', page)
+    found = re.search(r'<iframe [^>]*src="([^"]+)"', page)
     assert found is not None
     return found[1].replace("&amp;", "&")
 
 
+def configuration_of(frame: str) -> str:
+    return parse_qs(urlsplit(frame).query)["openid_configuration"][0]
+
+
 def _tool_key(frame: str) -> str:
-    configuration = parse_qs(urlsplit(frame).query)["openid_configuration"][0]
-    return parse_qs(urlsplit(configuration).query)["key"][0]
+    return parse_qs(urlsplit(configuration_of(frame)).query)["key"][0]
 
 
 @pytest.mark.parametrize("app", store.APPS)
@@ -59,6 +65,8 @@ def test_an_invited_lms_registers_itself_and_its_tool_opens(world: World, app: s
     assert [d.deployment_id for d in store.list_deployments(world.db, platform.id)] == ["1"]
     page = launch(world.lms, "alice", tool.key)
     assert page.page == {"room": "lobby", "gallery": "gallery"}.get(app, "mymedia")
+    form = requests.get(configuration_of(frame), timeout=10).json()
+    assert form["registration_endpoint"].endswith(f"/registration_endpoint/{tool.number}")
     again = requests.get(frame, timeout=20)
     assert again.status_code == 403 and "used already" in again.text
 
@@ -71,14 +79,53 @@ def test_what_we_register_suits_sakais_form(world: World) -> None:
         assert body["description"] and body["redirect_uris"] == [f"{world.url}/lti/launch"]
         targets = {m["target_link_uri"] for m in inner["messages"]} | {inner["target_link_uri"]}
         assert targets == {f"{world.url}/lti/launch"}
-        for word in ("ags/scope/score", "ags/scope/lineitem", "contextmembership.readonly"):
-            assert word in body["scope"]
         customs = [m["custom_parameters"] for m in inner["messages"]]
         assert all(isinstance(value, str) for custom in customs for value in custom.values())
         assert customs[0]["context_id_history"] == "$Context.id.history"
-        assert {"name", "email"} <= set(inner["claims"])
-    kinds = [m["type"] for m in registration.tool(world.url, "selector")[TOOL]["messages"]]
-    assert kinds[0] == "LtiDeepLinkingRequest"
+        assert body["initiate_login_uri"] == f"{world.url}/lti/login/{app}"
+
+
+@pytest.mark.parametrize(
+    ("app", "scopes", "email", "messages"),
+    [
+        (
+            "room",
+            {
+                "ags/scope/lineitem",
+                "ags/scope/score",
+                "nrps/scope/contextmembership.readonly",
+                "gs/scope/contextgroup.readonly",
+            },
+            True,
+            ["LtiResourceLinkRequest"],
+        ),
+        ("gallery", set(), False, ["LtiResourceLinkRequest"]),
+        ("mymedia", set(), False, ["LtiResourceLinkRequest", "LtiDataPrivacyLaunchRequest"]),
+        # Without a resource link launch nobody can place it as a page of a site.
+        ("selector", {"ags/scope/lineitem", "ags/scope/score"}, False, ["LtiDeepLinkingRequest"]),
+    ],
+)
+def test_each_tool_asks_only_for_what_it_uses(
+    world: World, app: str, scopes: set[str], email: bool, messages: list[str]
+) -> None:
+    body = registration.tool(world.url, app)
+    asked = {scope.partition("/spec/lti-")[2] for scope in body["scope"].split()} - {""}
+    assert asked == scopes
+    assert ("email" in body[TOOL]["claims"]) == email and {"sub", "name"} <= set(body[TOOL]["claims"])
+    assert [message["type"] for message in body[TOOL]["messages"]] == messages
+
+
+def test_a_tool_with_fewer_boxes_still_knows_the_address_from_another(world: World) -> None:
+    """The room's launch sends the e-mail address, the gallery's does not; nothing is forgotten, no service lost."""
+    launch(world.lms, "bea", "room")
+    launch(world.lms, "bea", "gallery")
+    with world.db.read() as session:
+        row = session.exec(select(PersonRow).where(PersonRow.sub == world.sub("bea"))).one()
+        assert row.email == "bea@practice.example"
+    course_id = people.upsert_course(world.db, world.lms, "bio101")
+    assert {"roster", "groups", "grades"} <= {
+        s.name for s in services.services_of_course(world.db, course_id)
+    }
 
 
 @pytest.mark.parametrize("app", store.APPS)
@@ -197,6 +244,16 @@ def test_the_command_line_invites_adds_approves_and_rotates(
     words = [part for name, value in named.items() for part in (f"--{name}", value)]
     told = run("add", *words, "--app", "selector", "--hold-new")
     assert "https://rooms.example/lti/jwks.json" in told
+    assert re.findall(r"https://rooms\.example/lti/login\S*", told) == [
+        "https://rooms.example/lti/login/selector"
+    ]
+    every = run("urls")
+    for app in store.APPS:
+        assert every.count(f"https://rooms.example/lti/login/{app}\n") == 1
+    assert every.count("https://rooms.example/lti/launch\n") == 3 * len(store.APPS)
+    assert "login/gallery" in run("urls", "--app", "gallery") and "login/room" not in run(
+        "urls", "--app", "gallery"
+    )
     assert "let in" in run("approve", "1", "d7")
     assert "deployment d7\tin use" in run("list")
     assert "kept out" in run("block", "1", "d7")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from lti.claims import DEPLOYMENT_ID
 from lti.services import connector as connectors
 from lti.services import roster as rosters
 from lti.services.connector import Connector, next_page
@@ -95,11 +97,21 @@ def test_a_token_is_kept_for_its_scopes_and_shared_by_all_processes(lms: Lms, co
     assert lms.asked("token") == 1
     assert connector.get_access_token([GROUPS_SCOPE]) != first
     assert lms.asked("token") == 2
-    issuer, client = lms.platform.issuer, lms.platform.client_id
-    assert services.find_token(lms.db, issuer, client, [NRPS_SCOPE]) == first
-    assert services.find_token(lms.db, issuer, "another-client", [NRPS_SCOPE]) is None
-    services.save_token(lms.db, issuer, client, [NRPS_SCOPE], "short", 10)
+    owner = connector.owner
+    assert services.find_token(lms.db, owner, [NRPS_SCOPE]) == first
+    for changes in ({"client_id": "another-client"}, {"deployment_id": "another-deployment"}):
+        assert services.find_token(lms.db, replace(owner, **changes), [NRPS_SCOPE]) is None
+    services.save_token(lms.db, owner, [NRPS_SCOPE], "short", 10)
     assert connector.get_access_token([NRPS_SCOPE]) not in (first, "short"), "one that is about to end"
+
+
+def test_the_signed_request_for_a_token_names_the_deployment_of_the_launch(lms: Lms) -> None:
+    assert sync_course(lms.db, lms.course) == ""
+    assert {body[DEPLOYMENT_ID] for body in lms.services.assertions} == {"1"}
+    lms.services.assertions.clear()
+    lms.launch(**{DEPLOYMENT_ID: "biology"})
+    assert sync_course(lms.db, lms.course) == ""
+    assert [body[DEPLOYMENT_ID] for body in lms.services.assertions] == ["biology"] * 2, "roster, groups"
 
 
 def test_a_token_that_the_platform_forgot_is_fetched_anew_once(lms: Lms) -> None:
@@ -185,6 +197,7 @@ def test_the_whole_roster_comes_page_by_page(lms: Lms, page: int, joined: bool) 
         "Bea Okafor": Role.PARTICIPANT,
         "Ben Lindqvist": Role.PARTICIPANT,
         "Bo Chen": Role.PARTICIPANT,
+        "Adam Rossi": Role.MODERATOR,
     }
     assert lms.role("bob") is Role.PARTICIPANT and lms.role("alice") is Role.MODERATOR
     assert lms.role("charlie") is None, "Charlie is in another course"
@@ -257,7 +270,7 @@ def test_a_fresher_launch_knows_better_than_the_roster(lms: Lms) -> None:
     now = datetime.now(UTC)
     bob = lms.person("bob")
     people.upsert_membership(lms.db, lms.course, bob, Role.MODERATOR, [])
-    members = [Member(f"{lms.url}/user/bob", "Bob", "", Role.PARTICIPANT, ())]
+    members = [Member(lms.sub("bob"), "Bob", "", Role.PARTICIPANT, ())]
     roster.save_roster(lms.db, lms.course, lms.url, members, now - timedelta(minutes=1))
     assert lms.role("bob") is Role.MODERATOR, "the launch came after the roster was asked for"
     roster.save_roster(lms.db, lms.course, lms.url, members, now + timedelta(minutes=1))
@@ -269,7 +282,7 @@ def test_who_left_the_roster_leaves_at_once_and_who_never_stood_in_it_stays_a_wh
     now = datetime.now(UTC)
     for key, role in (("dan", Role.MODERATOR), ("eve", Role.PARTICIPANT)):
         people.upsert_membership(lms.db, lms.course, lms.person(key), role, [])
-    bob, eve = (Member(f"{lms.url}/user/{key}", key, "", Role.PARTICIPANT, ()) for key in ("bob", "eve"))
+    bob, eve = (Member(lms.sub(key), key, "", Role.PARTICIPANT, ()) for key in ("bob", "eve"))
 
     def fetched(members: list[Member], **later: float) -> tuple[Role | None, Role | None]:
         roster.save_roster(lms.db, lms.course, lms.url, members, now + timedelta(**later))
@@ -314,7 +327,7 @@ def test_a_large_roster_is_written_in_parts_and_only_where_it_changed(
 
 
 def test_hidden_names_keep_what_a_launch_told(lms: Lms) -> None:
-    people.upsert_person(lms.db, lms.url, f"{lms.url}/user/bob", "Robert")
+    people.upsert_person(lms.db, lms.url, lms.sub("bob"), "Robert")
     lms.services.faults.hidden_names = True
     sync_course(lms.db, lms.course)
     assert {p.name for p in roster.list_roster(lms.db, lms.course)} == {"Robert", ""}

@@ -66,12 +66,13 @@ interface Platform {
 interface App {
   app: string;
   title: string;
+  /** What is pasted into the LMS for this tool. */
+  addresses: { name: string; url: string }[];
 }
 
 interface Platforms {
   platforms: Platform[];
   apps: App[];
-  addresses: { name: string; url: string }[];
 }
 
 const KINDS: Record<Kind, string> = { keyset: t("keyset"), token: t("token"), roster: t("roster"), groups: t("groups"), grades: t("grades") };
@@ -87,7 +88,7 @@ function Platforms({ ask }: SectionProps) {
   };
   return (
     <Show loaded={loaded}>
-      {({ platforms, apps, addresses }) => (
+      {({ platforms, apps }) => (
         <>
           <Summary platforms={platforms.filter((platform) => platform.health.length > 0)} />
           <div class="row">
@@ -99,7 +100,7 @@ function Platforms({ ask }: SectionProps) {
             {platforms.map((platform) => <Card key={platform.id} platform={platform} apps={apps} ask={ask} onChecked={loaded.reload} />)}
           </div>
           {open === "invite" && <Invite ask={ask} apps={apps} onClose={close} />}
-          {open === "hand" && <ByHand ask={ask} apps={apps} addresses={addresses} onClose={close} />}
+          {open === "hand" && <ByHand ask={ask} apps={apps} onClose={close} />}
         </>
       )}
     </Show>
@@ -194,10 +195,11 @@ function Invite({ ask, apps, onClose }: { ask: Ask; apps: App[]; onClose: () => 
 const FIELDS = ["name", "issuer", "client_id", "auth_login_url", "auth_token_url", "jwks_url"] as const;
 const LABELS = { name: t("name"), issuer: t("issuer"), client_id: t("client"), auth_login_url: t("authUrl"), auth_token_url: t("tokenUrl"), jwks_url: t("keysUrl") };
 
-function ByHand({ ask, apps, addresses, onClose }: { ask: Ask; apps: App[]; addresses: { name: string; url: string }[]; onClose: () => void }) {
+function ByHand({ ask, apps, onClose }: { ask: Ask; apps: App[]; onClose: () => void }) {
   const [values, setValues] = useState<Record<string, string>>({});
   const [app, setApp] = useState(apps[0]?.app ?? "");
   const [hold, setHold] = useState(false);
+  const addresses = apps.find((each) => each.app === app)?.addresses ?? [];
   const { busy, error, act } = useAct();
   const save = (event: Event) => {
     event.preventDefault();
@@ -208,12 +210,12 @@ function ByHand({ ask, apps, addresses, onClose }: { ask: Ask; apps: App[]; addr
   };
   return (
     <Dialog title={t("byHand")} onClose={onClose}>
+      <AppSelect id="hand-app" apps={apps} value={app} onChange={setApp} />
       <p>{t("byHandText")}</p>
       <dl>
         {addresses.map((address) => [<dt key={address.name}>{address.name}</dt>, <dd key={`${address.name}-url`}><code>{address.url}</code></dd>])}
       </dl>
       <form class="stack" onSubmit={save}>
-        <AppSelect id="hand-app" apps={apps} value={app} onChange={setApp} />
         {FIELDS.map((field) => (
           <div class="field" key={field}>
             <label for={`hand-${field}`}>{LABELS[field]}</label>
