@@ -16,6 +16,7 @@ import av
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from sandbox.lms.pages import FRAME_SELECTOR as FRAME
 from server.demo import Demo, free_demo, practice_programs, prepare_database, wait_ready
 from server.processes import programs
 from server.supervisor import Supervisor
@@ -93,7 +94,7 @@ def enter(browser: Browser, demo: Demo, person: str, camera: Camera | None) -> t
     context.set_default_timeout(30_000)
     course = context.new_page()
     course.goto(f"{demo.lms_url}/site/bio101/tool/room?as={person}")
-    button = course.frame_locator("#sakai-tool").get_by_test_id("open-room")
+    button = course.frame_locator(FRAME).get_by_test_id("open-room")
     button.wait_for()
     if camera:
         camera.shoot(course, "01-lobby")
@@ -190,7 +191,7 @@ def walk(browsers: dict[str, Browser], demo: Demo, camera: Camera) -> None:
     bob.evaluate("() => { document.documentElement.dir = 'rtl'; document.documentElement.lang = 'ar'; }")
     camera.shoot(bob, "11-rtl", narrow=True)
     course.goto(f"{demo.lms_url}/site/bio101/tool/mymedia?as=alice")
-    media = course.frame_locator("#sakai-tool")
+    media = course.frame_locator(FRAME)
     ready = media.locator("[data-testid='entry-card'][data-status='ready']")
     ready.first.wait_for(timeout=90_000)
     camera.shoot(course, "12-my-media")
@@ -227,7 +228,7 @@ def lti_pages(browser: Browser, demo: Demo, camera: Camera, films: dict[str, Pat
     context.set_default_timeout(30_000)
     page = context.new_page()
     page.goto(f"{demo.lms_url}/site/bio101/tool/room?as=alice")
-    frame = page.frame_locator("#sakai-tool")
+    frame = page.frame_locator(FRAME)
     frame.get_by_test_id("show-roles").click()
     frame.get_by_test_id("role-learner").wait_for()
     camera.shoot(page, "20-lobby")

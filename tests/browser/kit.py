@@ -12,11 +12,14 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, TimeoutError, expect
 
 from sandbox.lms.client import launch, room_url
+from sandbox.lms.pages import FRAME_SELECTOR
 from server.demo import Demo, free_demo, practice_programs, prepare_database, wait_ready
 from server.processes import programs
 from server.supervisor import Supervisor
 
 WAIT_MS = 45_000
+FRAME = FRAME_SELECTOR
+"""A tool's frame in the course page."""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -96,7 +99,7 @@ def tool(page: Page, lms: str, person: str, name: str, site: str = "bio101") -> 
     """
     for tries_left in (2, 1, 0):
         page.goto(f"{lms}/site/{site}/tool/{name}?as={person}")
-        frame = page.frame_locator("#sakai-tool")
+        frame = page.frame_locator(FRAME)
         try:
             frame.locator("[data-testid]").first.wait_for(timeout=WAIT_MS if tries_left == 0 else WAIT_MS / 3)
             break

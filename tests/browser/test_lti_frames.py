@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, s
 from lti import registration
 from models.store import lti as store
 from models.store import people
-from tests.browser.kit import FLAGS, until
+from tests.browser.kit import FLAGS, FRAME, until
 from tests.ltikit import World, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -67,7 +67,7 @@ def test_the_lobby_knows_what_its_frame_allows(
     world: World, page: Page, allow: str, camera: str, screen: str
 ) -> None:
     page.goto(f"{world.lms}/site/bio101/tool/room?as=alice&allow={allow}")
-    lobby = page.frame_locator("#sakai-tool")
+    lobby = page.frame_locator(FRAME)
     about = lobby.get_by_test_id("frame")
     expect(about).to_have_attribute("data-camera", camera)
     expect(about).to_have_attribute("data-microphone", camera)
@@ -84,21 +84,21 @@ def test_the_lms_storage_stands_in_for_cookies(world: World, page: Page) -> None
     sent: list[str] = []
     page.on("request", lambda r: sent.append(r.post_data or "") if r.url.endswith("/lti/launch") else None)
     page.goto(f"{world.lms}/site/bio101/tool/room?as=bob")
-    expect(page.frame_locator("#sakai-tool").get_by_test_id("open-room")).to_be_visible()
+    expect(page.frame_locator(FRAME).get_by_test_id("open-room")).to_be_visible()
     assert len(sent) == 2 and "proof=" not in sent[0] and len(sent[1].partition("proof=")[2]) >= 43
     assert not [c for c in page.context.cookies(world.url) if c["name"] == "sideroom_browser"]
 
 
 def test_without_storage_and_cookies_the_person_confirms_once(world: World, page: Page) -> None:
     page.goto(f"{world.lms}/site/bio101/tool/room?as=bob&storage=off")
-    frame = page.frame_locator("#sakai-tool")
+    frame = page.frame_locator(FRAME)
     frame.get_by_role("button", name="Continue as Bob Keller").click()
     expect(frame.get_by_test_id("open-room")).to_be_visible()
 
 
 def test_in_a_window_of_its_own_the_room_takes_that_window(world: World, page: Page) -> None:
     """Sakai's “new window”: a top-level launch keeps its first-party cookie and needs no second window."""
-    page.goto(f"{world.lms}/access/lti/site/bio101/content:1?as=alice")
+    page.goto(f"{world.lms}/access/lti/site/bio101/content:1;as=alice")
     expect(
         page.get_by_test_id("frame").or_(page.get_by_role("button", name="Continue as Alice Moreau"))
     ).to_be_visible()
@@ -110,19 +110,34 @@ def test_in_a_window_of_its_own_the_room_takes_that_window(world: World, page: P
     page.wait_for_url(f"{world.url}/room/*")
 
 
-def test_the_frame_grows_with_its_page(world: World, page: Page) -> None:
+def height_px(page: Page) -> float:
+    return float(page.locator(FRAME).evaluate("(frame) => frame.getBoundingClientRect().height"))
+
+
+def test_the_frame_is_as_tall_as_what_it_shows(world: World, page: Page) -> None:
+    """It begins with 1200 px, shrinks to the lobby, grows when a section opens and shrinks when it closes."""
     page.goto(f"{world.lms}/site/bio101/tool/room?as=alice")
-    page.frame_locator("#sakai-tool").get_by_test_id("show-roles").click()
-    page.frame_locator("#sakai-tool").get_by_test_id("role-learner").wait_for()
-    until(
-        lambda: page.evaluate("() => /px$/.test(document.getElementById('sakai-tool').style.height)"),
-        "the LMS heard a height",
-    )
+    lobby = page.frame_locator(FRAME)
+    lobby.get_by_test_id("show-attendance").wait_for()
+    content = lobby.locator("#app")
+
+    def fits() -> bool:
+        return abs(height_px(page) - content.evaluate("(app) => app.getBoundingClientRect().height")) < 6
+
+    until(lambda: fits() and height_px(page) < 1000, "the frame shrank to the lobby")
+    small = height_px(page)
+    lobby.get_by_test_id("show-roles").click()
+    lobby.get_by_test_id("role-learner").wait_for()
+    until(lambda: fits() and height_px(page) > small + 50, "the frame grew with the section")
+    page.goto(f"{world.lms}/site/bio101/tool/mymedia?as=alice")
+    page.frame_locator(FRAME).get_by_test_id("search").wait_for()
+    content = page.frame_locator(FRAME).locator("#app")
+    until(lambda: fits() and height_px(page) < 1100, "the frame shrank to an empty library")
 
 
 def test_a_teacher_decides_who_moderates_and_whether_attendance_is_scored(world: World, page: Page) -> None:
     page.goto(f"{world.lms}/site/bio101/tool/room?as=alice")
-    lobby = page.frame_locator("#sakai-tool")
+    lobby = page.frame_locator(FRAME)
     lobby.get_by_test_id("show-roles").click()
     lobby.get_by_test_id("role-assistant").select_option("participant")
     expect(lobby.get_by_test_id("roles").get_by_text("Saved.")).to_be_visible()
@@ -161,7 +176,7 @@ def a_film(path: Path) -> Path:
     return path
 
 
-def plays(page: Page, frame_selector: str = "#sakai-tool") -> None:
+def plays(page: Page, frame_selector: str = FRAME) -> None:
     player = page.frame_locator(frame_selector).get_by_test_id("player")
     player.wait_for()
     player.evaluate("(video) => { video.muted = true; return video.play(); }")
@@ -172,7 +187,7 @@ def test_a_teacher_uploads_previews_and_inserts_a_film_and_a_student_watches_it(
     world: World, page: Page, browser: Browser, tmp_path: Path
 ) -> None:
     page.goto(f"{world.lms}/site/bio101/insert/lessons?as=alice")
-    selector = page.frame_locator("#sakai-tool")
+    selector = page.frame_locator(FRAME)
     selector.get_by_test_id("upload-file").set_input_files(a_film(tmp_path / "Cell division.webm"))
     card = selector.locator("[data-testid='choice'][data-title='Cell division']")
     card.get_by_test_id("preview").click()
@@ -189,13 +204,13 @@ def test_a_teacher_uploads_previews_and_inserts_a_film_and_a_student_watches_it(
     bob.goto(f"{world.lms}/site/bio101/lessons?as=bob")
     bob.get_by_role("link", name="Cell division").click()
     plays(bob)
-    assert bob.frame_locator("#sakai-tool").get_by_test_id("delete").count() == 0
+    assert bob.frame_locator(FRAME).get_by_test_id("delete").count() == 0
     student.close()
 
 
 def test_a_teacher_inserts_a_room_with_points_into_an_assignment(world: World, page: Page) -> None:
     page.goto(f"{world.lms}/site/bio101/insert/assignment?as=alice")
-    selector = page.frame_locator("#sakai-tool")
+    selector = page.frame_locator(FRAME)
     selector.get_by_test_id("tab-room").click()
     selector.get_by_test_id("room-name").fill("Oral exam")
     selector.get_by_test_id("room-wait").check()
@@ -215,7 +230,7 @@ def test_a_teacher_inserts_a_room_with_points_into_an_assignment(world: World, p
 
 def test_a_student_inserts_only_their_own(world: World, page: Page) -> None:
     page.goto(f"{world.lms}/site/bio101/insert/editor?as=bob")
-    selector = page.frame_locator("#sakai-tool")
+    selector = page.frame_locator(FRAME)
     expect(selector.get_by_test_id("tab-mine")).to_be_visible()
     expect(selector.get_by_text("Nothing here yet")).to_be_visible()
     for tab in ("channel", "folder", "room"):

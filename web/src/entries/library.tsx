@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { LibraryPage } from "../library/library";
-import { followHeight, readBoot } from "../ui/page";
+import { followHeight } from "../ui/height";
+import { readBoot } from "../ui/page";
 
 const app = document.getElementById("app");
 if (app) render(<LibraryPage boot={readBoot()} />, app);

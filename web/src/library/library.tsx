@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
 import { locale } from "../ui/locale";
 import { ApiError, call, type Boot } from "../ui/page";
+import { PreviewNote } from "../ui/preview";
 import { catalogue, day, length } from "../ui/text";
 import { Chapters, Coming, Files, Report, type Chapter, type ComingFilm, type OtherFile, type Quality } from "./details";
 import { Upload } from "./upload";
@@ -125,7 +126,7 @@ const percent = (share: number) => new Intl.NumberFormat(locale, { style: "perce
 
 export function LibraryPage({ boot }: { boot: Boot }) {
   const [open, setOpen] = useState<string | null>(boot.entry_id ?? null);
-  const [scope, setScope] = useState<Scope>(boot.page === "gallery" ? "channel" : "mine");
+  const [scope, setScope] = useState<Scope>(boot.page === "gallery" || boot.preview ? "channel" : "mine");
   // Kept here, so that it is still there when one comes back from a recording.
   const [query, setQuery] = useState("");
   if (open) return <EntryPage boot={boot} entryId={open} onBack={boot.page === "entry" ? undefined : () => setOpen(null)} />;
@@ -175,6 +176,7 @@ function List({ boot, scope, query, onScope, onQuery, onOpen }: ListProps) {
   const empty = { mine: t("emptyMine"), channel: t("emptyChannel"), folder: t("emptyFolder"), unowned: t("emptyUnowned") }[scope];
   return (
     <main class="library">
+      <PreviewNote boot={boot} />
       <h1>{t(scope)}</h1>
       {boot.privacy && <p class="note" data-testid="privacy">{t("privacy")}</p>}
       <nav class="tabs">

@@ -3,6 +3,7 @@ import { ArrowLeft, Circle } from "lucide-preact";
 import { useEffect, useState } from "preact/hooks";
 import { Avatar, Button, Empty, Spinner } from "../ui/kit";
 import { ApiError, call, type Boot } from "../ui/page";
+import { PreviewNote } from "../ui/preview";
 import { catalogue } from "../ui/text";
 import { frameCan } from "../ui/frame";
 import { LibraryPage } from "../library/library";
@@ -84,6 +85,7 @@ export function LobbyPage({ boot }: { boot: Boot }) {
   if (!lobby) return <Spinner label={t("loading")} />;
   return (
     <main class="lobby">
+      <PreviewNote boot={boot} />
       <header class="stack">
         <h1>{lobby.room.title}</h1>
         <p class="note">{lobby.room.course_title}</p>
@@ -91,7 +93,7 @@ export function LobbyPage({ boot }: { boot: Boot }) {
       <section class="card">
         <Present lobby={lobby} />
         <OpenRoom boot={boot} closed={lobby.waits ? "waits" : lobby.locked ? "locked" : null} />
-        <div class="row"><Button testId="my-recordings" onClick={() => setLibrary(true)}>{t("recordings", { count: lobby.recordings })}</Button></div>
+        {!boot.preview && <div class="row"><Button testId="my-recordings" onClick={() => setLibrary(true)}>{t("recordings", { count: lobby.recordings })}</Button></div>}
         {error && <p role="alert">{error}</p>}
       </section>
       {lobby.slack.enabled && <SlackCard boot={boot} linked={lobby.slack.linked} onChange={load} />}

@@ -1,5 +1,5 @@
 /** The page that an LMS opens to insert something: own media, the course's, a room of its own, the whole gallery. */
-import { Check, Play } from "lucide-preact";
+import { Check, Play, X } from "lucide-preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Upload } from "../library/upload";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
@@ -30,7 +30,6 @@ const t = catalogue({
   nothing: "Nothing was found. Try other words.",
   notReady: "Being prepared",
   notYours: "Only its owner can insert it",
-  choose: "Choose “{title}”",
   chosen: "Chosen",
   preview: "Preview",
   previewOf: "Preview: {title}",
@@ -54,7 +53,7 @@ const t = catalogue({
   points: "Points in the gradebook (0: none)",
   count: { one: "{count} chosen", other: "{count} chosen" },
   none: "Nothing chosen yet",
-  remove: "Remove {title}",
+  remove: "Remove",
   insert: "Insert",
   cancel: "Cancel",
 });
@@ -141,8 +140,8 @@ function Summary({ chosen, onRemove }: { chosen: Choice[]; onRemove: (choice: Ch
     <div class="row" role="status">
       <span>{t("count", { count: chosen.length })}</span>
       {chosen.map((choice) => (
-        <Button key={`${choice.kind}${choice.title}`} small onClick={() => onRemove(choice)} aria-label={t("remove", { title: choice.title })}>
-          {choice.title} ×
+        <Button key={`${choice.kind}${choice.title}`} small class="taken" onClick={() => onRemove(choice)}>
+          <span>{choice.title}</span> <X size={14} aria-hidden="true" /> <span class="sr-only">{t("remove")}</span>
         </Button>
       ))}
     </div>
@@ -230,15 +229,14 @@ function Card({ entry, chosen, onToggle, onPreview }: CardProps) {
     <div class={`entry${isChosen ? " chosen" : ""}`} data-testid="choice" data-title={entry.title}>
       <button
         type="button" class="pick" aria-pressed={isChosen} disabled={problem !== null} data-testid="pick"
-        aria-label={t("choose", { title: entry.title })}
         onClick={() => onToggle({ kind: "media", entry_id: entry.entry_id, title: entry.title })}
       >
+        <span class="name">{entry.title}</span>
         <span class="thumb">
           {entry.thumb_url ? <img src={entry.thumb_url} alt="" loading="lazy" /> : <Play aria-hidden="true" />}
           {isChosen && <span class="mark"><Check size={18} aria-hidden="true" /> {t("chosen")}</span>}
           <span class="badge">{problem ?? length(entry.duration_s)}</span>
         </span>
-        <span class="name">{entry.title}</span>
         <span class="note">{[entry.course_title, entry.room_name, day(entry.recorded_at)].filter(Boolean).join(" · ")}</span>
       </button>
       {entry.file_url && <Button look="quiet" small testId="preview" onClick={onPreview}><Play size={16} aria-hidden="true" /> {t("preview")}</Button>}

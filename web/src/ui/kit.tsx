@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX, VNode } from "preact";
 import { X } from "lucide-preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { keepInView } from "./height";
 import { initials } from "./names";
 import "./tokens.css";
 import "./kit.css";
@@ -60,6 +61,7 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, foot, testId }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
+  useEffect(() => (ref.current ? keepInView(ref.current) : undefined), []);
   useFocusReturn(() => ref.current?.showModal());
   return (
     <dialog

@@ -12,6 +12,8 @@ export interface Boot {
   admin?: boolean;
   /** The one recording that a link shows. */
   entry_id?: string;
+  /** Somebody looks at the course as this role sees it (Sakai's “View Site As”): they own nothing here. */
+  preview?: string | null;
   /** The LMS asks what is kept about this person. */
   privacy?: boolean;
 }
@@ -48,15 +50,4 @@ export async function call<T>(boot: Pick<Boot, "token">, method: string, path: s
     throw new ApiError(error?.code ?? "internal", error?.message ?? "Something went wrong on our side. Please try again.");
   }
   return data as T;
-}
-
-/** Tell the LMS how tall we are (Sakai reads a JSON string). */
-export function followHeight(): void {
-  if (window.parent === window) return;
-  const tell = () =>
-    window.parent.postMessage(
-      JSON.stringify({ subject: "lti.frameResize", height: Math.max(480, document.documentElement.scrollHeight) }),
-      "*",
-    );
-  new ResizeObserver(tell).observe(document.body);
 }
