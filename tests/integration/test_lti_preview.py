@@ -115,5 +115,5 @@ def test_a_view_as_teaching_assistant_sees_what_assistants_see(world: World) -> 
     page = preview(world, role="Teaching Assistant")
     assert (page.role, page.boot["preview"]) == ("moderator", "Teaching Assistant")
     found = world.ask(page, "GET", "/app/api/media?scope=channel").json()
-    assert found["scopes"] == ["channel", "folder"]
+    assert found["scopes"] == ["channel", "folder", "unowned"]
     assert world.ask(page, "PUT", "/app/api/course/roles", json={}).status_code == 403
