@@ -224,7 +224,7 @@ def test_a_named_room_has_its_own_recording_settings_over_the_courses(world: Wor
 def test_a_room_that_records_does_so_for_who_chose_it_also_when_a_student_opens_it(world: World) -> None:
     chosen = [{"kind": "room", "title": "Seen", "record": True}]
     [item] = insert(world, selector(world, "alice"), chosen)
-    alice = people.upsert_person(world.db, world.lms, f"{world.lms}/user/alice")
+    alice = people.upsert_person(world.db, world.lms, world.sub("alice"))
     state = world.rooms.state(SessionId(open_room(open_item(world, "bob", item)).session_id))
     assert state.record_on_start and state.record_on_start_by is not None
     assert state.record_on_start_by.person_id == alice
