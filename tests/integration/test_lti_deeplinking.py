@@ -229,7 +229,7 @@ def test_a_room_that_records_does_so_for_who_chose_it_also_when_a_student_opens_
     assert state.record_on_start and state.record_on_start_by is not None
     assert state.record_on_start_by.person_id == alice
     # Edited by hand in the LMS: only a moderator of the course can be named.
-    bob = people.upsert_person(world.db, world.lms, f"{world.lms}/user/bob")
+    bob = people.upsert_person(world.db, world.lms, world.sub("bob"))
     item.custom["sideroom_record_by"] = bob
     item.custom["sideroom_room"] = "r" + "5" * 16
     state = world.rooms.state(SessionId(open_room(open_item(world, "bob", item)).session_id))
