@@ -6,6 +6,7 @@ Together with ``recorder.quality`` (which opens the finished file) it is the qua
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -14,6 +15,7 @@ from typing import Any, Final
 from recorder.timeline import Line, Segment, Timeline, ntp_to_us
 
 WINDOW_US: Final = 30_000_000
+NEAR_US: Final = 5_000_000
 LEAST_REPORTS: Final = 3
 GOOD_OFFSET_MS: Final = 90.0
 BAD_PPM: Final = 500.0
@@ -47,7 +49,7 @@ class JournalReport:
 class _Seen:
     """What the manifest says besides the time line."""
 
-    reports: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    reports: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     ends: dict[int, Line] = field(default_factory=dict)
     spans: dict[str, list[tuple[int, int, Line]]] = field(default_factory=dict)
     open: dict[tuple[str, str, str], Line] = field(default_factory=dict)
@@ -80,6 +82,9 @@ def report(lines: Iterable[Line], timeline: Timeline) -> JournalReport:
         "dropped": seen.dropped,
         "malformed": seen.malformed,
         "restarted_tracks": seen.stuck,
+        "clock_halts": _spans(
+            timeline, [(h.at, h.at + h.length, {"person_id": h.person_id}) for h in timeline.halts]
+        ),
         "av_offset_ms": _offset_facts(offsets),
         "clock_ppm": round(ppm, 1),
         "tracks": len(segments),
@@ -110,7 +115,7 @@ def _read(lines: Iterable[Line], timeline: Timeline) -> _Seen:
 def _take(seen: _Seen, line: Line, timeline: Timeline) -> None:
     kind, at = str(line["k"]), int(line["at"])
     if kind == "sr" and int(line["n"]) in timeline.segments:
-        point = (int(line["rtp"]), ntp_to_us(int(line["ntp"])))
+        point = (int(line["rtp"]), ntp_to_us(int(line["ntp"])), at)
         seen.reports.setdefault(int(line["n"]), []).append(point)
     elif kind == "end":
         seen.ends[int(line["n"])] = line
@@ -189,25 +194,27 @@ def _share(timeline: Timeline, segments: Sequence[Segment]) -> float:
 def _av_offsets(seen: _Seen, timeline: Timeline) -> list[float]:
     """Milliseconds by which sound would be late against picture, in each half minute of a sender whose tracks both report.
 
-    A sender's reports tie both tracks to its one clock. Where the time line puts them tells how far apart they are placed. Single
-    reports are as inexact as their sender is busy; of several the middle one is taken.
+    A sender's reports tie both tracks to its one clock. Where the time line puts them tells how far apart they are placed. Each
+    report of the sound is compared with the nearest one of the picture, for between distant ones the clock may have stood still.
+    Single reports are as inexact as their sender is busy; of several comparisons the middle one is taken.
     """
-    by_sender: dict[str, dict[str, dict[int, list[int]]]] = {}
+    senders: dict[str, dict[str, list[tuple[int, int]]]] = {}
     for number, points in seen.reports.items():
         segment = timeline.segments[number]
-        if segment.source not in ("mic", "camera"):
-            continue
-        windows = by_sender.setdefault(segment.peer_id or segment.person_id, {}).setdefault(
-            segment.source, {}
+        tracks = senders.setdefault(segment.peer_id or segment.person_id, {})
+        tracks.setdefault(segment.source, []).extend(
+            (arrival, segment.place(rtp, arrival) - ntp) for rtp, ntp, arrival in points
         )
-        for rtp, ntp in points:
-            windows.setdefault(ntp // WINDOW_US, []).append(segment.wall(rtp) - ntp)
     offsets = []
-    for tracks in by_sender.values():
-        mic, camera = tracks.get("mic", {}), tracks.get("camera", {})
-        for window in mic.keys() & camera.keys():
-            if min(len(mic[window]), len(camera[window])) >= LEAST_REPORTS:
-                offsets.append((median(mic[window]) - median(camera[window])) / 1000)
+    for tracks in senders.values():
+        camera = sorted(tracks.get("camera", []))
+        windows: dict[int, list[int]] = {}
+        for arrival, placed in tracks.get("mic", []) if camera else []:
+            after = bisect_left(camera, (arrival, 0))
+            nearest = min(camera[max(0, after - 1) : after + 1], key=lambda one: abs(one[0] - arrival))
+            if abs(nearest[0] - arrival) <= NEAR_US:
+                windows.setdefault(arrival // WINDOW_US, []).append(placed - nearest[1])
+        offsets += [median(found) / 1000 for found in windows.values() if len(found) >= LEAST_REPORTS]
     return offsets
 
 
@@ -247,6 +254,10 @@ def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames:
         if item["length_s"] > LONG_FREEZE_S:
             what = _WHAT.get(item["source"], item["source"])
             found.append(f"the {what} of {_who(seen, item)} stood still for {item['length_s']:.0f} s")
+    for item in facts["clock_halts"]:
+        found.append(
+            f"{_who(seen, item)}’s computer stood still for {_seconds(item)}, probably asleep: nothing came from it"
+        )
     if facts["dropped"]:
         found.append(
             f"{facts['dropped']} packets or frames were dropped because disk or recorder were too slow"
@@ -263,6 +274,11 @@ def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames:
     if facts["clock_ppm"] > BAD_PPM:
         found.append(f"a sender's clock is off by {facts['clock_ppm']:.0f} millionths")
     return found
+
+
+def _seconds(item: Mapping[str, Any]) -> str:
+    length_s = float(item["length_s"])
+    return f"{length_s:.0f} s" if length_s >= 2 else f"{length_s:.1f} s"
 
 
 def _who(seen: _Seen, item: Mapping[str, Any]) -> str:

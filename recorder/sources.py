@@ -57,7 +57,7 @@ class VideoTrack:
     def advance(self, wall: int) -> None:
         """Decode everything that is due at ``wall``."""
         queue = self._queue
-        while queue and (due := self.segment.wall(queue[0][0].rtp)) <= wall:
+        while queue and (due := self.segment.place(queue[0][0].rtp, queue[0][0].arrival_us)) <= wall:
             record, position = queue.popleft()
             if record.key:
                 self.key_at = position
@@ -94,7 +94,7 @@ class AudioTrack:
         self.slewed = 0
 
     def push(self, record: Record) -> None:
-        wall = self.segment.wall(record.rtp)
+        wall = self.segment.place(record.rtp, record.arrival_us)
         rec = self.timeline.rec(wall)
         try:
             frames = self._decoder.decode(av.Packet(record.data))
@@ -251,7 +251,7 @@ class Sources:
         segment = self._timeline.segments.get(number)
         if segment is None or number in self._refused:
             return
-        if abs(segment.wall(record.rtp) - record.arrival_us) > TOO_FAR_US:
+        if abs(segment.place(record.rtp, record.arrival_us) - record.arrival_us) > TOO_FAR_US:
             self._misplaced += 1
             return
         try:

@@ -5,7 +5,7 @@ integers of microseconds: ``wall`` is the recorder's Unix time, ``rec`` the time
 
 A track's RTP time becomes wall time by its sender's reports: they tie RTP to the sender's own clock, which its microphone and
 camera share, and the least delayed reports tie that clock to ours. A track without usable reports goes by the arrival of its
-least delayed frames.
+least delayed frames. Where a clock stood still or stepped, another line begins (recorder.sender_clocks).
 """
 
 from __future__ import annotations
@@ -15,31 +15,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from recorder.sender_clocks import DECIDE_US, Linear, Piece, SteppingClock, TrackClock, line_of
+
 Line = Mapping[str, Any]
 NTP_EPOCH_US: Final = 2_208_988_800_000_000
-WINDOW_US: Final = 30_000_000
-MAX_SKEW: Final = 0.005
-"""Clocks that differ by more than 0.5 % are not clocks; the nominal rate is used then."""
-MAX_DISAGREEMENT_US: Final = 2_000_000
-MIN_FIT_US: Final = 20_000_000
-SETTLE_US: Final = 8_000_000
-"""A growing journal is believed up to so long before its newest line: late packets and the first reports are in by then."""
+SETTLE_US: Final = DECIDE_US + 2_000_000
+"""A growing journal is believed up to so long before its newest line: late packets and the first reports are in by then, and whether
+a sender's clock has broken is decided (what tells it is noted every two seconds)."""
+HALT_US: Final = 250_000
+"""A sender's clock that stood still for so long is told."""
 
 
 class BadManifest(ValueError):
     """The manifest does not describe a recording."""
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """``y = y0 + (x - x0) * slope``."""
-
-    x0: int
-    y0: int
-    slope: float
-
-    def __call__(self, x: int) -> int:
-        return self.y0 + round((x - self.x0) * self.slope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +40,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One run of one source. ``wall`` maps extended RTP time; ``start``/``end`` are wall times; ``by`` is ``reports`` or
-    ``arrival``."""
+    """One run of one source; ``start``/``end`` are wall times. ``place`` maps the extended RTP time of a frame; ``wall`` is the
+    longest of the lines by which it does so, and ``by`` (``reports`` or ``arrival``) tells where that one comes from."""
 
     number: int
     person_id: str
@@ -69,6 +57,11 @@ class Segment:
     lost_packets: int = 0
     broken: tuple[Span, ...] = ()
     peer_id: str = ""
+    pieces: tuple[Piece, ...] = ()
+
+    def place(self, rtp: int, arrival: int) -> int:
+        """The wall time of a frame that arrived at ``arrival``."""
+        return line_of(self.pieces, rtp, arrival)(rtp) if len(self.pieces) > 1 else self.wall(rtp)
 
     @property
     def is_audio(self) -> bool:
@@ -98,6 +91,15 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """A sender's clock stood still: all that it sends is missing for ``length`` µs from the wall time ``at`` on."""
+
+    person_id: str
+    at: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """Everything that composition needs to know besides the frames themselves."""
 
@@ -119,6 +121,7 @@ class Timeline:
     """False: the line with the recording's names and options is lost."""
     settled: int = 0
     """Wall time up to which nothing can change any more while the journal still grows."""
+    halts: tuple[Halt, ...] = ()
 
     @property
     def duration(self) -> int:
@@ -165,78 +168,6 @@ def ntp_to_us(ntp: int) -> int:
     return (ntp >> 32) * 1_000_000 + (((ntp & 0xFFFFFFFF) * 1_000_000) >> 32) - NTP_EPOCH_US
 
 
-class Fit:
-    """A line through (x, y) points by least squares, from running sums: any number of points in constant memory."""
-
-    def __init__(self, nominal: float) -> None:
-        self._nominal = nominal
-        self._first: tuple[int, int] | None = None
-        self._low = self._high = 0
-        self._n = self._sx = self._sy = self._sxx = self._sxy = 0
-
-    def add(self, x: int, y: int) -> None:
-        if self._first is None:
-            self._first = (x, y)
-        dx, dy = x - self._first[0], y - self._first[1]
-        self._low, self._high = min(self._low, dx), max(self._high, dx)
-        self._n += 1
-        self._sx += dx
-        self._sy += dy
-        self._sxx += dx * dx
-        self._sxy += dx * dy
-
-    def line(self, least_span: float) -> Linear | None:
-        """The line; its slope is nominal when the points span too little or disagree with it. None without points."""
-        if self._first is None:
-            return None
-        slope = self._nominal
-        spread = self._n * self._sxx - self._sx * self._sx
-        if self._high - self._low >= least_span and spread > 0:
-            slope = (self._n * self._sxy - self._sx * self._sy) / spread
-            if abs(slope / self._nominal - 1) > MAX_SKEW:
-                slope = self._nominal
-        x0, y0 = self._first
-        return Linear(x0, y0 + round((self._sy - self._sx * slope) / self._n), slope)
-
-
-class Envelope:
-    """A line along the least delayed of (x, arrival) points: the best of each half minute, then a fit.
-
-    ``x`` counts at ``1/nominal`` a microsecond. Memory: two points a half minute.
-    """
-
-    def __init__(self, nominal: float) -> None:
-        self._nominal = nominal
-        self._best: dict[int, tuple[float, int, int]] = {}
-        self._worst: dict[int, tuple[float, int, int]] = {}
-
-    def add(self, x: int, arrival: int) -> None:
-        point = (arrival - x * self._nominal, x, arrival)
-        window = arrival // WINDOW_US
-        if point < self._best.setdefault(window, point):
-            self._best[window] = point
-        if point > self._worst.setdefault(window, point):
-            self._worst[window] = point
-
-    def line(self) -> Linear | None:
-        chosen = sorted((x, arrival) for _, x, arrival in self._best.values())
-        if not chosen:
-            return None
-        if len(chosen) < 3 or (chosen[-1][0] - chosen[0][0]) * self._nominal < 2 * WINDOW_US:
-            # Too short to see a skew: the single least delayed point.
-            _, x, arrival = min(self._best.values())
-            return Linear(x, arrival, self._nominal)
-        fit = Fit(self._nominal)
-        for x, arrival in chosen:
-            fit.add(x, arrival)
-        return fit.line(0)
-
-    def disagreement(self, line: Linear) -> int:
-        """How far, in microseconds, a line is at worst from what arrived."""
-        points = [*self._best.values(), *self._worst.values()]
-        return max((abs(line(x) - arrival) for _, x, arrival in points), default=0)
-
-
 # -- building ------------------------------------------------------------------------------------------------------
 
 
@@ -245,10 +176,7 @@ class _Run:
     """What the manifest has said of one segment so far."""
 
     line: Line
-    sender: str
-    marks: Envelope
-    reports: Fit
-    first_rtp: int | None = None
+    clock: TrackClock
     end: Line | None = None
     crashed: int | None = None
     broken: list[Span] = field(default_factory=list)
@@ -270,7 +198,7 @@ class TimelineBuilder:
         self._gaps: list[tuple[int, int]] = []
         self._layouts: list[tuple[int, str]] = []
         self._runs: dict[int, _Run] = {}
-        self._senders: dict[str, Envelope] = {}
+        self._senders: dict[str, tuple[str, SteppingClock]] = {}
         self._presences: list[Presence] = []
         self._here: dict[str, tuple[int, Line]] = {}
         self._had: dict[str, set[str]] = {}
@@ -316,6 +244,7 @@ class TimelineBuilder:
             layouts=tuple(self._layouts),
             settled=settled,
             has_start=self._start is not None,
+            halts=self._halts(),
         )
 
     def _spoilt_start(self) -> Line | None:
@@ -387,9 +316,11 @@ class TimelineBuilder:
         )
 
     def _on_segment(self, line: Line, _at: int) -> None:
-        nominal = 1e6 / int(line["clock_rate"])
-        sender = str(line.get("peer_id") or line["person_id"])
-        self._runs[int(line["n"])] = _Run(line, sender, Envelope(nominal), Fit(nominal))
+        who = str(line["person_id"])
+        _, sender = self._senders.setdefault(str(line.get("peer_id") or who), (who, SteppingClock(1.0)))
+        self._runs[int(line["n"])] = _Run(
+            line, TrackClock(str(line["source"]), int(line["clock_rate"]), sender)
+        )
 
     def _on_end(self, line: Line, _at: int) -> None:
         run = self._runs.get(int(line["n"]))
@@ -399,15 +330,12 @@ class TimelineBuilder:
     def _on_sr(self, line: Line, at: int) -> None:
         run = self._runs.get(int(line["n"]))
         if run is not None:
-            ntp = ntp_to_us(int(line["ntp"]))
-            run.reports.add(int(line["rtp"]), ntp)
-            self._senders.setdefault(run.sender, Envelope(1.0)).add(ntp, at)
+            run.clock.report(ntp_to_us(int(line["ntp"])), int(line["rtp"]), at)
 
     def _on_mark(self, line: Line, at: int) -> None:
         run = self._runs.get(int(line["n"]))
         if run is not None:
-            run.first_rtp = int(line["rtp"]) if run.first_rtp is None else run.first_rtp
-            run.marks.add(int(line["rtp"]), at)
+            run.clock.mark(int(line["rtp"]), at)
 
     def _on_broken(self, line: Line, at: int) -> None:
         run = self._runs.get(int(line["n"]))
@@ -417,14 +345,14 @@ class TimelineBuilder:
     # -- what follows ------------------------------------------------------------------------------------------
 
     def _segments(self, stop: int) -> dict[int, Segment]:
-        clocks = {sender: envelope.line() for sender, envelope in self._senders.items()}
         segments: dict[int, Segment] = {}
         for number, run in self._runs.items():
-            found = _wall(run, clocks.get(run.sender))
-            if found is None:
-                continue  # not one frame was written
-            wall, by = found
             line, end = run.line, run.end
+            ended = end is not None or run.crashed is not None or self._stop is not None
+            pieces = run.clock.pieces(ended, stop)
+            if not pieces:
+                continue  # not one frame was written
+            longest = max(pieces, key=lambda piece: piece.last - piece.first)
             crashed = run.crashed if run.crashed is not None else stop
             segments[number] = Segment(
                 number=number,
@@ -436,13 +364,24 @@ class TimelineBuilder:
                 start=int(line["at"]),
                 end=int(end["at"]) if end is not None else min(crashed, stop),
                 end_reason=str(end["reason"]) if end is not None else "crash",
-                wall=wall,
-                by=by,
+                wall=longest.line,
+                by=longest.by,
                 lost_packets=int(end.get("lost", 0)) if end is not None else 0,
                 broken=tuple(run.broken),
                 peer_id=str(line.get("peer_id") or ""),
+                pieces=pieces,
             )
         return segments
+
+    def _halts(self) -> tuple[Halt, ...]:
+        found = []
+        for who, clock in self._senders.values():
+            for before, after in clock.breaks():
+                stood = before.line(after.first_x)
+                length = after.line(after.first_x) - stood
+                if length >= HALT_US:
+                    found.append(Halt(who, stood, length))
+        return tuple(sorted(found, key=lambda halt: halt.at))
 
 
 def build(lines: Iterable[Line]) -> Timeline:
@@ -458,17 +397,3 @@ def _clamped(spans: Iterable[tuple[int, int]], start: int, stop: int) -> Iterabl
         first, last = max(first, start), min(last, stop)
         if first < last:
             yield Span(first, last)
-
-
-def _wall(run: _Run, clock: Linear | None) -> tuple[Linear, str] | None:
-    by_arrival = run.marks.line()
-    if by_arrival is None or run.first_rtp is None:
-        return None
-    to_ntp = run.reports.line(MIN_FIT_US * int(run.line["clock_rate"]) / 1e6)
-    if to_ntp is None or clock is None:
-        return by_arrival, "arrival"
-    wall = Linear(run.first_rtp, clock(to_ntp(run.first_rtp)), to_ntp.slope * clock.slope)
-    # A sender whose reports contradict what arrives (a stepped clock, a broken stack) is not believed.
-    if run.marks.disagreement(wall) > MAX_DISAGREEMENT_US:
-        return by_arrival, "arrival"
-    return wall, "reports"

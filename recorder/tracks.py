@@ -91,7 +91,7 @@ def copy_tracks(
                 continue
             if wanted and segment.person_id not in wanted:
                 continue
-            wall = segment.wall(record.rtp)
+            wall = segment.place(record.rtp, record.arrival_us)
             rec_us = timeline.rec(wall)
             if rec_us is None or abs(wall - record.arrival_us) > TOO_FAR_US:
                 continue
