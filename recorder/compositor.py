@@ -15,10 +15,11 @@ from recorder.follow import Follower
 from recorder.journal import RecordReader
 from recorder.mix import BLOCK, Mixer, Pcm
 from recorder.options import PART_S, CompositeOptions
+from recorder.opus import SAMPLE_RATE
 from recorder.overlays import Overlays, watermark
 from recorder.parts import LEAD_BLOCKS, PART_BLOCKS, PART_SAMPLES, PartNote, Parts, PartWriter
 from recorder.scene import Scene, Voices
-from recorder.sources import SAMPLE_RATE, Sources
+from recorder.sources import Sources
 
 MIN_FRAMES: Final = 2
 LEAST_SAMPLES: Final = 1024

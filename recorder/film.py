@@ -13,8 +13,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from recorder.options import PART_S, CompositeOptions
+from recorder.opus import SAMPLE_RATE
 from recorder.parts import PART_SAMPLES, sound_frames
-from recorder.sources import SAMPLE_RATE
 
 
 class Film:

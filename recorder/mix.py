@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from recorder import loudness
 from recorder.floor import Floor
-from recorder.sources import SAMPLE_RATE, Sources
+from recorder.opus import SAMPLE_RATE
+from recorder.sources import Sources
 
 Pcm = NDArray[np.float32]
 BLOCK: Final = 8192

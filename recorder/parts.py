@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 from recorder.journal import Position
 from recorder.mix import BLOCK, Pcm
 from recorder.options import PART_S, CompositeOptions
-from recorder.sources import SAMPLE_RATE
+from recorder.opus import SAMPLE_RATE
 
 PART_SAMPLES: Final = PART_S * SAMPLE_RATE
 PART_BLOCKS: Final = PART_SAMPLES // BLOCK

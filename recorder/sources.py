@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from dataclasses import dataclass
 from typing import Final, cast
 
 import av
@@ -11,7 +12,9 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from recorder import opus
 from recorder.journal import Position, Record, RecordReader
+from recorder.opus import LEAST, OpusError
 from recorder.timeline import Segment, Timeline
 
 log = logging.getLogger("sideroom.compose")
@@ -21,9 +24,12 @@ REMEMBERED: Final = 20
 """Seconds of the journal whose places are kept."""
 TOO_FAR_US: Final = 600_000_000
 """A frame whose own time is this far from when it came is spoilt: it would hold up all that follow."""
-SAMPLE_RATE: Final = 48_000
 OPUS_DELAY: Final = 312
 """Samples by which an Opus encoder's look-ahead delays what it is given (RFC 7845 §4.2 calls it pre-skip)."""
+CONCEALED: Final = 4800
+"""Samples of the longest hole that is made up for, 100 ms: what a decoder makes up for longer is a hum."""
+FADE: Final = 240
+"""Samples in which sound rises and falls beside a longer hole, 5 ms."""
 JUMP: Final = 480
 SLEW: Final = 4
 """At most 4 samples in a 20 ms packet: 0.4 %, nobody hears it."""
@@ -79,63 +85,84 @@ class VideoTrack:
         return not self._queue and wall >= self.segment.end + LOOK_AHEAD_US
 
 
+@dataclass(slots=True)
+class _Sound:
+    """A piece of sound at a place in the file. ``opens``: it does not continue the piece before it."""
+
+    position: int
+    pcm: Pcm
+    opens: bool
+    is_shaped: bool = False
+
+
 class AudioTrack:
-    """One Opus segment, placed to the sample. Small differences of the clocks are slewed, holes stay silent."""
+    """One Opus segment, placed to the sample. Small differences of the clocks are slewed; holes up to 100 ms are concealed, longer ones
+    are silent, and what stands beside them is faded."""
 
     def __init__(self, segment: Segment, timeline: Timeline) -> None:
         self.segment = segment
         self.timeline = timeline
-        self._decoder = av.CodecContext.create("libopus", "r")
-        self._decoder.sample_rate = SAMPLE_RATE
-        self._decoder.layout = "stereo"
-        self._pieces: deque[tuple[int, Pcm]] = deque()
+        self._decoder = opus.decoder()
+        self._pieces: deque[_Sound] = deque()
         self._next: int | None = None
+        self._next_rtp: int | None = None
         self.errors = 0
         self.slewed = 0
+        self.concealed = 0
+        """Samples that never came and were made up for."""
 
     def push(self, record: Record) -> None:
         wall = self.segment.place(record.rtp, record.arrival_us)
         rec = self.timeline.rec(wall)
+        position = rec * 48 // 1000 - OPUS_DELAY if rec is not None else None
+        hole = record.rtp - self._next_rtp if self._next_rtp is not None else 0
         try:
-            frames = self._decoder.decode(av.Packet(record.data))
-        except FFmpegError:
+            if position is not None and LEAST <= hole <= CONCEALED:
+                self._conceal(position, hole // LEAST * LEAST, record.data)
+            pcm = self._decoder.decode(record.data)
+        except OpusError:
             self.errors += 1
             return
-        if rec is None:
-            return
-        position = rec * 48 // 1000 - OPUS_DELAY
-        for frame in frames:
-            pcm = frame.to_ndarray().reshape(-1, 2).T.astype(np.float32)
-            if frame.format.name == "s16":
-                pcm /= 32768.0
+        self._next_rtp = record.rtp + pcm.shape[1]
+        if position is not None:
             self._place(position, pcm)
-            position += pcm.shape[1]
+
+    def _conceal(self, position: int, samples: int, following: bytes) -> None:
+        if self._next is None or abs(position - samples - self._next) > JUMP:
+            return  # the clock has broken here: it is no hole
+        pcm = self._decoder.conceal(samples, following)
+        if pcm is not None:
+            self.concealed += pcm.shape[1]
+            self._place(position - samples, pcm)
 
     def _place(self, position: int, pcm: Pcm) -> None:
-        length = pcm.shape[1]
+        length, opens = pcm.shape[1], False
         if self._next is None or position - self._next > JUMP:
-            self._next = position
+            self._next, opens = position, True
         elif position - self._next < -JUMP:
             cut = min(length, self._next - position)
-            pcm, position = pcm[:, cut:], self._next
+            pcm, position, opens = pcm[:, cut:], self._next, True
         elif abs(error := position - self._next) >= 2:
             pcm = _stretch(pcm, length + max(-SLEW, min(SLEW, error)))
             self.slewed += 1
         if pcm.shape[1]:
-            self._pieces.append((self._next, pcm))
+            self._pieces.append(_Sound(self._next, pcm, opens))
             self._next += pcm.shape[1]
 
     def is_due(self, end: int) -> bool:
         """Whether there is sound before sample ``end``."""
-        return bool(self._pieces) and self._pieces[0][0] < end
+        return bool(self._pieces) and self._pieces[0].position < end
 
     def mix_into(self, out: Pcm, start: int) -> None:
-        """Add what falls into ``[start, start + len)`` and forget it."""
+        """Add what falls into ``[start, start + len)`` and forget it. What follows it must have been pushed."""
         end = start + out.shape[1]
-        while self._pieces and self._pieces[0][0] < end:
-            position, pcm = self._pieces.popleft()
+        while self._pieces and self._pieces[0].position < end:
+            piece = self._pieces.popleft()
+            if not piece.is_shaped:
+                _fade(piece.pcm, piece.opens, not self._pieces or self._pieces[0].opens)
+            position, pcm = piece.position, piece.pcm
             if position + pcm.shape[1] > end:
-                self._pieces.appendleft((end, pcm[:, end - position :]))
+                self._pieces.appendleft(_Sound(end, pcm[:, end - position :], piece.opens, is_shaped=True))
                 pcm = pcm[:, : end - position]
             if position < start:
                 pcm, position = pcm[:, start - position :], start
@@ -144,6 +171,16 @@ class AudioTrack:
 
     def ended(self, wall: int) -> bool:
         return not self._pieces and wall >= self.segment.end + LOOK_AHEAD_US
+
+
+def _fade(pcm: Pcm, at_start: bool, at_end: bool) -> None:
+    """Let sound rise from silence, or fall to it, in place: an edge would be a click."""
+    length = min(FADE, pcm.shape[1])
+    ramp = np.linspace(0.0, 1.0, length, dtype=np.float32)
+    if at_start:
+        pcm[:, :length] *= ramp
+    if at_end:
+        pcm[:, pcm.shape[1] - length :] *= ramp[::-1]
 
 
 def _stretch(pcm: Pcm, length: int) -> Pcm:

@@ -22,14 +22,13 @@ from av.stream import Stream
 
 from recorder.frames import vp8_size
 from recorder.journal import Record
-from recorder.sources import TOO_FAR_US
+from recorder.opus import LEAST, opus_samples
+from recorder.sources import CONCEALED, TOO_FAR_US
 from recorder.timeline import Segment, Timeline
 
 RATE: Final = 48_000
 PRE_SKIP: Final = 312
 """Samples by which an Opus encoder's look-ahead delays what it is given; decoders skip as many at the start (RFC 7845 §4.2)."""
-LEAST: Final = 120
-"""Samples of the shortest Opus frame, 2.5 ms: shorter holes stay holes."""
 _SILENCE: Final = (
     # Samples, packet: six frames of 20 ms, then single ones of 20, 10, 5 and 2.5 ms (CELT, RFC 6716 §3.1), each silent.
     (5760, bytes([31 << 3 | 3, 6]) + b"\xff\xfe" * 6),
@@ -196,10 +195,22 @@ class _AudioCopy(_Copy):
             return
         if position + length <= self._next:
             return  # of a connection that was replaced: this time is taken
+        self._conceal(position, record.data)
         self._fill(position)
         self._mux(record.data, max(position, self._next), length, Fraction(1, RATE))
         self._next = max(position, self._next) + length
         self.packets += 1
+
+    def _conceal(self, until: int, following: bytes) -> None:
+        """Fill a hole up to 100 ms with empty frames of the kind that follows: players make up for them as for lost ones."""
+        empty = bytes([following[0] & ~3])
+        samples = opus_samples(empty)
+        if not self.packets or until - self._next > CONCEALED:
+            return
+        while until - self._next >= samples - LEAST:
+            self._mux(empty, self._next, samples, Fraction(1, RATE))
+            self._next += samples
+            self._filled += samples
 
     def _fill(self, until: int) -> None:
         """Silence up to ``until``, but for less than 2.5 ms."""
@@ -265,22 +276,6 @@ class _VideoCopy(_Copy):
 
     def _end(self) -> None:
         self._flush(self._length_us)
-
-
-def opus_samples(packet: bytes) -> int:
-    """How many samples (48 kHz) an Opus packet holds; 0 when it is none (RFC 6716 §3.1)."""
-    if not packet:
-        return 0
-    config, code = packet[0] >> 3, packet[0] & 3
-    if config < 12:
-        size = (480, 960, 1920, 2880)[config & 3]
-    elif config < 16:
-        size = (480, 960)[config & 1]
-    else:
-        size = (120, 240, 480, 960)[config & 3]
-    if code == 3:
-        return size * (packet[1] & 0x3F) if len(packet) > 1 else 0
-    return size * (1 if code == 0 else 2)
 
 
 def facts_of(track: TrackFile) -> Iterator[tuple[str, Any]]:

@@ -75,6 +75,25 @@ def test_sound_is_copied_in_its_place_through_holes_pauses_and_wraps(tmp_path: P
     assert len(kept) >= 290, "the packets are those that were sent"
 
 
+def test_what_was_lost_of_a_voice_is_left_to_players_to_make_up_for(tmp_path: Path) -> None:
+    session = Session(tmp_path / "j", ALICE)
+    session.track(1, "alice", "mic")
+    # Packets 51 and 52 in the middle of a beep, and half a second from packet 120 on.
+    session.play(1, 0, 0.0, 5.0, lose=[51, 52, *range(120, 145)])
+    session.stop(5.0)
+    track = copied(session, tmp_path / "out")["alice", "mic"]
+    with av.open(str(tmp_path / "out" / track.name)) as container:
+        sent = [(round(p.pts * p.time_base * 1000), bytes(p)) for p in container.demux() if p.size]  # type: ignore[operator]
+    empty = [at for at, data in sent if len(data) == 1]
+    assert len(empty) == 2 and abs(empty[0] - 51 * 20) <= 8 and abs(empty[1] - 52 * 20) <= 8, empty
+    assert abs(track.filled_s - 0.54) < 0.02
+    pcm = sound(tmp_path / "out" / track.name)
+    assert abs(len(pcm) / 48_000 - 5.0) < 0.02
+    assert np.abs(pcm[round(2.45 * 48_000) : round(2.85 * 48_000)]).max() < 0.01, (
+        "silence is longer than 100 ms"
+    )
+
+
 def test_pictures_are_copied_and_the_last_one_lasts_to_the_end(tmp_path: Path) -> None:
     session = Session(tmp_path / "j", ALICE)
     session.track(1, "alice", "camera")
