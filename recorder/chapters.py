@@ -97,6 +97,7 @@ def _marks(lines: Sequence[Line], timeline: Timeline) -> Iterator[_Mark]:
 def _roster(lines: Sequence[Line]) -> Iterator[_Mark]:
     """Comings, goings and shares, in wall time. Who was there at the start did not come; the end is not a going."""
     here: dict[str, Line] = {}
+    left_out: set[str] = set()
     start = next((int(line["at"]) for line in lines if line["k"] == "start"), 0)
     for line in lines:
         kind, at = line["k"], int(line["at"])
@@ -105,12 +106,19 @@ def _roster(lines: Sequence[Line]) -> Iterator[_Mark]:
         who = str(line["person_id"])
         before = here.pop(who, None)
         name = str((line if kind == "person" else before or line).get("name", ""))
-        if kind == "left" or line.get("declined"):
+        if line.get("declined"):
+            # They are still in the room, only not in the film: nothing is said of it, nor when they are in it again.
+            left_out.add(who)
+            continue
+        if kind == "left":
             if before is not None:
                 yield _Mark(at, "left", str(before.get("name", "")))
+            left_out.discard(who)
             continue
         here[who] = line
-        if before is None and at - start >= MERGE_US:
+        is_new = before is None and who not in left_out
+        left_out.discard(who)
+        if is_new and at - start >= MERGE_US:
             yield _Mark(at, "came", name)
         if line.get("screen") and not (before or {}).get("screen"):
             yield _Mark(at, "share", name)

@@ -82,7 +82,7 @@ def test_who_declines_is_not_named() -> None:
         line("person", 30, person_id="alice", name="", declined=True, entered=T0),
         line("stop", 40),
     )
-    assert found == [(0, "Start"), (20, "Alice came in"), (30, "Alice left")]
+    assert found == [(0, "Start"), (20, "Alice came in")]
 
 
 KINDS = st.sampled_from(["person", "left", "pause", "resume", "event"])
@@ -146,6 +146,21 @@ def segment(number: int, source: str, rate: int, at_s: float = 0.0) -> Line:
     codec = "opus" if rate == 48_000 else "vp8"
     facts = {"n": number, "person_id": "bob", "peer_id": "p1", "source": source, "codec": codec}
     return line("segment", at_s, **facts, clock_rate=rate)
+
+
+def test_who_is_left_out_of_the_recording_is_not_named_as_leaving_or_coming() -> None:
+    found = told(
+        line("start", 0),
+        person(0, "Alice"),
+        person(10, "Bob"),
+        line("person", 30, person_id="bob", name="", declined=True, entered=T0),
+        person(60, "Bob"),
+        line("person", 90, person_id="bob", name="", declined=True, entered=T0),
+        line("left", 120, person_id="bob"),
+        person(150, "Bob"),
+        line("stop", 180),
+    )
+    assert found == [(0, "Start"), (10, "Bob came in"), (150, "Bob came in")]
 
 
 def ntp(at_s: float) -> int:
