@@ -418,8 +418,7 @@ class SubscribeConnection(Connection):
 
     def answered(self, answer: descriptions.Description, count: int) -> None:
         """The browser accepted the first ``count`` lines. Raises MediaError ``bad_sdp``."""
-        mids = [line.mid for line in answer.media]
-        if mids != [line.mid for line in self.lines[:count]]:
+        if not descriptions.answers(answer, [line.mid for line in self.lines[:count]]):
             raise descriptions.bad("The answer does not fit the offer.")
         if answer.setup == "actpass":
             raise descriptions.bad("An answer must choose its DTLS role.")

@@ -195,10 +195,11 @@ def _attribute(target: MediaLine, name: str, value: str) -> None:
 def _describe(session: MediaLine, media: list[MediaLine]) -> Description:
     if not media:
         raise bad("The session description has no media lines.")
-    mids = [line.mid for line in media]
+    used = [line for line in media if not line.is_rejected] or media
+    # A rejected line is in no bundle and may have lost its mid (Firefox writes such ones).
+    mids = [line.mid for line in media if line.mid or not line.is_rejected]
     if "" in mids or len(set(mids)) != len(mids):
         raise bad("Every media line needs its own mid.")
-    used = [line for line in media if not line.is_rejected] or media
     first = used[0]
     ufrag, password = first.ufrag or session.ufrag, first.password or session.password
     fingerprints = first.fingerprints or session.fingerprints
@@ -212,6 +213,12 @@ def _describe(session: MediaLine, media: list[MediaLine]) -> Description:
         if (line.ufrag or ufrag) != ufrag:
             raise bad("All media must be bundled on one transport.")
     return Description(ufrag, password, fingerprints, first.setup or session.setup or "actpass", media)
+
+
+def answers(answer: Description, mids: Sequence[str]) -> bool:
+    """Whether an answer has the offered lines in their order; a rejected one may have lost its mid."""
+    given = [line.mid or offered for line, offered in zip(answer.media, mids, strict=False)]
+    return len(answer.media) == len(mids) and given == list(mids)
 
 
 def choose_codec(line: MediaLine) -> Codec | None:
@@ -262,7 +269,7 @@ def _head(session_id: int, version: int, mids: Sequence[str]) -> list[str]:
         "s=-",
         "t=0 0",
         "a=ice-lite",
-        f"a=group:BUNDLE {' '.join(mids)}",
+        *([f"a=group:BUNDLE {' '.join(mids)}"] if mids else []),
         "a=msid-semantic: WMS *",
     ]
 
@@ -308,15 +315,19 @@ def write_answer(
     version: int,
     active: bool,
 ) -> str:
-    """Our answer to a publish offer: the lines of ``sources`` are taken, all others rejected."""
-    taken = [m for m in offer.media if m.mid in sources and not m.is_rejected]
-    lines = _head(session_id, version, [m.mid for m in taken])
-    for media in offer.media:
-        codec = choose_codec(media) if media in taken else None
+    """Our answer to a publish offer: the lines of ``sources`` are taken, all others rejected; the bundle names what is taken."""
+    chosen = [
+        choose_codec(m) if m.mid and m.mid in sources and not m.is_rejected else None for m in offer.media
+    ]
+    taken = [m.mid for m, codec in zip(offer.media, chosen, strict=True) if codec is not None]
+    lines = _head(session_id, version, taken)
+    for media, codec in zip(offer.media, chosen, strict=True):
         if codec is None:
             protocol = "UDP/DTLS/SCTP" if media.kind == "application" else "UDP/TLS/RTP/SAVPF"
             number = "webrtc-datachannel" if media.kind == "application" else "0"
-            lines += [f"m={media.kind} 0 {protocol} {number}", "c=IN IP4 0.0.0.0", f"a=mid:{media.mid}"]
+            lines += [f"m={media.kind} 0 {protocol} {number}", "c=IN IP4 0.0.0.0"]
+            if media.mid:
+                lines.append(f"a=mid:{media.mid}")
             if media.kind != "application":
                 lines.append("a=inactive")
             continue

@@ -12,6 +12,7 @@ from media.sdp import (
     MAX_SDP,
     OutLine,
     Transport,
+    answers,
     check_publish,
     choose_codec,
     codecs_of,
@@ -99,6 +100,38 @@ def test_lines_are_fed_what_all_of_them_take() -> None:
     answer = parse(OFFER + fewer + rejected)
     assert "vp8" in codecs_of(answer, "video") and "h264" not in codecs_of(answer, "video")
     assert codecs_of(parse(HEAD + VIDEO), "audio") == frozenset()
+
+
+@pytest.mark.parametrize("unusable", ["audio", "video"])
+def test_an_answers_bundle_names_only_what_is_taken(unusable: str) -> None:
+    """A browser refuses an answer whose BUNDLE names a rejected line; the first line’s rejection then silences all."""
+    offer = (
+        OFFER.replace("opus/48000/2", "PCMU/8000") if unusable == "audio" else OFFER.replace("VP8/", "AV1/")
+    )
+    offer = offer.replace("H264/", "H265/")
+    answer = write_answer(OURS, parse(offer), SOURCES, session_id=1, version=1, active=False)
+    rejected, kept = ("0", "1") if unusable == "audio" else ("1", "0")
+    if unusable == "audio":
+        answer = write_answer(
+            OURS, parse(offer.replace("AV1/", "VP8/")), SOURCES, session_id=1, version=1, active=False
+        )
+    assert f"a=group:BUNDLE {kept}\r\n" in answer
+    assert f"m={unusable} 0 " in answer and f"a=mid:{rejected}" in answer
+    read = parse(answer)
+    assert [line.is_rejected for line in read.media] == [line.mid == rejected for line in read.media]
+
+
+def test_a_rejected_line_without_mid_refuses_nothing() -> None:
+    bare = "m=video 0 UDP/TLS/RTP/SAVPF 120\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n"
+    offer = parse(HEAD + AUDIO + bare + bare)
+    check_publish(offer, {"0": MediaSource.MIC})
+    answer = write_answer(OURS, offer, {"0": MediaSource.MIC}, session_id=1, version=1, active=False)
+    assert "a=group:BUNDLE 0\r\n" in answer and "a=mid:\r\n" not in answer
+    assert [line.is_rejected for line in parse(answer).media] == [False, True, True]
+    assert "own mid" in refused(HEAD + AUDIO + VIDEO.replace("a=mid:1\r\n", ""))
+    # The same in a browser's answer to our offer.
+    assert answers(offer, ["0", "1", "2"])
+    assert not answers(offer, ["0", "1"]) and not answers(offer, ["1", "0", "2"])
 
 
 def test_a_line_that_is_only_for_the_bundle_is_not_a_rejected_one() -> None:
