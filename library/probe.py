@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import av
+from PIL import Image
 
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "webm", "mp3": "mp3"}
 VIDEO = {"mp4": {"h264", "av1", "vp9"}, "webm": {"vp8", "vp9", "av1"}, "mp3": set[str]()}
 AUDIO = {"mp4": {"aac", "mp3", "opus"}, "webm": {"opus", "vorbis"}, "mp3": {"mp3", "mp3float"}}
 FORMATS = "Use MP4 (H.264 and AAC), WebM, M4A or MP3."
+PLAIN_PIXELS = {"yuv420p", "yuvj420p", "nv12"}
+"""What every browser plays of H.264: 8 bits, 4:2:0."""
+TURNS = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}
 MAX_PICTURE = (640, 640)
 MAX_SIDE = 8192
 MAX_MEMORY = 4 * 1024**3
@@ -51,6 +55,8 @@ def _look(file: Any, picture: Path) -> dict[str, Any]:
             raise NotPlayable(
                 f"Browsers do not play “{stream.codec_context.name}” in this kind of file. {FORMATS}"
             )
+    for stream in videos:
+        _check_pixels(stream.codec_context)
     if not videos and not audios:
         raise NotPlayable(f"There is neither picture nor sound in this file. {FORMATS}")
     facts: dict[str, Any] = {
@@ -61,10 +67,11 @@ def _look(file: Any, picture: Path) -> dict[str, Any]:
         "video": bool(videos),
     }
     if videos:
-        facts |= {"width": videos[0].codec_context.width, "height": videos[0].codec_context.height}
-        if max(facts["width"], facts["height"]) > MAX_SIDE:
+        context = videos[0].codec_context
+        if max(context.width, context.height) > MAX_SIDE:
             raise NotPlayable(f"This picture is larger than {MAX_SIDE} pixels. Make it smaller first.")
-        facts["thumbnail"] = _still(file, videos[0], float(facts["duration_s"]), picture)
+        shown = _still(file, videos[0], float(facts["duration_s"]), picture)
+        facts |= {"width": shown[0], "height": shown[1], "thumbnail": True}
     else:
         next(file.decode(audios[0]))  # one packet really is sound
     return facts
@@ -82,15 +89,34 @@ def _duration(file: Any) -> float:
     return last
 
 
-def _still(file: Any, stream: Any, duration_s: float, picture: Path) -> bool:
+def _check_pixels(context: Any) -> None:
+    """H.264 with more colour or finer shades than usual plays in few browsers, and only where the processor does it."""
+    if context.name == "h264" and context.pix_fmt not in PLAIN_PIXELS:
+        raise NotPlayable(
+            "This video is H.264 with 10 bits or fuller colour, which many browsers and phones do not play. "
+            "Export it as 8-bit 4:2:0 (“yuv420p”)."
+        )
+
+
+def _still(file: Any, stream: Any, duration_s: float, picture: Path) -> tuple[int, int]:
+    """Write a picture as players show it, turned and with square pixels; returns the width and height of such pictures."""
     file.seek(int(min(3.0, duration_s / 3) * av.time_base))
     frame = next(file.decode(stream), None)
     if frame is None:
         raise NotPlayable(f"The picture in this file cannot be decoded. {FORMATS}")
     image = frame.to_image()
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    if aspect and aspect > 0 and aspect != 1:
+        # As browsers do it: the height stays, the width is stretched.
+        image = image.resize((max(1, min(MAX_SIDE, round(image.width * aspect))), image.height))
+    turned = round(frame.rotation / 90) % 4
+    if turned:
+        # The matrix says by how much the picture must be turned counter-clockwise to stand upright.
+        image = image.transpose(TURNS[turned])
+    shown: tuple[int, int] = image.size
     image.thumbnail(MAX_PICTURE)
     image.save(picture, "JPEG", quality=85)
-    return True
+    return shown
 
 
 def main() -> int:
