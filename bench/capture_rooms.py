@@ -90,7 +90,7 @@ class Generator:
         for number, (room, person) in enumerate(tracks):
             for is_video in (True, False):
                 peer.sendall(encode_json(self._announcement(number, room, person, is_video)))
-        head, report = struct.Struct("!IBIQ"), struct.Struct("!IBIQIQI")
+        head, report = struct.Struct("!IBIQQ"), struct.Struct("!IBIQQIQI")
         begun = time.time()
         for step in range(len(self._plans[0])):
             wait = begun + step * STEP_S - time.time()
@@ -102,14 +102,14 @@ class Generator:
             for number in range(len(tracks)):
                 for is_video, packet in self._plans[number % DISTINCT][step]:
                     track = number * 2 + (1 if is_video else 2)
-                    parts.append(head.pack(len(packet) + 13, 2, track, arrival))
+                    parts.append(head.pack(len(packet) + 21, 2, track, self.packets + 1, arrival))
                     parts.append(packet)
                     self.packets += 1
                 if step % 250 == 0:
                     ntp = int((begun + step * STEP_S + NTP_EPOCH_S) * 2**32)
                     for track, rate in ((number * 2 + 1, 90_000), (number * 2 + 2, 48_000)):
                         at = round(step * STEP_S * rate)
-                        parts.append(report.pack(29, 3, track, arrival, 0, ntp, at))
+                        parts.append(report.pack(37, 3, track, self.packets, arrival, 0, ntp, at))
             peer.sendall(b"".join(parts))
         self.done.set()
 
@@ -122,9 +122,15 @@ class Generator:
                 if message["op"] == "hello":
                     now_us = time.time_ns() // 1000
                     peer.sendall(
-                        encode_json({"op": "welcome", "worker": "w1", "version": 1, "now_us": now_us})
+                        encode_json(
+                            {"op": "welcome", "worker": "w1", "version": 2, "boot": "bench", "now_us": now_us}
+                        )
                     )
-                taps += message["op"] == "tap"
+                if message["op"] == "tap":
+                    taps += 1
+                    room = {"session_id": message["session_id"], "room_id": message["room_id"]}
+                    tapped = {"op": "tapped", **room, "from": 1, "resumed": False}
+                    peer.sendall(encode_json(tapped) + encode_json({"op": "live", **room}))
                 if taps == len(self._rooms):
                     self.tapped.set()
 

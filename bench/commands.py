@@ -40,7 +40,7 @@ from rooms import commands as c
 from rooms import events as e
 from rooms import view, wire
 from rooms.commands import Command, Envelope
-from rooms.ports import MediaEvent
+from rooms.ports import MediaError, MediaEvent
 from rooms.service import RoomsService
 from sandbox.participant import Participant
 from signalling.app import Endpoint
@@ -64,6 +64,12 @@ class NoMedia:
         return ""
 
     async def subscribe_answer(self, peer_id: str, sdp: str, version: int) -> None: ...
+
+    async def take_over(
+        self, peer_id: str, session_id: SessionId, person_id: PersonId
+    ) -> tuple[RoomId, frozenset[MediaSource]]:
+        raise MediaError("unknown_peer", "Nothing is kept here.")
+
     async def move(self, peer_id: str, room_id: RoomId) -> None: ...
     async def mute(self, peer_id: str, source: MediaSource, muted: bool) -> None: ...
     async def leave(self, peer_id: str) -> None: ...

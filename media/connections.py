@@ -42,6 +42,7 @@ from media.rtp import (
     ntp_time,
     payload_offset,
 )
+from models.boottime import steady_unix_s
 from models.values import MediaSource, PersonId
 
 REPORT_EVERY_S: Final = 1.0
@@ -277,7 +278,7 @@ class PublishConnection(Connection):
             source = self._by_ssrc.get(packet.ssrc)
             if source is not None:
                 info = packet.sender_info
-                arrival = time.time()
+                arrival = steady_unix_s()
                 offset = arrival - (info.ntp_timestamp / 4294967296.0 - 2208988800.0)
                 # The smallest delay seen is the best guess; it may drift by a little each report.
                 if self._clock_offset is None or offset < self._clock_offset:

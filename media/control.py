@@ -150,6 +150,10 @@ class ControlServer:
                 self.sfu.move(peer_id, RoomId(order["room_id"]))
             case "mute":
                 self.sfu.mute(peer_id, MediaSource(order["source"]), bool(order["muted"]))
+            case "take_over":
+                session, person = SessionId(order["session_id"]), PersonId(order["person_id"])
+                peer = self.sfu.take_over(peer_id, session, person, owner, set(self._owners))
+                return {"room_id": peer.room_id, "muted": sorted(source.value for source in peer.muted)}
             case "leave":
                 self.sfu.leave(peer_id)
             case other:

@@ -87,6 +87,12 @@ class EmbeddedPlane:
     async def mute(self, peer_id: str, source: MediaSource, muted: bool) -> None:
         await self._call("mute", peer_id=peer_id, source=source.value, muted=muted)
 
+    async def take_over(
+        self, peer_id: str, session_id: SessionId, person_id: PersonId
+    ) -> tuple[RoomId, frozenset[MediaSource]]:
+        found = await self._call("take_over", peer_id=peer_id, session_id=session_id, person_id=person_id)
+        return RoomId(found["room_id"]), frozenset(MediaSource(source) for source in found["muted"])
+
     async def leave(self, peer_id: str) -> None:
         await self._call("leave", peer_id=peer_id)
 

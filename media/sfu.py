@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -235,6 +235,17 @@ class Sfu:
                 self._reasons[source] = "muted"
                 self._voices(peer.room).forget(peer.person_id)
             self._mark(peer.room)
+
+    def take_over(
+        self, peer_id: str, session_id: SessionId, person_id: PersonId, owner: str, living: Collection[str]
+    ) -> Peer:
+        """A peer of a server that is gone belongs to ``owner`` from now on; ``living`` are the servers that are connected."""
+        peer = self._peer(peer_id)
+        is_theirs = (peer.session_id, peer.person_id) == (session_id, person_id)
+        if not is_theirs or (peer.owner != owner and peer.owner in living):
+            raise MediaError("unknown_peer", "This connection is not known here; join first.")
+        peer.owner = owner
+        return peer
 
     def leave(self, peer_id: str) -> None:
         """Forget a peer; unknown ones too."""

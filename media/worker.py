@@ -19,7 +19,7 @@ from pathlib import Path
 from media.control import ControlServer
 from media.icelite import BUFFER_BYTES, IceSocket
 from media.sfu import Sfu
-from media.tap import TapServer
+from media.tap import KEEP, Keep, TapServer
 from media.wire import advertised, parse_address
 from models.collector import calm_collector
 
@@ -41,6 +41,8 @@ class WorkerSettings:
     tap_host: str = "127.0.0.1"
     tap_port: int = 0
     name: str = "w1"
+    keep: Keep = KEEP
+    """How much is kept for a recorder that is away."""
 
 
 class Worker:
@@ -51,7 +53,7 @@ class Worker:
             raise ValueError("The media worker's secret must have 16 or more characters.")
         self.settings = settings
         self.control = ControlServer(settings.secret)
-        self.tap = TapServer(settings.tap_secret or settings.secret, settings.name)
+        self.tap = TapServer(settings.tap_secret or settings.secret, settings.name, settings.keep)
         self.sfu: Sfu | None = None
         self.control_address = ""
         self.tap_port = 0
@@ -110,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tap-host", default="127.0.0.1", help="address of the recorder's tap")
     parser.add_argument("--tap-port", type=int, default=0, help="TCP port of the recorder's tap (0: any)")
+    parser.add_argument("--tap-keep-s", type=int, default=60, help="seconds kept for a recorder that is away")
+    parser.add_argument("--tap-keep-mb", type=int, default=64, help="MiB of one room kept at most")
+    parser.add_argument(
+        "--tap-keep-total-mb", type=int, default=512, help="MiB of all rooms together kept at most"
+    )
     parser.add_argument("--name", default="w1", help="name of this worker")
     parser.add_argument("--log-level", default=os.environ.get("SIDEROOM_LOG_LEVEL", "INFO"))
     return parser
@@ -159,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
                     tap_host=options.tap_host,
                     tap_port=options.tap_port,
                     name=options.name,
+                    keep=Keep(options.tap_keep_mb << 20, options.tap_keep_total_mb << 20, options.tap_keep_s),
                 )
             )
         )

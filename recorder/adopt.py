@@ -22,6 +22,7 @@ class Past:
     last_us: int = 0
     cut_us: int = 0
     paused_at: int = 0
+    resumed_us: int = 0
 
 
 def past_of(folder: Path) -> Past:
@@ -47,10 +48,10 @@ def _learn(past: Past, line: Line) -> None:
         past.segments = max(past.segments, int(line["n"]))
     elif kind == "layout":
         past.layout = str(line["layout"])
-    elif kind == "pause":
+    elif kind == "pause" and not past.paused:
         past.pauses, past.paused, past.paused_at = past.pauses + 1, True, at
     elif kind == "resume" and past.paused:
-        past.paused, past.cut_us = False, past.cut_us + at - past.paused_at
+        past.paused, past.cut_us, past.resumed_us = False, past.cut_us + at - past.paused_at, at
     elif kind == "stop":
         past.stopped = True
         if past.paused:

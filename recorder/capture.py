@@ -6,14 +6,16 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from recorder.adopt import Past, past_of
-from recorder.frames import Depacketiser, Frame, carries_nothing, vp8_size
-from recorder.journal import AFTER_LOSS, KEY, JournalWriter
+from recorder.frames import Depacketiser, Frame, Restart, carries_nothing, vp8_size
+from recorder.journal import AFTER_LOSS, KEY, JournalWriter, Position, RecordReader
+from recorder.resume import State, StateWriter, read_state
 from recorder.standstill import HALT_US, Standstill
+from recorder.tap import Resume
 from recorder.watch import Alarm, Person, TrackFacts, Watch
 
 log = logging.getLogger("sideroom.recorder")
@@ -30,6 +32,10 @@ OLD_KEY_US: Final = 60_000_000
 HELD_US: Final = 2_000_000
 HELD_PACKETS: Final = 1_000
 """What comes from somebody of whom it is not known yet whether they agree is kept in memory so long, and no longer."""
+YOUNG_US: Final = 5_000_000
+"""A recording without a word on where it stood is no older than this, or that word is lost."""
+PENDING_US: Final = 5_000_000
+"""The half of a frame whose sender has gone silent is not waited for any longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,20 @@ class _Segment:
     mark: tuple[int, int] | None = None
     mark_delay: float = 0.0
     marked_us: int = 0
+    restart: Restart | None = None
+    """Where another recorder would go on: everything before is written."""
+
+    def look_for_restart(self) -> None:
+        """Call when all frames so far were given to ``standstill``: what it keeps back is not written."""
+        if not self.standstill.in_doubt:
+            self.restart = self.depacketiser.restart
+
+    def needed_from(self, newest: int, now_us: int) -> int:
+        """The oldest position that another recorder must be given again; ``newest`` has been seen."""
+        is_pending = self.standstill.in_doubt or self.depacketiser.is_pending
+        if self.restart is None or not is_pending or now_us - self.newest_us > PENDING_US:
+            return newest + 1
+        return min(self.restart.position, newest + 1)
 
     def is_of_another_run(self, rtp: int, arrival_us: int) -> bool:
         """Whether a report does not go on where the newest frame is: the sender's clock has stood still between them."""
@@ -95,9 +115,15 @@ class Capture:
         self, folder: Path, header: Mapping[str, Any], now_us: int, selection: Selection = EVERYTHING
     ) -> None:
         past = past_of(folder)
+        state = read_state(folder) if past.start_us and not past.stopped else None
         self._journal = JournalWriter(folder)
+        self._state: StateWriter | None = None
         try:
+            self._state = StateWriter(folder)
             self._begin(past, header, now_us, selection)
+            if self.adopted and self.closed_at is None:
+                self._adopt(past, state)
+            self._journal.flush()
         except OSError:
             self.abandon()
             raise
@@ -109,30 +135,184 @@ class Capture:
         self._asked: dict[int, _Asked] = {}
         self._ask_at_once: set[int] = set()
         self._people: dict[str, Person] = {}
+        self._skip: dict[int, set[int]] = {}
+        """Frames that are in the journal though the killed recorder did not come to say so: RTP times by segment."""
+        self._held_from: dict[int, int] = {}
+        """Tracks that the killed recorder still kept in memory, from these positions on."""
+        self._seen = 0
+        """The newest position of the room that was dealt with, here or by a killed recorder."""
         self._declined: dict[str, bool] = {}
-        self._held: dict[int, deque[tuple[bytes, int]]] = {}
+        self._held: dict[int, deque[tuple[bytes, int, int]]] = {}
         self._watch = Watch(self._journal.note, now_us)
-        self._next_segment = past.segments + 1
+        self._past_segments = past.segments
+        self._next_segment = self._first_new = past.segments + 1
         self.seq = past.seq or int(header.get("seq", 0))
         """The newest event of the session that is noted."""
         self._layout = past.layout or str(header.get("layout", ""))
         self.pauses = past.pauses
         self.paused = past.paused
         self._paused_at = past.paused_at
-        self._resumed_us = 0
-        """What was received before this, but is only read now, belongs to a pause."""
+        self._from_us = past.resumed_us or past.start_us or now_us
+        """What was received before this, but is only read now, belongs to a pause or to no recording."""
+        self._until_us: int | None = None
+        """What was received after this belongs to nothing any more: it was ordered while no recorder was there."""
         self._cut_us = past.cut_us
         self._start_us = past.start_us or now_us
         self._beat_us = now_us
         self.closed_at: int | None = past.last_us if past.stopped else None
         self.adopted = past.start_us > 0
-        if self.adopted and not past.stopped:
-            self._journal.note("adopt", now_us)
-            if not past.paused:
-                self._journal.note("gap", now_us, since=past.last_us, reason="recorder")
-        elif not self.adopted:
+        self._past_us = past.last_us
+        self.seen_us = past.last_us or now_us
+        """Up to when all that came has been dealt with."""
+        self._arrived_us = 0
+        self.behind = False
+        """Whether what came while nobody was there is still being read: time stands at ``seen_us``."""
+        self.goes_on_from: Resume | None = None
+        """Where to go on in the room's row; None: now."""
+        self._gap: tuple[int, str] | None = None
+        self._pending = False
+        self._saved: tuple[int, str] = (0, "")
+        self.durable = 0
+        """The newest position that need not be kept for us any more: what follows from it is on the disk."""
+        self._flushed = 0
+        self._boot = ""
+        if not self.adopted:
             self._journal.note("start", now_us, **header)
-        self._journal.flush()
+
+    def _adopt(self, past: Past, state: State | None) -> None:
+        """Prepare to go on where a killed recorder stood; ``tapped`` tells whether that is possible."""
+        self.behind = self._pending = True
+        if state is None:
+            if past.last_us - past.start_us > YOUNG_US:
+                return
+            # It died before it had written down where it stood: all that is kept is taken from the beginning.
+            self.goes_on_from = Resume("", 0)
+            self._next_segment = self._first_new = 1
+            self._skip_from(Position())
+            return
+        try:
+            self.goes_on_from = Resume(str(state["boot"]), int(state["from"]))
+            self._seen, self._boot = int(state["seen"]), str(state["boot"])
+            self._restore(past, state)
+        except (KeyError, TypeError, ValueError):
+            self.goes_on_from = None
+
+    def _restore(self, past: Past, state: State) -> None:
+        self._tracks = {int(facts["track"]): TrackFacts(**facts) for facts in state["tracks"]}
+        # Not what the manifest says: what was begun since will begin again, under the same numbers.
+        self._next_segment = self._first_new = int(state["next_segment"])
+        self._held_from = {int(track): int(position) for track, position in state["held"]}
+        self._skip_from(Position(*state["media"]))
+        for kept in () if past.paused else state["segments"]:
+            facts = self._tracks[kept.pop("track")]
+            restart = Restart(*kept.pop("restart"))
+            standstill = Standstill(facts.clock_rate, kept.pop("delay"))
+            size = kept.pop("size")
+            segment = _Segment(
+                facts=facts,
+                depacketiser=Depacketiser(facts.codec, restart),
+                standstill=standstill,
+                size=tuple(size) if size else None,
+                restart=restart,
+                **kept,
+            )
+            self._segments[facts.track] = segment
+
+    def _skip_from(self, position: Position) -> None:
+        """Frames that stand there will come again."""
+        reader = RecordReader(self._journal.folder, position)
+        while (record := reader.next()) is not None:
+            self._skip.setdefault(record.segment, set()).add(record.rtp)
+        reader.close()
+
+    def save(self, boot: str, seen: int, now_us: int) -> None:
+        """Call after ``tick`` with the newest position of the room that was given to us: what a successor needs is written."""
+        if self._state is None or self.closed_at is not None or not boot or self._pending:
+            return
+        if self.behind and seen < self._seen:
+            return  # the killed recorder was further than we are
+        self._seen, self._boot = max(seen, self._seen), boot
+        needed = self._seen + 1
+        kept = []
+        for segment in self._segments.values():
+            segment.look_for_restart()
+            if segment.restart is not None:
+                needed = min(needed, segment.needed_from(self._seen, now_us))
+                kept.append(_saved_segment(segment))
+        needed = min([needed, *(held[0][2] for held in self._held.values() if held)])
+        if (self._seen, boot) == self._saved:
+            return
+        self._saved = (self._seen, boot)
+        media, manifest = self._journal.written
+        self._state.write(
+            {
+                "boot": boot,
+                "seen": self._seen,
+                "from": needed,
+                "media": media,
+                "manifest": manifest,
+                "next_segment": self._next_segment,
+                "tracks": [asdict(facts) for facts in self._tracks.values()],
+                "segments": kept,
+                "held": [(track, held[0][2]) for track, held in self._held.items() if held],
+            }
+        )
+        self._flushed = needed - 1
+
+    def tapped(self, boot: str, resumed: bool, now_us: int) -> None:
+        """The media worker sends the room's row: where we asked for it (``resumed``), or only what it still has."""
+        if self._pending:
+            self._pending = False
+            if resumed and self.goes_on_from is not None and self.goes_on_from.boot in ("", boot):
+                self._journal.note("resumed", self.seen_us)
+            else:
+                self._journal.note("adopt", self.seen_us)
+                self._begin_anew("recorder")
+        elif self._boot and not (resumed and boot == self._boot):
+            self.tap_lost(self.seen_us)
+            self._seen = 0
+        self._boot = boot
+
+    def _begin_anew(self, reason: str) -> None:
+        """What came since ``seen_us`` is lost; the sources that ran are others now."""
+        if not self.paused:
+            self._gap = (self.seen_us, reason)
+        self._next_segment = max([self._next_segment, self._past_segments + 1, *(n + 1 for n in self._skip)])
+        self._segments.clear()
+        self._tracks.clear()
+        self._held.clear()
+        self._skip.clear()
+        self._seen = 0
+
+    def _end_gap(self, now_us: int) -> None:
+        if self._gap is not None:
+            since, reason = self._gap
+            self._gap = None
+            if now_us > since:
+                self._journal.note("gap", now_us, since=since, reason=reason)
+
+    def time_us(self, now_us: int) -> int:
+        """What the time is for this recording: while it is behind, what has been read; else ``now_us``."""
+        return self.seen_us if self.behind else now_us
+
+    @property
+    def tracks(self) -> Iterable[TrackFacts]:
+        """The sources that are captured now."""
+        return self._tracks.values()
+
+    def end_us(self, now_us: int) -> int:
+        """When what is ordered now was ordered, where that was while no recorder was there."""
+        return min(now_us, max(self._until_us, self._past_us)) if self._until_us is not None else now_us
+
+    def live(self, now_us: int) -> None:
+        """Nothing older than now waits to be read any more."""
+        self.behind = False
+        if not self._people:
+            self._end_gap(now_us)  # nobody is there of whom something could be awaited
+
+    def limit(self, until_us: int) -> None:
+        """What was received later is not taken: a pause or the end was ordered then, while no recorder was there."""
+        self._until_us = until_us
 
     @property
     def duration_s(self) -> float:
@@ -165,28 +345,46 @@ class Capture:
         """A source that cannot be recorded, and why stands in the manifest."""
         self._journal.note("refused", now_us, person_id=person_id, source=source, codec=codec)
 
-    def packet(self, track: int, packet: bytes, arrival_us: int) -> None:
-        """One RTP packet. While paused, or of somebody who declines, it is forgotten at once."""
-        if self.paused or arrival_us < self._resumed_us:
+    def packet(self, track: int, packet: bytes, arrival_us: int, position: int = 0) -> None:
+        """One RTP packet. While paused, or of somebody who declines, it is forgotten at once.
+
+        ``position``: its place in what the media worker tells of the room. What is told again is not taken again.
+        """
+        self.seen_us = max(self.seen_us, arrival_us)
+        self._arrived_us = arrival_us
+        if self.paused or arrival_us < self._from_us:
+            return
+        if self._until_us is not None and arrival_us > self._until_us:
             return
         segment = self._segments.get(track)
+        if self._is_known(track, segment, position):
+            return
         is_empty = carries_nothing(packet)
         if segment is None:
             # Nothing begins with padding.
-            segment = None if is_empty else self._begin_segment(track, packet, arrival_us)
+            segment = None if is_empty else self._begin_segment(track, packet, arrival_us, position)
             if segment is None:
                 return
         if not is_empty:
             segment.newest_us = arrival_us
-        frames = segment.depacketiser.push(packet, arrival_us)
+        segment.look_for_restart()
+        frames = segment.depacketiser.push(packet, arrival_us, position)
         if frames:
             self._write(segment, frames)
         if not segment.facts.is_video and not is_empty:
             self._watch.heard(segment.facts, packet, arrival_us)
 
-    def sender_report(self, track: int, ntp: int, rtp: int, arrival_us: int) -> None:
+    def _is_known(self, track: int, segment: _Segment | None, position: int) -> bool:
+        """Whether what stands at this position has been dealt with by the recorder that was killed."""
+        if not 0 < position <= self._seen or not self.behind:
+            return False
+        if track in self._held_from and (segment is None or segment.number >= self._first_new):
+            return position < self._held_from[track]
+        return segment is None or segment.restart is None or position < segment.restart.position
+
+    def sender_report(self, track: int, ntp: int, rtp: int, arrival_us: int, position: int = 0) -> None:
         segment = self._segments.get(track)
-        if segment is None or self.paused:
+        if segment is None or self.paused or (self.behind and 0 < position <= self._seen):
             return
         extended = segment.depacketiser.timestamp(rtp)
         if extended is None or (
@@ -198,17 +396,19 @@ class Capture:
         if not standstill.in_doubt:
             standstill.settled(segment.number)
 
-    def dropped(self, track: int, packets: int, reason: str, now_us: int) -> None:
+    def dropped(self, track: int, packets: int, reason: str, now_us: int, position: int = 0) -> None:
         """The media worker kept packets back (``full``), or could not read what came (``malformed``): nothing of it was lost."""
         segment = self._segments.get(track)
-        if segment is None:
+        if segment is None or (self.behind and 0 < position <= self._seen):
             return
         segment.depacketiser.excuse(packets, bad=reason == "malformed")
         if reason != "malformed":
             self._journal.note("dropped", now_us, n=segment.number, packets=packets)
 
     def tap_lost(self, now_us: int) -> None:
-        """The media worker or the connection to it is gone: all tracks end, the recording goes on."""
+        """The media worker is gone and what it kept: all tracks end, the recording goes on when it is back."""
+        if self._segments and not self.paused:
+            self._gap = self._gap or (self.seen_us, "media")
         for track in list(self._tracks):
             self.track_removed(track, "tap", now_us)
 
@@ -222,15 +422,15 @@ class Capture:
                 self._end_segment(track, "declined", now_us)
             if facts.person_id in self._declined:
                 held = self._held.pop(track, ())
-                for packet, arrival_us in held:
-                    self.packet(track, packet, arrival_us)
+                for packet, arrival_us, position in held:
+                    self.packet(track, packet, arrival_us, position)
 
     def happened(self, seq: int, kind: str, at_us: int, **facts: Any) -> None:
         """Something of the session that a chapter may tell; each ``seq`` is noted once, nothing while paused."""
         if seq <= self.seq or self.closed_at is not None:
             return
         self.seq = seq
-        if not self.paused and at_us >= self._resumed_us:
+        if not self.paused and at_us >= self._from_us:
             self._journal.note("event", max(at_us, self._start_us), seq=seq, what=kind, **facts)
 
     def roster(self, people: Iterable[Person], now_us: int) -> None:
@@ -272,15 +472,16 @@ class Capture:
             self._end_segment(track, "paused", now_us)
         self._held.clear()
         self._watch.rest(now_us)
+        self._end_gap(now_us)
         self._journal.note("pause", now_us)
-        self.paused, self._paused_at = True, now_us
+        self.paused, self._paused_at, self._until_us = True, now_us, None
         self.pauses += 1
         self._journal.flush()
 
     def resume(self, now_us: int) -> None:
         if not self.paused:
             return
-        self.paused, self._resumed_us = False, now_us
+        self.paused, self._from_us, self._until_us = False, now_us, None
         self._cut_us += now_us - self._paused_at
         self._journal.note("resume", now_us, seq=self.seq)
         self._watch.rest(now_us)
@@ -302,6 +503,8 @@ class Capture:
             self._end(now_us, reason)
         self._journal.flush()
         self._journal.close()
+        if self._state is not None:
+            self._state.close()
 
     def _end(self, now_us: int, reason: str) -> None:
         for track in list(self._segments):
@@ -310,6 +513,7 @@ class Capture:
             self._cut_us += now_us - self._paused_at
             self.paused = False
         self._watch.rest(now_us)
+        self._end_gap(now_us)
         self._journal.note("stop", now_us, **({"reason": reason} if reason else {}))
         self.closed_at = now_us
 
@@ -317,12 +521,17 @@ class Capture:
         """Give the files up as they are (shutdown of the process, or a broken disk); the recording stays adoptable."""
         with contextlib.suppress(OSError):
             self._journal.close()
+        if self._state is not None:
+            self._state.close()
 
     # -- regular work ------------------------------------------------------------------------------------------
 
     def tick(self, now_us: int) -> list[int]:
         """Call about five times a second: writes out what is pending. Returns tracks that need a keyframe."""
         asks = []
+        if self._arrived_us and not self.behind:
+            self._watch.compare(self._arrived_us, now_us)
+            self._arrived_us = 0
         for track, segment in list(self._segments.items()):
             frames = segment.depacketiser.expire(now_us)
             if frames:
@@ -364,7 +573,9 @@ class Capture:
 
     def sync(self) -> None:
         """Wait for the disk; may run on another thread."""
+        flushed = self._flushed
         self._journal.sync()
+        self.durable = flushed
 
     def _must_ask(self, segment: _Segment, now_us: int) -> bool:
         waiting = segment.depacketiser.wants_keyframe
@@ -389,17 +600,18 @@ class Capture:
 
     # -- segments ----------------------------------------------------------------------------------------------
 
-    def _begin_segment(self, track: int, packet: bytes, at_us: int) -> _Segment | None:
+    def _begin_segment(self, track: int, packet: bytes, at_us: int, position: int) -> _Segment | None:
         facts = self._tracks.get(track)
         if facts is None:
             return None
         declines = self._declined.get(facts.person_id)
         if declines is None:
             # Their entering is being told to us by another road: wait for it, but write nothing.
-            self._held.setdefault(track, deque(maxlen=HELD_PACKETS)).append((packet, at_us))
+            self._held.setdefault(track, deque(maxlen=HELD_PACKETS)).append((packet, at_us, position))
             return None
         if declines:
             return None
+        self._end_gap(at_us)
         return self._open_segment(facts, Depacketiser(facts.codec), Standstill(facts.clock_rate), at_us)
 
     def _open_segment(
@@ -495,8 +707,11 @@ class Capture:
             if segment.facts.is_video and not frame.key:
                 segment.depacketiser.lose()
                 return segment
+        is_there = frame.timestamp in self._skip.get(segment.number, ())
         flags = (KEY if frame.key else 0) | (AFTER_LOSS if frame.after_loss else 0)
-        if not self._journal.frame(segment.number, flags, frame.timestamp, frame.arrival_us, frame.data):
+        if not is_there and not self._journal.frame(
+            segment.number, flags, frame.timestamp, frame.arrival_us, frame.data
+        ):
             segment.dropped += 1
             segment.depacketiser.lose()
             if segment.broken_since is None:
@@ -546,6 +761,30 @@ class Capture:
             rtp, arrival_us = segment.mark
             self._journal.note("mark", arrival_us, n=segment.number, rtp=rtp)
             segment.mark = None
+
+
+def _saved_segment(segment: _Segment) -> State:
+    """See ``Capture._restore``."""
+    assert segment.restart is not None
+    return {
+        "number": segment.number,
+        "track": segment.facts.track,
+        "restart": tuple(segment.restart),
+        "delay": segment.standstill.delay,
+        "frames": segment.frames,
+        "size_bytes": segment.size_bytes,
+        "newest_us": segment.newest_us,
+        "written_us": segment.written_us,
+        "written_rtp": segment.written_rtp,
+        "key_us": segment.key_us,
+        "broken_since": segment.broken_since,
+        "dropped": segment.dropped,
+        "lost_before": segment.lost_before,
+        "bad_before": segment.bad_before,
+        "off_us": segment.off_us,
+        "size": segment.size,
+        "marked_us": segment.marked_us,
+    }
 
 
 def _roster_line(person: Person) -> dict[str, Any]:

@@ -13,20 +13,11 @@ import time
 from pathlib import Path
 from typing import Final
 
+from models.boottime import boot_id, boot_us
+
 FILE: Final = ".clock.json"
 TOLERANCE_US: Final = 500_000
-"""Clocks of two processes that differ by less are the same clock, read at different moments."""
-
-
-def _boot_us() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+"""The wall clock may be slewed by this much without being set."""
 
 
 class SteadyClock:
@@ -34,20 +25,21 @@ class SteadyClock:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._file = folder / FILE if folder is not None else None
-        self._boot_id = _boot_id()
-        self._base = time.time_ns() // 1000 - _boot_us()
+        self._machine = boot_id()
+        self.base_us = time.time_ns() // 1000 - boot_us()
+        """Unix time at which this machine booted, as far as we know."""
         self._read()
 
     def now_us(self) -> int:
-        return self._base + _boot_us()
+        return self.base_us + boot_us()
 
     def settle(self) -> int:
         """Believe the wall clock again. Only while nothing is being recorded. Returns by how much time jumped."""
-        base = time.time_ns() // 1000 - _boot_us()
-        jump = base - self._base
+        base = time.time_ns() // 1000 - boot_us()
+        jump = base - self.base_us
         if abs(jump) < TOLERANCE_US:
             jump = 0
-        self._base += jump
+        self.base_us += jump
         self.keep()
         return jump
 
@@ -56,8 +48,8 @@ class SteadyClock:
             return
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads(self._file.read_text(encoding="utf-8"))
-            if self._boot_id and kept["boot_id"] == self._boot_id:
-                self._base = int(kept["base_us"])
+            if self._machine and kept["boot_id"] == self._machine:
+                self.base_us = int(kept["base_us"])
 
     def keep(self) -> None:
         """Let the next process of this folder go on with the same time."""
@@ -66,5 +58,5 @@ class SteadyClock:
         # A disk that refuses is found by the journals, which say so.
         with contextlib.suppress(OSError):
             part = self._file.with_suffix(".part")
-            part.write_text(json.dumps({"boot_id": self._boot_id, "base_us": self._base}), encoding="utf-8")
+            part.write_text(json.dumps({"boot_id": self._machine, "base_us": self.base_us}), encoding="utf-8")
             os.replace(part, self._file)

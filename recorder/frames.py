@@ -90,10 +90,15 @@ def vp8_size(data: bytes) -> tuple[int, int] | None:
 class Extender:
     """Extends a counter of ``bits`` bits so that it never wraps; late values from before a wrap are placed before it."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, newest: int | None = None) -> None:
         self._span = 1 << bits
         self._half = self._span >> 1
-        self._last: int | None = None
+        self._last = newest
+
+    @property
+    def newest(self) -> int | None:
+        """The greatest value so far."""
+        return self._last
 
     def extend(self, value: int) -> int:
         if self._last is None:
@@ -131,6 +136,11 @@ class Frame(NamedTuple):
 class Assembler(Protocol):
     """Packets in order → frames. ``lost`` says that packets before this one will never come."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no part of a frame is held."""
+        ...
+
     def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
         """(data, key) of a frame that is complete now."""
         ...
@@ -138,6 +148,8 @@ class Assembler(Protocol):
 
 class OpusAssembler:
     """Every packet is a frame (RFC 7587 §4.2)."""
+
+    is_idle = True
 
     def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
         return packet.payload, True
@@ -150,6 +162,10 @@ class Vp8Assembler:
         self._parts: list[bytes] = []
         self._timestamp = -1
         self._size = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._parts
 
     def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
         offset, starts = _vp8_descriptor(packet.payload)
@@ -197,6 +213,10 @@ class H264Assembler:
         self._size = 0
         self._spoilt = False
         self._open = False
+
+    @property
+    def is_idle(self) -> bool:
+        return self._timestamp == -1
 
     def push(self, packet: Packet, lost: bool) -> tuple[bytes, bool] | None:
         if packet.timestamp != self._timestamp:
@@ -264,22 +284,49 @@ ASSEMBLERS: dict[str, type[OpusAssembler] | type[Vp8Assembler] | type[H264Assemb
 }
 
 
+class Restart(NamedTuple):
+    """Where another depacketiser can go on: no frame is half there. It must be given again what came from ``position`` on."""
+
+    position: int
+    sequence: int
+    """The 16-bit number that comes next; what is older has been used."""
+    timestamp: int | None
+    lost: bool
+    need_key: bool
+    excused: int = 0
+    lost_packets: int = 0
+    bad_packets: int = 0
+
+
 class Depacketiser:
     """One source's packets in any order → its frames in order. Bounded: waits 400 ms or 512 packets for a missing one."""
 
-    def __init__(self, codec: str) -> None:
+    def __init__(self, codec: str, restart: Restart | None = None) -> None:
         self._assembler: Assembler = ASSEMBLERS[codec]()
         self._is_video = codec != "opus"
         self._sequences = Extender(16)
-        self._timestamps = Extender(32)
-        self._waiting: dict[int, tuple[Packet | None, int]] = {}
+        self._timestamps = Extender(32, restart.timestamp if restart is not None else None)
+        self._waiting: dict[int, tuple[Packet | None, int, int]] = {}
         self._next: int | None = None
         self._need_key = self._is_video
         self._lost = False
         self._excused = 0
+        self._after = 0
         self.lost_packets = 0
         """Numbers that never came and that nobody accounted for."""
         self.bad_packets = 0
+        self.restart = restart
+        """None before the first packet."""
+        if restart is not None:
+            self._next = self._sequences.extend(restart.sequence)
+            self._need_key, self._lost = restart.need_key, restart.lost
+            self._excused, self._after = restart.excused, restart.position
+            self.lost_packets, self.bad_packets = restart.lost_packets, restart.bad_packets
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something has come that is in no frame yet."""
+        return bool(self._waiting) or not self._assembler.is_idle
 
     @property
     def wants_keyframe(self) -> bool:
@@ -293,6 +340,8 @@ class Depacketiser:
     def lose(self) -> None:
         """What was made of the last packets could not be kept: nothing but a keyframe helps now."""
         self._need_key = self._is_video
+        if self.restart is not None:
+            self.restart = self.restart._replace(need_key=self._need_key)
 
     def excuse(self, packets: int, bad: bool = False) -> None:
         """So many numbers will be missing for a reason that is known: they were not lost on the way. ``bad``: they were unreadable."""
@@ -300,9 +349,10 @@ class Depacketiser:
         if bad:
             self.bad_packets += packets
 
-    def push(self, data: bytes, arrival_us: int) -> list[Frame]:
-        """Take a packet as received; returns the frames that are complete now."""
+    def push(self, data: bytes, arrival_us: int, position: int = 0) -> list[Frame]:
+        """Take a packet as received; returns the frames that are complete now. ``position``: see ``restart``."""
         packet: Packet | None
+        self._after = position + 1
         try:
             packet = parse(data)
             number = packet.sequence
@@ -320,8 +370,9 @@ class Depacketiser:
         if sequence == self._next and not self._waiting:
             self._next += 1
             frame = self._assemble(packet, arrival_us)
+            self._mark()
             return [frame] if frame is not None else []
-        self._waiting[sequence] = (packet, arrival_us)
+        self._waiting.setdefault(sequence, (packet, arrival_us, position))
         return self._release(arrival_us)
 
     def expire(self, now_us: int) -> list[Frame]:
@@ -339,7 +390,7 @@ class Depacketiser:
             held = self._waiting.pop(self._next, None)
             if held is None:
                 first = min(self._waiting)
-                oldest = min(arrival for _, arrival in self._waiting.values())
+                oldest = min(arrival for _, arrival, _ in self._waiting.values())
                 if (
                     now_us is not None
                     and now_us - oldest < REORDER_US
@@ -354,10 +405,26 @@ class Depacketiser:
                 self._miss()
                 continue
             self._next += 1
-            frame = self._assemble(*held)
+            frame = self._assemble(held[0], held[1])
             if frame is not None:
                 frames.append(frame)
+            self._mark()
         return frames
+
+    def _mark(self) -> None:
+        if not self._assembler.is_idle or self._next is None:
+            return
+        waiting = [position for _, _, position in self._waiting.values()] if self._waiting else ()
+        self.restart = Restart(
+            min(waiting, default=self._after),
+            self._next & 0xFFFF,
+            self._timestamps.newest,
+            self._lost,
+            self._need_key,
+            self._excused,
+            self.lost_packets,
+            self.bad_packets,
+        )
 
     def _miss(self) -> None:
         self._lost = True

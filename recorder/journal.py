@@ -64,10 +64,12 @@ class JournalWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         torn = _is_torn(folder / MANIFEST)
+        self._manifest_size = (folder / MANIFEST).stat().st_size if (folder / MANIFEST).exists() else 0
         self._manifest = os.open(folder / MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._lines = bytearray()
         self._frames = bytearray()
         self._media = -1
+        self._media_number = _last_number(folder)
         self._media_size = 0
         self._dirty = False
         self.dropped = 0
@@ -94,27 +96,38 @@ class JournalWriter:
         return len(self._frames) + len(self._lines)
 
     def flush(self) -> None:
-        """Hand everything to the operating system: a killed process loses nothing of it."""
-        while self._lines:
-            del self._lines[: os.write(self._manifest, self._lines)]
-            self._dirty = True
-        if not self._frames:
-            return
-        if self._media < 0 or self._media_size > MAX_FILE:
+        """Hand everything to the operating system: a killed process loses nothing of it.
+
+        Frames come first: whoever reads along takes what lines tell of for complete.
+        """
+        if self._frames and (self._media < 0 or self._media_size > MAX_FILE):
             self._next_file()
         while self._frames:
             written = os.write(self._media, self._frames)
             del self._frames[:written]
             self._media_size += written
             self._dirty = True
+        while self._lines:
+            written = os.write(self._manifest, self._lines)
+            del self._lines[:written]
+            self._manifest_size += written
+            self._dirty = True
+
+    @property
+    def written(self) -> tuple[tuple[int, int], int]:
+        """Where the next frame will stand (file, offset), and the manifest's size."""
+        if self._media < 0:
+            return (self._media_number + 1, 0), self._manifest_size
+        return (self._media_number, self._media_size), self._manifest_size
 
     def _next_file(self) -> None:
         if self._media >= 0:
             # Forgotten first: should the disk refuse the next file, this descriptor must not be closed again.
             full, self._media = self._media, -1
             os.close(full)
-        path = self.folder / f"media-{_last_number(self.folder) + 1:04d}.log"
+        path = media_path(self.folder, self._media_number + 1)
         self._media = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._media_number += 1
         self._media_size = 0
 
     def sync(self) -> None:
@@ -146,6 +159,11 @@ def _is_torn(path: Path) -> bool:
             return False
         file.seek(-1, os.SEEK_END)
         return file.read(1) != b"\n"
+
+
+def media_path(folder: Path, number: int) -> Path:
+    """The journal's frame log of that number."""
+    return folder / f"media-{number:04d}.log"
 
 
 def media_files(folder: Path) -> list[Path]:
@@ -280,13 +298,10 @@ class RecordReader:
             self._file.close()
             self._file = None
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"media-{number:04d}.log"
-
     def _read(self) -> Record | None:
         if self._file is None:
             try:
-                self._file = self._path(self._next.file).open("rb", buffering=1 << 20)
+                self._file = media_path(self._folder, self._next.file).open("rb", buffering=1 << 20)
             except FileNotFoundError:
                 return None
             self._seek(self._next.offset)

@@ -20,12 +20,17 @@ LEAST_REPORTS: Final = 3
 GOOD_OFFSET_MS: Final = 90.0
 BAD_PPM: Final = 500.0
 LONG_FREEZE_S: Final = 5.0
+LATE_S: Final = 3.0
 MANY_LOST: Final = 0.05
 MOVING_BYTES: Final = 300
 """A picture's size on average, from which on something moves in it."""
 MAX_SPANS: Final = 50
 UNREAD: Final = ("mark", "beat", "asked", "layout", "event", "size")
 """Kinds of manifest lines that say nothing here."""
+_WHILE: Final = {
+    "recorder": " while the recorder was restarted",
+    "media": " while the media server was restarted",
+}
 _WHAT: Final = {
     "mic": "microphone",
     "camera": "camera",
@@ -59,6 +64,10 @@ class _Seen:
     malformed: int = 0
     names: dict[str, str] = field(default_factory=dict)
     stop_reason: str = ""
+    gap_reasons: list[tuple[int, str]] = field(default_factory=list)
+    restarts: int = 0
+    late_us: int = 0
+    apart_us: int = 0
 
 
 def report(lines: Iterable[Line], timeline: Timeline) -> JournalReport:
@@ -71,7 +80,9 @@ def report(lines: Iterable[Line], timeline: Timeline) -> JournalReport:
     lost = sum(segment.lost_packets for segment in segments)
     ppm = max((abs(segment.ppm) for segment in segments), default=0.0)
     facts: dict[str, Any] = {
-        "gaps": _spans(timeline, [(gap.start, gap.end, {}) for gap in timeline.gaps]),
+        "gaps": _spans(timeline, [(g.start, g.end, {"reason": _reason(seen, g.end)}) for g in timeline.gaps]),
+        "restarts": seen.restarts,
+        "late_start_s": _s(seen.late_us),
         "paused_s": _s(sum(cut.end - cut.start for cut in timeline.cuts)),
         "missing": _spans(timeline, seen.spans.get("missing", [])),
         "silent_microphones": _spans(timeline, seen.spans.get("silent", [])),
@@ -117,6 +128,14 @@ def _take(seen: _Seen, line: Line, timeline: Timeline) -> None:
     if kind == "sr" and int(line["n"]) in timeline.segments:
         point = (int(line["rtp"]), ntp_to_us(int(line["ntp"])), at)
         seen.reports.setdefault(int(line["n"]), []).append(point)
+    elif kind == "gap":
+        seen.gap_reasons.append((at, str(line.get("reason", ""))))
+    elif kind in ("adopt", "resumed"):
+        seen.restarts += 1
+    elif kind == "start":
+        seen.late_us = int(line.get("late_us", 0))
+    elif kind == "apart":
+        seen.apart_us = max(seen.apart_us, abs(int(line["by"])))
     elif kind == "end":
         seen.ends[int(line["n"])] = line
         seen.dropped += int(line.get("dropped", 0))
@@ -157,11 +176,16 @@ def _spans(timeline: Timeline, spans: Sequence[tuple[int, int, Line]]) -> list[d
     for start, end, line in longest:
         rec = timeline.rec(max(start, timeline.start))
         item: dict[str, Any] = {"at_s": _s(rec) if rec is not None else None, "length_s": _s(end - start)}
-        for key in ("person_id", "source"):
+        for key in ("person_id", "source", "reason"):
             if key in line:
                 item[key] = line[key]
         shown.append(item)
     return shown
+
+
+def _reason(seen: _Seen, end: int) -> str:
+    """Why nothing was captured up to then."""
+    return next((reason for at, reason in seen.gap_reasons if at == end), "")
 
 
 def _freezes(seen: _Seen, timeline: Timeline) -> list[tuple[int, int, Line]]:
@@ -233,7 +257,16 @@ def _offset_facts(offsets: Sequence[float]) -> dict[str, Any]:
 
 
 def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames: int) -> list[str]:
-    found = [f"nothing was captured for {gap['length_s']:.1f} s" for gap in facts["gaps"]]
+    found = [
+        f"nothing was captured for {gap['length_s']:.1f} s{_WHILE.get(gap.get('reason', ''), '')}"
+        for gap in facts["gaps"]
+    ]
+    if facts["late_start_s"] > LATE_S:
+        found.append(f"it began {facts['late_start_s']:.0f} s after it had been asked for")
+    if seen.apart_us:
+        found.append(
+            f"clocks were {seen.apart_us / 1e6:.0f} s apart: parts may be missing or stand at the wrong time"
+        )
     if not timeline.has_start:
         found.append("the journal's first line is lost: names, options and the first moments may be missing")
     if not timeline.complete:

@@ -26,7 +26,7 @@ from recorder.clock import SteadyClock
 from recorder.frames import ASSEMBLERS
 from recorder.happenings import happening
 from recorder.settings import RecorderSettings
-from recorder.tap import Message, Rtp, SenderReport, TapClient, TapFrame
+from recorder.tap import Message, Resume, RoomKey, Rtp, SenderReport, TapClient, TapFrame
 from recorder.watch import Alarm, Person, TrackFacts
 from rooms.commands import Envelope, ReportRecording, WarnOfRecording
 from rooms.errors import DomainError
@@ -44,6 +44,8 @@ LOOK_S: Final = 2.0
 KEPT_CLOSED: Final = 500
 SYNCERS: Final = 4
 IDLE_S: Final = 10.0
+AWAY_S: Final = 30.0
+"""A media worker that is gone for so long is gone with all it kept; time goes on without it."""
 EVENT_US: Final = 5_000_000
 """An event whose own time is further away than this from when we heard of it was timed by a clock that has jumped since."""
 
@@ -71,15 +73,20 @@ class RecorderService:
         self._rooms = rooms
         self._db = db
         self._clock = SteadyClock(settings.recordings_dir)
-        self._tap = TapClient(settings.tap_host, settings.tap_port, settings.tap_secret, self._clock.now_us)
+        self._tap = TapClient(settings.tap_host, settings.tap_port, settings.tap_secret, self._clock)
         self._states: queue.SimpleQueue[SessionState | _Happened] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[Envelope | _History | None] = queue.SimpleQueue()
         self._captures: dict[RecordingId, Capture] = {}
-        self._places: dict[RecordingId, tuple[str, str]] = {}
+        self._places: dict[RecordingId, RoomKey] = {}
+        self._behind_since: dict[RecordingId, float] = {}
+        self._later: dict[SessionId, SessionState] = {}
+        """What is to be obeyed when all that came before it has been read."""
+        self._acknowledged: dict[RoomKey, int] = {}
+        self._boot = ""
         self._closed: dict[RecordingId, tuple[float, int]] = {}
         self._failing: dict[RecordingId, float] = {}
         self._seen: dict[SessionId, int] = {}
-        self._tracks: dict[int, tuple[tuple[str, str], TrackFacts]] = {}
+        self._tracks: dict[int, tuple[RoomKey, TrackFacts]] = {}
         self._routes: dict[int, list[Capture]] = {}
         self._stopping = threading.Event()
         self._busy_at = time.monotonic()
@@ -214,8 +221,13 @@ class RecorderService:
             self._busy_at = time.monotonic()
             self._tap.clock_jumped(self._clock.settle())
         for recording_id, capture in list(self._captures.items()):
+            if capture.behind and time.monotonic() - self._behind_since.get(recording_id, 0.0) > AWAY_S:
+                self._go_on_without(recording_id, capture)
+            # What waits to be read is not late: time must not go on before it.
+            capture_us = capture.time_us(now_us) if self._tap.drained else min(now_us, capture.seen_us)
             try:
-                asks = capture.tick(now_us)
+                asks = capture.tick(capture_us)
+                capture.save(self._tap.boot, self._tap.read(self._places[recording_id]), capture_us)
             except OSError as error:
                 self._trouble(recording_id, error)
                 continue
@@ -224,35 +236,87 @@ class RecorderService:
                 self._warn(recording_id, alarm)
             for track in asks:
                 self._tap.keyframe(track)
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Tell the media worker what it need not keep for us any more."""
+        durable: dict[RoomKey, int] = {}
+        for recording_id, capture in self._captures.items():
+            place = self._places[recording_id]
+            durable[place] = min(capture.durable, durable.get(place, capture.durable))
+        news = {room: at for room, at in durable.items() if at > self._acknowledged.get(room, 0)}
+        if news:
+            self._acknowledged |= news
+            self._tap.acknowledge(news)
+
+    def _go_on_without(self, recording_id: RecordingId, capture: Capture) -> None:
+        log.warning("tap.given_up recording_id=%s", recording_id)
+        capture.tapped("", False, self._clock.now_us())
+        self._catch_up(recording_id, capture)
+
+    def _catch_up(self, recording_id: RecordingId, capture: Capture) -> None:
+        """All that came before now is read: what was ordered meanwhile is obeyed."""
+        self._behind_since.pop(recording_id, None)
+        capture.live(self._clock.now_us())
+        state = self._later.pop(SessionId(self._places[recording_id][0]), None)
+        if state is not None:
+            self._seen.pop(state.session_id, None)
+            self._states.put(state)
 
     def _take(self, frame: TapFrame) -> None:
         if isinstance(frame, Rtp):
             for capture in self._routes.get(frame.track, ()):
-                capture.packet(frame.track, frame.packet, frame.arrival_us)
+                capture.packet(frame.track, frame.packet, frame.arrival_us, frame.position)
         elif isinstance(frame, SenderReport):
             for capture in self._routes.get(frame.track, ()):
-                capture.sender_report(frame.track, frame.ntp, frame.rtp, frame.arrival_us)
+                capture.sender_report(frame.track, frame.ntp, frame.rtp, frame.arrival_us, frame.position)
         else:
             self._message(frame)
 
     def _message(self, message: Message) -> None:
-        body = message.body
+        body, now_us = message.body, self._clock.now_us()
         if message.op == "track_added":
             self._track_added(body)
         elif message.op == "track_removed":
             track = int(body["track"])
             for capture in self._routes.pop(track, ()):
-                capture.track_removed(track, str(body.get("reason", "")), self._clock.now_us())
+                capture.track_removed(track, str(body.get("reason", "")), capture.time_us(now_us))
             self._tracks.pop(track, None)
         elif message.op == "dropped":
             track, packets, reason = int(body["track"]), int(body["packets"]), str(body.get("reason", "full"))
             for capture in self._routes.get(track, ()):
-                capture.dropped(track, packets, reason, self._clock.now_us())
-        elif message.op == "disconnected":
-            for capture in self._captures.values():
-                capture.tap_lost(self._clock.now_us())
+                capture.dropped(track, packets, reason, capture.time_us(now_us), message.position)
+        elif message.op == "welcome" and self._boot != self._tap.boot:
+            # Numbers of tracks are those of another run of the worker now.
+            self._boot = self._tap.boot
             self._tracks.clear()
             self._routes.clear()
+            self._acknowledged.clear()
+        elif message.op == "tapped":
+            self._tapped(message.room, bool(body.get("resumed")))
+        elif message.op == "live":
+            for recording_id, capture in list(self._captures.items()):
+                if self._places[recording_id] == message.room and capture.behind:
+                    self._catch_up(recording_id, capture)
+        elif message.op == "disconnected":
+            for recording_id, capture in self._captures.items():
+                capture.seen_us = max(capture.seen_us, capture.time_us(now_us))
+                capture.behind = True
+                self._behind_since.setdefault(recording_id, time.monotonic())
+
+    def _tapped(self, place: RoomKey, resumed: bool) -> None:
+        if not resumed:
+            for track in [number for number, (at, _) in self._tracks.items() if at == place]:
+                del self._tracks[track]
+                self._routes.pop(track, None)
+            self._acknowledged.pop(place, None)
+        for recording_id, capture in self._captures.items():
+            if self._places[recording_id] == place:
+                capture.tapped(self._tap.boot, resumed, self._clock.now_us())
+                for facts in capture.tracks:
+                    self._tracks.setdefault(facts.track, (place, facts))
+                    if capture not in self._routes.setdefault(facts.track, []):
+                        self._routes[facts.track].append(capture)
 
     def _track_added(self, body: dict[str, Any]) -> None:
         facts = TrackFacts(
@@ -271,9 +335,11 @@ class RecorderService:
             log.warning("track.refused codec=%s", facts.codec)
             for recording_id, capture in self._captures.items():
                 if self._places[recording_id] == place:
-                    now_us = self._clock.now_us()
+                    now_us = capture.time_us(self._clock.now_us())
                     capture.refused(facts.person_id, facts.source, facts.codec, now_us)
             return
+        if facts.track in self._tracks:
+            return  # told again to whoever goes on
         self._tracks[facts.track] = (place, facts)
         for recording_id, capture in self._captures.items():
             if self._places[recording_id] == place:
@@ -282,7 +348,7 @@ class RecorderService:
     def _route(self, facts: TrackFacts, capture: Capture) -> None:
         capture.track_added(facts)
         self._routes.setdefault(facts.track, []).append(capture)
-        if facts.is_video and not capture.paused:
+        if facts.is_video and not capture.paused and not capture.behind:
             self._tap.keyframe(facts.track)
 
     # -- what is wanted ----------------------------------------------------------------------------------------
@@ -305,7 +371,13 @@ class RecorderService:
             self._seen.pop(state.session_id, None)
 
     def _want(self) -> None:
-        wanted = set(self._places.values())
+        wanted: dict[RoomKey, Resume | None] = {}
+        for recording_id, place in self._places.items():
+            resume, other = self._captures[recording_id].goes_on_from, wanted.get(place)
+            if resume is None or (other is not None and other.position <= resume.position):
+                wanted.setdefault(place, None)
+            else:
+                wanted[place] = resume
         self._tap.want(wanted)
         for track in [track for track, (place, _) in self._tracks.items() if place not in wanted]:
             # Its room is no longer tapped; tapped again, the worker announces new tracks.
@@ -319,12 +391,18 @@ class RecorderService:
             self._report(state.session_id, recording_id, RecordingStatus.UPLOADING, done[1], done[0])
             return
         capture = self._captures.get(recording_id) or self._open(state, recording, now_us)
+        if capture.behind:
+            now_us = capture.time_us(now_us)
+            if capture.adopted and recording.desired != "recording" and not capture.paused:
+                self._postpone(state, recording, capture)
+                return
         if recording.desired == "stopped" or capture.closed_at is not None:
             self._close(recording_id, recording.stop_reason or "")
             self._report(
                 state.session_id, recording_id, RecordingStatus.UPLOADING, capture.pauses, capture.duration_s
             )
             return
+        now_us = capture.end_us(now_us)
         capture.consent({p.person_id: p.declines_recording for p in state.people.values()}, now_us)
         capture.layout(recording.layout, now_us)
         if recording.desired == "paused":
@@ -332,11 +410,24 @@ class RecorderService:
             capture.pause(now_us)
             wanted = RecordingStatus.PAUSED
         else:
-            capture.resume(now_us)
+            capture.resume(self._asked_us(recording) if capture.behind else now_us)
             capture.roster(_people(state, recording), now_us)
             wanted = RecordingStatus.RECORDING
         if recording.status is not wanted:
             self._report(state.session_id, recording_id, wanted, capture.pauses)
+
+    def _postpone(self, state: SessionState, recording: Recording, capture: Capture) -> None:
+        """A pause or the end was ordered while no recorder was there: what came until then is read first, nothing later."""
+        capture.limit(self._asked_us(recording))
+        capture.consent({p.person_id: p.declines_recording for p in state.people.values()}, capture.seen_us)
+        self._later[state.session_id] = state
+
+    def _asked_us(self, recording: Recording) -> int:
+        """When the last order was given, by our clock."""
+        if recording.asked_at is None:
+            return self._clock.now_us()
+        wall_to_ours = self._clock.now_us() - time.time_ns() // 1000
+        return min(self._clock.now_us(), round(recording.asked_at.timestamp() * 1e6) + wall_to_ours)
 
     def _open(self, state: SessionState, recording: Recording, now_us: int) -> Capture:
         recording_id = recording.recording_id
@@ -349,6 +440,7 @@ class RecorderService:
             "room_title": state.room_title,
             "course_title": state.course_title,
             "seq": state.seq,
+            "late_us": max(0, round((time.time() - recording.invoked_at.timestamp()) * 1e6)),
             "layout": recording.layout,
             "options": options_to_json(recording.options),
             "start_reason": recording.start_reason,
@@ -356,6 +448,8 @@ class RecorderService:
         folder = self._settings.recordings_dir / recording_id
         capture = Capture(folder, header, now_us, _selection(recording.options))
         self._captures[recording_id] = capture
+        if capture.behind:
+            self._behind_since[recording_id] = time.monotonic()
         place = (str(state.session_id), str(recording.room_id))
         self._places[recording_id] = place
         for at, facts in self._tracks.values():
@@ -381,13 +475,14 @@ class RecorderService:
                 if told is None:
                     continue
                 now_us, at_us = self._clock.now_us(), int(recorded.at.timestamp() * 1e6)
+                now_us = capture.time_us(now_us)
                 if news.live and abs(now_us - at_us) > EVENT_US:
                     at_us = now_us
                 capture.happened(recorded.seq, told[0], min(at_us, now_us), **told[1])
 
     def _close(self, recording_id: RecordingId, reason: str = "") -> None:
         capture = self._captures[recording_id]
-        capture.close(self._clock.now_us(), reason)
+        capture.close(capture.end_us(self._clock.now_us()), reason)
         for alarm in capture.take_alarms():
             self._warn(recording_id, alarm)
         self._forget(recording_id)
@@ -400,6 +495,7 @@ class RecorderService:
         capture = self._captures.pop(recording_id, None)
         self._places.pop(recording_id, None)
         self._failing.pop(recording_id, None)
+        self._behind_since.pop(recording_id, None)
         if capture is not None:
             for routes in self._routes.values():
                 if capture in routes:

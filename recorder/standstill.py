@@ -26,12 +26,17 @@ QUIET_US: Final = 1_000_000
 class Standstill:
     """One track's. ``take`` every frame in order; write what it returns."""
 
-    def __init__(self, clock_rate: int) -> None:
+    def __init__(self, clock_rate: int, delay: float | None = None) -> None:
         self._rate = clock_rate
-        self._delay: float | None = None
+        self._delay = delay
         self._lag = 0.0
         self._held: list[Frame] = []
         self._later: list[Callable[[int], None]] = []
+
+    @property
+    def delay(self) -> float | None:
+        """Of the newest frame that is not kept back: how much later it came than its own time says (µs, from any zero)."""
+        return self._delay
 
     @property
     def in_doubt(self) -> bool:

@@ -27,6 +27,10 @@ SMALL_OPUS: Final = 28
 Note = Callable[..., None]
 _CODES: Final = {"mic": "microphone_missing", "camera": "camera_missing", "screen": "screen_missing"}
 SILENT: Final = "microphone_silent"
+APART: Final = "clock_apart"
+FAR_US: Final = 5_000_000
+NEAR_US: Final = 1_000_000
+"""Media whose times are further from now than the first raise an alarm, nearer than the second end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class Watch:
         self._ears: dict[str, _Ear] = {}
         self._unmuted: dict[str, int] = {}
         self._restarts: dict[int, int] = {}
+        self._apart_since = 0
         self.alarms: list[Alarm] = []
         """New ones; who tells them on takes them out."""
 
@@ -174,6 +179,20 @@ class Watch:
         self._restarts[facts.track] = min(times + 1, 8)
         self._note("stuck", now_us, person_id=facts.person_id, source=facts.source, since=written_us)
         return True
+
+    def compare(self, arrived_us: int, now_us: int) -> None:
+        """``arrived_us``: what the newest packet says when it came. If that is not now, it will stand elsewhere in the film."""
+        distance_us = arrived_us - now_us
+        if not self._apart_since and abs(distance_us) > FAR_US:
+            self._apart_since = now_us
+            log.error("clock.apart seconds=%.1f", distance_us / 1e6)
+            self._note("apart", now_us, by=distance_us)
+            self.alarms.append(Alarm(APART, "", active=True, at_us=now_us))
+        elif self._apart_since and abs(distance_us) < NEAR_US:
+            log.warning("clock.together after_s=%.0f", (now_us - self._apart_since) / 1e6)
+            self._note("together", now_us, since=self._apart_since)
+            self.alarms.append(Alarm(APART, "", active=False, at_us=now_us))
+            self._apart_since = 0
 
     def look(self, written: Set[tuple[str, str]], now_us: int) -> None:
         """Once a second: ``written`` are the (person, source) that have frames in the journal now."""

@@ -417,7 +417,8 @@ class ReportRecording(Command):
 class WarnOfRecording(Command):
     """System only: the recorder misses something of a person while it records (``active``), or has it again.
 
-    ``code``: microphone_missing, camera_missing, screen_missing (switched on, but nothing arrives) or microphone_silent.
+    ``code``: microphone_missing, camera_missing, screen_missing (switched on, but nothing arrives), microphone_silent, or
+    clock_apart (media come with times that are not now; of nobody: ``person_id`` is empty).
     """
 
     recording_id: RecordingId

@@ -426,7 +426,7 @@ def _all_released(state: SessionState, _r: Recorded, _x: e.AllRoomsReleased) -> 
 
 
 def _requested(state: SessionState, r: Recorded, x: e.RecordingRequested) -> SessionState:
-    recording = replace(state.recordings[x.recording_id], desired=x.desired)
+    recording = replace(state.recordings[x.recording_id], desired=x.desired, asked_at=r.at)
     if x.desired == "stopped":
         recording = replace(recording, stop_reason=x.reason or None, stopper=r.actor)
     return replace(state, recordings=_with(state.recordings, x.recording_id, recording))

@@ -170,4 +170,13 @@ class MediaPlane(Protocol):
         """Stop (or resume) forwarding one source, enforced in the media plane."""
         ...
 
+    async def take_over(
+        self, peer_id: str, session_id: SessionId, person_id: PersonId
+    ) -> tuple[RoomId, frozenset[MediaSource]]:
+        """A peer whose server died goes on under this one, its media untouched: its room, and what is muted.
+
+        MediaError ``unknown_peer``: there is none of that person, or its server lives.
+        """
+        ...
+
     async def leave(self, peer_id: str) -> None: ...

@@ -118,6 +118,8 @@ class Recording:
     invoked_at: datetime
     status: RecordingStatus = RecordingStatus.INVOKED
     desired: Desired = "recording"
+    asked_at: datetime | None = None
+    """When ``desired`` was asked for, after the beginning."""
     parent_id: str | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None

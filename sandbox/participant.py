@@ -83,6 +83,8 @@ class Participant:
         self.seq = 0
         self.you: dict[str, Any] = {}
         self.connection_id = ""
+        self.resumed = False
+        """Whether the last welcome took up what was before: then the media have not stopped."""
         self.events: list[dict[str, Any]] = []
         self.chat: list[dict[str, Any]] = []
         self.tracks: list[dict[str, Any]] = []
@@ -208,6 +210,7 @@ class Participant:
 
     async def _on_welcome(self, message: dict[str, Any]) -> None:
         self.connection_id = message["connection_id"]
+        self.resumed = bool(message["resumed"])
         self.you = message["you"]
         await self._on_state(message)
 

@@ -64,11 +64,12 @@ _Scheduler: Any = _PeacefulStop
 class Alarms:
     """Follows the sessions and keeps one job for each of their times. ``start`` and ``stop`` belong to the server."""
 
-    def __init__(self, rooms: Rooms, empty_session_s: int = 900, no_recorder_s: float = 10) -> None:
+    def __init__(self, rooms: Rooms, empty_session_s: int = 900, no_recorder_s: float = 40) -> None:
         self._rooms = rooms
         self._empty = timedelta(seconds=empty_session_s)
         self._no_recorder = timedelta(seconds=no_recorder_s)
-        # A recording that no recorder has begun by then has failed: nobody shall believe that it runs.
+        # A recording that no recorder has begun by then has failed: nobody shall believe that it runs. A recorder that is
+        # restarted on a busy machine needs up to 30 s and then begins it.
         # The library has no types: its objects are Any here.
         self._pool: Any = _Pool(THREADS)
         self._scheduler: Any = _Scheduler(

@@ -41,6 +41,8 @@ def _media(settings: Settings) -> list[str]:
     command = [sys.executable, "-m", "media.worker", "--control", f"127.0.0.1:{settings.control_port}"]
     command += ["--udp-host", settings.media_host, "--udp-port", str(settings.media_port)]
     command += ["--advertise-ip", settings.media_advertise_ip, "--tap-port", str(settings.tap_port)]
+    command += ["--tap-keep-s", str(settings.tap_keep_s), "--tap-keep-mb", str(settings.tap_keep_mb)]
+    command += ["--tap-keep-total-mb", str(settings.tap_keep_total_mb)]
     return [*command, "--log-level", settings.log_level]
 
 

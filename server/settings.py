@@ -74,6 +74,14 @@ class Settings:
         40001, "Loopback TCP port on which the media worker takes the server's orders."
     )
     tap_port: int = _setting(40002, "Loopback TCP port on which the media worker feeds the recorder.")
+    tap_keep_s: int = _setting(
+        60,
+        "Seconds of each recorded room that the media worker keeps for a recorder that is being restarted.",
+    )
+    tap_keep_mb: int = _setting(
+        64, "MiB of one recorded room that are kept at most; six cameras and a shared screen need 1 MiB/s."
+    )
+    tap_keep_total_mb: int = _setting(512, "MiB of all recorded rooms together that are kept at most.")
     secret: str = _setting(
         "", "Site secret (32 or more characters); empty: made once and kept in the data folder.", secret=True
     )
@@ -302,6 +310,10 @@ def _check(settings: Settings) -> list[str]:
         problems.append("SIDEROOM_COMPOSER_CPU is a percentage from 0 to 100.")
     if min(settings.grace_s, settings.empty_session_s) < 0:
         problems.append("SIDEROOM_GRACE_S and SIDEROOM_EMPTY_SESSION_S must be 0 or more.")
+    if min(settings.tap_keep_s, settings.tap_keep_mb, settings.tap_keep_total_mb) < 1:
+        problems.append(
+            "SIDEROOM_TAP_KEEP_S, SIDEROOM_TAP_KEEP_MB and SIDEROOM_TAP_KEEP_TOTAL_MB must be 1 or more."
+        )
     if settings.transfer_days < 1:
         problems.append("SIDEROOM_TRANSFER_DAYS must be 1 or more.")
     return problems

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from models.values import MediaSource, Role, SessionId
+from models.values import MediaSource, PersonId, Role, RoomId, SessionId
 from rooms.events import Event, MediaChanged, ParticipantMuted, SharingChanged, SharingStopped
 from rooms.ports import Committed, MediaError, MediaPlane
 from rooms.state import Participant, SessionState
@@ -118,6 +118,16 @@ class MediaFollower:
             connection, audience.newest
         ):  # who was moved meanwhile must not hear another room
             await self._tell(connection, audience.newest)
+
+    async def take_over(
+        self, peer_id: str, session_id: SessionId, person_id: PersonId
+    ) -> tuple[RoomId, frozenset[MediaSource]] | None:
+        """The media of a page whose web process died, if they still flow: its room and what is muted."""
+        try:
+            return await self._media.take_over(peer_id, session_id, person_id)
+        except MediaError as error:
+            log.info("media.not_taken_over code=%s", error.code)
+            return None
 
     async def begin_anew(self, connection: Connection, audience: Audience) -> None:
         """Join again and have the browser publish again."""

@@ -19,7 +19,7 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from models.store.access import Access
-from models.values import SYSTEM, CommandId, PersonId, RoomId, SessionId
+from models.values import SYSTEM, CommandId, MediaSource, PersonId, RoomId, SessionId
 from rooms.commands import EnterSession, Envelope, LeaveSession
 from rooms.errors import DomainError
 from rooms.events import ParticipantRemoved, ParticipantsMoved, Recorded, SessionEnded
@@ -114,9 +114,13 @@ class Hub:
         envelope = Envelope(CommandId(f"enter:{uuid4().hex}"), access.session_id, access.actor, command)
         if resume in self._replaced:
             raise Replaced
+        taken = None
+        if resume and resume not in self._connections:
+            # A page of the web process before this one: its sound and picture have never stopped.
+            taken = await self._follower.take_over(resume, access.session_id, access.person_id)
         async with self._door(access.session_id, access.person_id):
             accepted = await asyncio.to_thread(self.rooms.submit, envelope)
-            connection, resumed, replaced = self._connection(access, socket, resume)
+            connection, resumed, replaced = self._connection(access, socket, resume, taken)
         try:
             if replaced is not None:
                 await close_socket(replaced, 4409, "replaced", REPLACED)
@@ -125,6 +129,8 @@ class Hub:
             if not connection.media_joined:
                 await self._follower.join(connection, audience)
             await self._welcome(connection, resumed)
+            if taken is not None:
+                self._follower.settle(audience)  # who was moved meanwhile
             if resumed:
                 await self._follower.repeat_offer(connection)
         except BaseException:
@@ -143,7 +149,11 @@ class Hub:
         return audience
 
     def _connection(
-        self, access: Access, socket: Socket, resume: str | None
+        self,
+        access: Access,
+        socket: Socket,
+        resume: str | None,
+        taken: tuple[RoomId, frozenset[MediaSource]] | None,
     ) -> tuple[Connection, bool, Socket | None]:
         """The connection to use, whether it is a resumed one, and a socket that it had before."""
         known = self._connections.get(resume or "")
@@ -156,9 +166,11 @@ class Hub:
             known.access = access
             known.attach(socket, self.settings.queue_size)
             return known, True, replaced
-        connection = Connection(
-            "c" + secrets.token_urlsafe(12), access, self.settings.queue_size, self.settings.commands_per_s
-        )
+        peer_id = resume if resume and taken is not None else "c" + secrets.token_urlsafe(12)
+        connection = Connection(peer_id, access, self.settings.queue_size, self.settings.commands_per_s)
+        if taken is not None:
+            connection.media_joined, connection.media_room = True, taken[0]
+            connection.muted, connection.told_muted = set(taken[1]), set(taken[1])
         connection.attach(socket, self.settings.queue_size)
         self._connections[connection.peer_id] = connection
         audience = self._sessions.setdefault(access.session_id, Audience(access.session_id))
@@ -167,7 +179,7 @@ class Hub:
         for oldest in mine[: -self.settings.max_tabs]:
             self._replaced.append(oldest.peer_id)
             self._spawn(self._dismiss(oldest, 4409, "replaced", REPLACED))
-        return connection, False, None
+        return connection, taken is not None, None
 
     async def _welcome(self, connection: Connection, resumed: bool) -> None:
         access = connection.access

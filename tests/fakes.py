@@ -69,6 +69,14 @@ class FakeMedia:
     async def mute(self, peer_id: str, source: MediaSource, muted: bool) -> None:
         (self.muted.add if muted else self.muted.discard)((peer_id, source))
 
+    async def take_over(
+        self, peer_id: str, session_id: SessionId, person_id: PersonId
+    ) -> tuple[RoomId, frozenset[MediaSource]]:
+        place = self.places.get(peer_id)
+        if place is None or (place[0], place[2]) != (session_id, person_id):
+            raise MediaError("unknown_peer", "This connection is not known here; join first.")
+        return place[1], frozenset(source for peer, source in self.muted if peer == peer_id)
+
     async def leave(self, peer_id: str) -> None:
         self.places.pop(peer_id, None)
 

@@ -183,6 +183,29 @@ async def test_a_dropped_connection_comes_back_to_its_place(server: Server) -> N
         await bob.close()
 
 
+async def test_a_page_of_a_killed_web_process_keeps_its_media_and_nobody_elses(server: Server) -> None:
+    bob = server.join(BOB)
+    await bob.connect()
+    first = bob.connection_id
+    await server.media.mute(first, MediaSource.MIC, True)
+    # The next process knows nothing of its pages; the media worker still has them.
+    server.hub._connections.clear()
+    server.hub._sessions.clear()
+    charlie = server.join(BEA)
+    await charlie.connect(resume=first)
+    assert charlie.connection_id != first and not charlie.resumed
+    joined = dict(server.media.places)
+    bob.state = {}
+    await bob.connect(resume=first)
+    assert bob.resumed and bob.connection_id == first
+    assert server.media.places == joined, "the peer was not begun anew"
+    assert server.media.moves[-1] == (first, MAIN_ROOM), "its feeding is told again"
+    connection = server.hub._connections[first]
+    assert connection.muted == connection.told_muted == {MediaSource.MIC}
+    for page in (bob, charlie):
+        await page.close()
+
+
 async def test_a_second_page_replaces_the_first_also_when_that_was_asleep(server: Server) -> None:
     async with server.join(ALICE) as alice, server.join(BOB) as first, server.join(BOB) as second:
         await first.wait(lambda: first.bye_code == "replaced")

@@ -181,6 +181,8 @@ class TapServer:
         self._rooms: set[tuple[str, str]] = set()
         self._sources: list[Source] = []
         self._announced: set[int] = set()
+        self._position = 0
+        self._runs = 0
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -216,6 +218,7 @@ class TapServer:
                 return
             with self._lock:
                 self._peer = peer
+                self._runs += 1
                 self._rooms.clear()
                 self._announced.clear()
             self._read(peer)
@@ -238,9 +241,15 @@ class TapServer:
                 peer.sendall(encode_json({"op": "error", "code": "unauthenticated"}))
                 peer.shutdown(socket.SHUT_RDWR)
                 return
-            peer.sendall(encode_json({"op": "welcome", "worker": "w1", "version": 1}))
+            peer.sendall(
+                encode_json({"op": "welcome", "worker": "w1", "version": 2, "boot": f"run{self._runs}"})
+            )
         elif message["op"] == "tap":
+            room = {"session_id": message["session_id"], "room_id": message["room_id"]}
             with self._lock:
+                # Nothing is kept: each connection is as a run of the worker of its own.
+                told = {"op": "tapped", **room, "from": self._position + 1, "resumed": False}
+                peer.sendall(encode_json(told) + encode_json({"op": "live", **room}))
                 self._rooms.add((message["session_id"], message["room_id"]))
             self.tapped.set()
         elif message["op"] == "keyframe":
@@ -265,12 +274,15 @@ class TapServer:
             if not self._is_wanted(source):
                 continue
             arrival = int((self.base + due) * 1e6)
+            self._position += 1
             if isinstance(item, tuple):
                 timestamp, told = item
                 ntp = int((self.base + told + NTP_EPOCH_S) * 2**32)
-                self._send(encode_report(track, arrival, 1000 + track, ntp, timestamp & 0xFFFFFFFF))
+                self._send(
+                    encode_report(track, self._position, arrival, 1000 + track, ntp, timestamp & 0xFFFFFFFF)
+                )
             else:
-                self._send(encode_rtp(track, arrival, item))
+                self._send(encode_rtp(track, self._position, arrival, item))
         for _, track in ends:
             self._send(encode_json(self._removal(track)))
 

@@ -45,6 +45,9 @@ class Session:
         facts = {"recording_id": "k1", "room_name": "Room 1", "course_title": "Biology", **header}
         self.capture = Capture(folder, facts, us(at_s), selection)
         self.people(*people, at_s=at_s)
+        if self.capture.behind:  # nothing was kept for it
+            self.capture.tapped("w", False, us(at_s))
+            self.capture.live(us(at_s))
         self._sequences: dict[int, int] = {}
 
     def people(self, *people: Person, at_s: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Kills the recorder process at random points of one recording, starts it again each time, and says what that cost."""
+"""Kills the recorder process at random points of one recording, starts it again each time, and counts what that cost."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from models.store.database import Database
 from models.store.migrate import upgrade
-from models.values import MAIN_ROOM, RecordingStatus
+from models.values import MAIN_ROOM, RecordingStatus, SessionId
+from recorder.avcheck import AvCheck, measure
+from recorder.clock import FILE as CLOCK_FILE
 from recorder.journal import read_manifest, read_records
 from recorder.quality import Expected, Quality, check
+from recorder.report import report
 from recorder.timeline import Timeline, build
 from rooms import commands as c
 from rooms.service import RoomsService
 from rooms.state import Recording
-from tests.media.beepflash import SECRET, Source, TapServer
+from tests.media.beepflash import FPS, SECRET, Source
+from tests.media.realtap import RealTap
 from tests.people import ALICE, COURSE, ask
 
 RECORDER = """
 import sys
+from itertools import pairwise
 from pathlib import Path
 from recorder.__main__ import run
 from recorder.settings import RecorderSettings
@@ -36,17 +43,25 @@ SECONDS_A_KILL = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """``lost_s``: for each kill that hit a running capture, from the last thing in the journal to the kill."""
+    """``missing`` and ``twice`` count frames of camera and microphone between the first and the last that were recorded."""
 
     kills: int
-    lost_s: list[float]
-    gaps_s: list[float]
+    down_s: list[float]
+    """How long no recorder was there, each time."""
+    frames: int
+    missing: int
+    twice: int
+    out_of_order: int
     recordings: int
+    facts: dict[str, object]
+    warnings: list[str]
     timeline: Timeline
     film: Quality
+    av: AvCheck
+    late_s: float
 
 
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -54,86 +69,160 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
         time.sleep(0.02)
 
 
-def kill_at_random(folder: Path, kills: int, seed: int) -> Killed:
-    """One recording of beeps and flashes; the recorder is killed ``kills`` times, between 0 and 3 s after it came up.
+@dataclass
+class Lesson:
+    """A database with Alice in a session, the media worker's tap, and recorder processes."""
 
-    Raises TimeoutError when a recorder does not take the recording up again.
-    """
+    folder: Path
+    db: Database
+    rooms: RoomsService
+    session_id: SessionId
+    tap: RealTap
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start_recorder(self) -> subprocess.Popen[bytes]:
+        arguments = [self.db.url, str(self.folder / "recordings"), str(self.tap.port), SECRET]
+        self.processes.append(subprocess.Popen([sys.executable, "-c", RECORDER, *arguments]))
+        return self.processes[-1]
+
+    def wait_until_ready(self) -> None:
+        """Wait until the recorder looks for recordings: a new Python process needs its time on a busy machine."""
+        eventually((self.folder / "recordings" / CLOCK_FILE).exists, "the recorder works")
+
+    def kill_recorder(self) -> None:
+        self.processes[-1].send_signal(signal.SIGKILL)
+        self.processes[-1].wait()
+
+    def tell(self, command: c.Command) -> None:
+        self.rooms.submit(ask(ALICE, command, self.session_id))
+
+    def recording(self) -> Recording:
+        return next(iter(self.rooms.state(self.session_id).recordings.values()))
+
+    def wait_for(self, status: RecordingStatus) -> None:
+        eventually(lambda: self.recording().status is status, status.value)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "recordings" / self.recording().recording_id
+
+    def play(self, seconds: float) -> None:
+        sources = [
+            Source(number, "alice", source, 0, 0.0, seconds, str(self.session_id))
+            for number, source in enumerate(("camera", "mic"), 1)
+        ]
+        self.tap.play(sources, time.time() + 2.0 + seconds / 20)
+
+    def grows(self) -> None:
+        """Wait until something new stands in the journal."""
+        least = _media(self.journal) + 1
+        eventually(lambda: _media(self.journal) >= least, "the journal grows")
+
+
+@contextmanager
+def lesson(folder: Path) -> Iterator[Lesson]:
     url = f"sqlite:///{folder / 'kill.db'}"
     upgrade(url)
     db = Database(url)
     rooms = RoomsService(db)
     rooms.start()
-    tap = TapServer()
-    session_id = rooms.open_session(COURSE, "Biology", "Seminar")
-    chance = random.Random(seed)
-    journals = folder / "recordings"
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def recorder() -> subprocess.Popen[bytes]:
-        arguments = [db.url, str(journals), str(tap.port), SECRET]
-        processes.append(subprocess.Popen([sys.executable, "-c", RECORDER, *arguments]))
-        return processes[-1]
-
-    def recording() -> Recording:
-        return next(iter(rooms.state(session_id).recordings.values()))
-
+    made = Lesson(folder, db, rooms, rooms.open_session(COURSE, "Biology", "Seminar"), RealTap())
     try:
-        rooms.submit(ask(ALICE, c.EnterSession("Alice", ALICE.role), session_id))  # type: ignore[arg-type]
-        process = recorder()
-        rooms.submit(ask(ALICE, c.StartRecording(room_id=MAIN_ROOM), session_id))
-        eventually(lambda: recording().status is RecordingStatus.RECORDING, "the recording begins")
-        tap.tapped.wait(30)
-        played_s = (kills + 2) * SECONDS_A_KILL
-        sources = [
-            Source(number, "alice", source, 0, 0.0, played_s, str(session_id))
-            for number, source in enumerate(("camera", "mic"), 1)
-        ]
-        tap.play(sources, time.time() + 0.3)
-        journal = journals / recording().recording_id
-        moments = []
-        for _ in range(kills):
-            grown = _media(journal) + 1
-            eventually(lambda least=grown: _media(journal) >= least, "the journal grows again")  # type: ignore[misc]
-            time.sleep(chance.uniform(0.0, 3.0))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            moments.append(time.time())
-            process = recorder()
-        eventually(lambda: _adopted(journal) == kills, "the last recorder adopts the recording")
-        time.sleep(2.0)
-        rooms.submit(ask(ALICE, c.StopRecording(), session_id))
-        eventually(lambda: recording().status is RecordingStatus.UPLOADING, "the recording ends")
-        found = len(rooms.state(session_id).recordings)
+        made.tell(c.EnterSession("Alice", ALICE.role))  # type: ignore[arg-type]
+        yield made
     finally:
-        for each in processes:
+        for each in made.processes:
             if each.poll() is None:
                 each.terminate()
                 each.wait(30)
-        tap.close()
+        made.tap.close()
         rooms.close()
         db.close()
-    return _judge(folder, journal, moments, found)
+
+
+def kill_at_random(folder: Path, kills: int, seed: int, played_s: float | None = None) -> Killed:
+    """One recording of beeps and flashes; the recorder is killed ``kills`` times, between 0 and 3 s after it came up.
+
+    Raises TimeoutError when a recorder does not take the recording up again.
+    """
+    chance = random.Random(seed)
+    with lesson(folder) as here:
+        here.start_recorder()
+        here.wait_until_ready()
+        here.tell(c.StartRecording(room_id=MAIN_ROOM))
+        here.wait_for(RecordingStatus.RECORDING)
+        here.play(played_s or (kills + 3) * 3 * SECONDS_A_KILL)
+        journal, down = here.journal, []
+        for number in range(kills):
+            here.grows()
+            time.sleep(chance.uniform(0.0, 3.0))
+            here.kill_recorder()
+            killed_at = time.monotonic()
+            here.start_recorder()
+            eventually(lambda least=number: _taken_up(journal) > least, "a recorder takes it up")  # type: ignore[misc]
+            down.append(time.monotonic() - killed_at)
+        time.sleep(2.0)
+        here.tell(c.StopRecording())
+        here.wait_for(RecordingStatus.UPLOADING)
+        found, late_s = len(here.rooms.state(here.session_id).recordings), here.tap.late_s
+    return judge(folder, journal, down, found, late_s)
 
 
 def _media(journal: Path) -> int:
     return sum(path.stat().st_size for path in journal.glob("media-*.log"))
 
 
-def _adopted(journal: Path) -> int:
-    return sum(line["k"] == "adopt" for line in read_manifest(journal))
+def _taken_up(journal: Path) -> int:
+    return sum(line["k"] in ("resumed", "adopt") for line in read_manifest(journal))
 
 
-def _judge(folder: Path, journal: Path, moments: list[float], recordings: int) -> Killed:
-    timeline = build(read_manifest(journal))
-    arrivals = [record.arrival_us / 1e6 for record in read_records(journal)]
-    lost = []
-    for moment in moments:
-        lost.append(moment - max((at for at in arrivals if at <= moment), default=timeline.start / 1e6))
+def count(journal: Path) -> tuple[int, int, int, int]:
+    """(frames, missing, twice, out of order) of generated sources: their RTP times go on by equal steps."""
+    steps = {
+        line["n"]: 960 if line["codec"] == "opus" else 90_000 // FPS
+        for line in read_manifest(journal)
+        if line["k"] == "segment"
+    }
+    owners = {
+        line["n"]: (line["person_id"], line["source"])
+        for line in read_manifest(journal)
+        if line["k"] == "segment"
+    }
+    times: dict[tuple[str, str], list[int]] = {}
+    step_of: dict[tuple[str, str], int] = {}
+    for record in read_records(journal):
+        owner = owners[record.segment]
+        times.setdefault(owner, []).append(record.rtp % 2**32)
+        step_of[owner] = steps[record.segment]
+    missing = twice = out_of_order = 0
+    for owner, given in times.items():
+        whole = [(value - given[0] + 2**31) % 2**32 - 2**31 for value in given]
+        distinct = set(whole)
+        missing += round((max(whole) - min(whole)) / step_of[owner]) + 1 - len(distinct)
+        twice += len(whole) - len(distinct)
+        out_of_order += sum(after < before for before, after in pairwise(whole))
+    return sum(map(len, times.values())), missing, twice, out_of_order
+
+
+def judge(folder: Path, journal: Path, down: list[float], recordings: int, late_s: float) -> Killed:
+    lines = read_manifest(journal)
+    timeline = build(lines)
+    told = report(lines, timeline)
     out = folder / "film"
     options = json.dumps({"preset": "ultrafast"})
     command = [sys.executable, "-m", "recorder.compose", str(journal), str(out), "--options", options]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    film = check(out / "recording.mp4", Expected(timeline.duration / 1e6, sound=True, pictures=1.0))
-    gaps = [(gap.end - gap.start) / 1e6 for gap in timeline.gaps]
-    return Killed(len(moments), lost, gaps, recordings, timeline, film)
+    path = out / "recording.mp4"
+    film = check(path, Expected(timeline.duration / 1e6, sound=True, pictures=1.0))
+    return Killed(
+        len(down),
+        down,
+        *count(journal),
+        recordings,
+        told.facts,
+        told.warnings,
+        timeline,
+        film,
+        measure(path, (0,)),
+        late_s,
+    )

@@ -28,7 +28,7 @@ class Reader:
 
     async def connect(self, secret: str = SECRET) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
-        self.send(op="hello", secret=secret, version=1)
+        self.send(op="hello", secret=secret, version=2)
         self._task = asyncio.create_task(self._read())
 
     def send(self, **order: object) -> None:
@@ -43,10 +43,10 @@ class Reader:
                 if frame[0] == 1:
                     self.told.append(json.loads(frame[1:]))
                 elif frame[0] == 2:
-                    track, arrival = struct.unpack_from("!LQ", frame, 1)
-                    self.packets.setdefault(track, []).append((arrival, frame[13:]))
+                    track, arrival = struct.unpack_from("!L8xQ", frame, 1)
+                    self.packets.setdefault(track, []).append((arrival, frame[21:]))
                 else:
-                    track, _arrival, ssrc, ntp, timestamp = struct.unpack_from("!LQLQL", frame, 1)
+                    track, _arrival, ssrc, ntp, timestamp = struct.unpack_from("!L8xQLQL", frame, 1)
                     self.reports.setdefault(track, []).append((ssrc, ntp, timestamp))
         except (asyncio.IncompleteReadError, ConnectionError):
             self.ended.set()
@@ -78,7 +78,7 @@ async def test_a_published_track_arrives_on_the_tap_and_follows_its_person() -> 
         reader.send(op="tap", session_id=SESSION, room_id="r1")
         await until(lambda: len([m for m in reader.told if m["op"] == "tapped"]) == 2, "both rooms tapped")
         welcome = reader.told[0]
-        assert (welcome["op"], welcome["worker"], welcome["version"]) == ("welcome", "w1", 1)
+        assert (welcome["op"], welcome["worker"], welcome["version"]) == ("welcome", "w1", 2)
         assert abs(welcome["now_us"] - time.time_ns() // 1000) < 60_000_000
 
         bob = await here.browser("bob", 130)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from media.plane import EmbeddedPlane
-from models.values import PersonId, RoomId
+from models.values import MediaSource, PersonId, RoomId, SessionId
 from rooms.ports import MediaError, MediaEvent, MediaReset
 from tests.media.sfu_browser import SECRET, SESSION, until
 
@@ -64,6 +64,35 @@ async def test_killed_worker_comes_back_as_a_reset(tmp_path: Path) -> None:
         await plane.join("c1", SESSION, RoomId("main"), PersonId("alice"))
     finally:
         await plane.stop()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+async def test_a_peer_outlives_its_server_and_goes_on_under_the_next_one(tmp_path: Path) -> None:
+    control = f"unix:{tmp_path}/control"
+    process, _addresses = await start_worker(control)
+
+    async def on_event(_event: MediaEvent) -> None: ...
+
+    first, second = EmbeddedPlane(control, SECRET), EmbeddedPlane(control, SECRET)
+    await first.start(on_event)
+    await second.start(on_event)
+    try:
+        await first.join("c1", SESSION, RoomId("r1"), PersonId("bob"))
+        await first.mute("c1", MediaSource.MIC, True)
+        with pytest.raises(MediaError):  # its server lives
+            await second.take_over("c1", SESSION, PersonId("bob"))
+        await first.stop()
+        for person in ("alice", "charlie"):  # somebody else's
+            with pytest.raises(MediaError):
+                await second.take_over("c1", SESSION, PersonId(person))
+        with pytest.raises(MediaError):
+            await second.take_over("c1", SessionId("another"), PersonId("bob"))
+        found = await second.take_over("c1", SESSION, PersonId("bob"))
+        assert found == (RoomId("r1"), frozenset({MediaSource.MIC}))
+        await second.move("c1", RoomId("main"))
+    finally:
+        await second.stop()
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 30) == 0
 

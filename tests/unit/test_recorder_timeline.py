@@ -225,7 +225,7 @@ def test_limiter_holds_the_ceiling_and_leaves_quiet_sound_alone() -> None:
 
 @given(st.lists(st.binary(max_size=30), max_size=6), st.integers(1, 7))
 def test_tap_frames_survive_any_cutting(payloads: list[bytes], size: int) -> None:
-    stream = b"".join(encode_rtp(3, 9, p) + encode_json({"op": "x"}) for p in payloads)
+    stream = b"".join(encode_rtp(3, 1, 9, p) + encode_json({"op": "x"}) for p in payloads)
     decoder = Decoder()
     frames = [f for at in range(0, len(stream), size) for f in decoder.feed(stream[at : at + size])]
     assert [f.packet for f in frames if isinstance(f, Rtp)] == payloads

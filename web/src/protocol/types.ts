@@ -80,7 +80,7 @@ export interface CallView {
 export type RecordingLayout = "grid" | "speaker" | "stage";
 
 /** Participants get only the first four members; the others are absent for them. */
-export type RecordingWarning = "microphone_missing" | "camera_missing" | "screen_missing" | "microphone_silent";
+export type RecordingWarning = "microphone_missing" | "camera_missing" | "screen_missing" | "microphone_silent" | "clock_apart";
 
 export interface RecordingView {
   recording_id: string;

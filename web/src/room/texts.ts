@@ -98,6 +98,7 @@ const texts = {
   "rec.warn.microphone_silent": "{name}: the microphone is on, but nothing has been heard for a minute.",
   "rec.warn.camera_missing": "{name}: the camera is on, but does not reach the recording.",
   "rec.warn.screen_missing": "{name}: the shared screen does not reach the recording.",
+  "rec.warn.clock_apart": "Sound and pictures reach the recording with the wrong time. Stop it and start a new one.",
   "rec.consent": "Leave me out of recordings",
   "rec.consent.note": "Your camera, voice and screen are not recorded. Everybody in the room still sees and hears you.",
   "rec.out": "Not recorded",
