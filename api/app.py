@@ -70,9 +70,13 @@ def create_blueprints(
     upload_quota_bytes: int = 0,
     retention: timedelta | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    reference: Callable[[], Response] | None = None,
+    report_wait_s: float = 3.0,
 ) -> list[Blueprint]:
     """The doors: the pages' media and uploads (docs/rest.md §2) and the integrators' API (§3)."""
-    integrators = Deps(db, rooms, View(db, link_key, base_url), webhooks, storages, limits)
+    library = Library(db, library_root)
+    view = View(db, link_key, base_url)
+    integrators = Deps(db, rooms, view, webhooks, storages, library, limits, reference, report_wait_s)
     return [
         create_blueprint(ApiDeps(db, library_root, link_key)),
         uploads.create_blueprint(Uploads(db, library_root, max_upload_bytes, retention, upload_quota_bytes)),

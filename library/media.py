@@ -124,6 +124,11 @@ class Library:
     def change(self, access: Access, entry_id: str, title: str | None, published: bool | None) -> Entry:
         """Rename, publish or take back. Raises DomainError."""
         self._editable(access, entry_id)
+        self.save(entry_id, title, published)
+        return self.get(access, entry_id)
+
+    def save(self, entry_id: str, title: str | None, published: bool | None) -> None:
+        """The same for who has the right otherwise, such as an integrator of its course. Raises ``bad_value``."""
         values: dict[str, Any] = {}
         if title is not None:
             title = plain_title(title)
@@ -136,16 +141,24 @@ class Library:
             values["published"] = published
         if values:
             store.save_entry(self._db, entry_id, values)
-        return self.get(access, entry_id)
 
     def delete(self, access: Access, entry_id: str) -> None:
         """Delete an entry and its files. Raises DomainError."""
-        entry = self._editable(access, entry_id)
-        if entry.status == "processing":
-            raise DomainError("conflict", "This recording is still being made. Wait until it is ready.")
+        self._editable(access, entry_id)
+        self.remove(entry_id)
+
+    def remove(self, entry_id: str) -> None:
+        """The same for who has the right otherwise. Raises ``recording_unknown``, ``still_recording``."""
+        row = store.get_entry(self._db, entry_id)
+        if row is None:
+            raise DomainError("recording_unknown")
+        if row["status"] == "processing":
+            raise DomainError(
+                "still_recording", "This recording is still being made. Wait until it is ready."
+            )
         transfers.delete_of_entry(self._db, entry_id)
         # Files first: after a crash in between the entry is still there to be deleted again.
-        remove_files(self.root, entry.path)
+        remove_files(self.root, row["path"])
         store.delete_entry(self._db, entry_id)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args, get_type_hints
 
 from models.values import PersonId
@@ -95,15 +95,19 @@ _FIELDS: Final = {spec.name: spec for spec in fields(RecordingOptions)}
 
 
 def options_from_json(data: Mapping[str, Any]) -> RecordingOptions:
-    """Options from a (partial) JSON object; fields that are not there have their defaults. Raises BadOption."""
+    """Options from a (partial) JSON object; fields that are not there have their defaults. Raises BadOption.
+
+    A film with VP8 has OPUS, also where another codec is given: as other recording APIs do.
+    """
     values: dict[str, Any] = {}
     for name, value in data.items():
         if name not in _FIELDS:
             raise BadOption(str(name)[:40], "is not known here")
         values[name] = _read(name, value)
-    if values.get("video_codec") == "VP8" and "audio_codec" not in values:
-        values["audio_codec"] = "OPUS"
     options = RecordingOptions(**values)
+    if options.type == "COMPOSITE" and options.export_video and options.video_codec == "VP8":
+        # A WebM has one codec for sound, whatever was asked for or is the course's.
+        options = replace(options, audio_codec="OPUS")
     _check_together(options)
     return options
 
@@ -194,8 +198,6 @@ def _watermark(value: Any) -> Watermark:
 def _check_together(options: RecordingOptions) -> None:
     """Fields that do not go together. Raises BadOption."""
     film = options.type == "COMPOSITE" and options.export_video
-    if film and options.video_codec == "VP8" and options.audio_codec != "OPUS":
-        raise BadOption("audio_codec", "must be OPUS with VP8 (a WebM)")
     if film and options.video_codec == "H264" and options.audio_codec == "OPUS":
         raise BadOption("audio_codec", "must be AAC or MP3 with H264 (an MP4)")
     if options.type == "COMPOSITE" and not options.export_video and options.audio_codec == "OPUS":

@@ -29,6 +29,8 @@ class CompositeOptions:
     audio_bit_rate: int = 128_000
     watermark_file: str = ""
     fixed_layout: bool = False
+    stem: str = "recording"
+    """The film's file name without its ending."""
 
     @property
     def is_webm(self) -> bool:
@@ -38,8 +40,8 @@ class CompositeOptions:
     def file_name(self) -> str:
         """What the film is called; MP3 is made from an M4A."""
         if not self.recording.export_video:
-            return "recording.m4a"
-        return "recording.webm" if self.is_webm else "recording.mp4"
+            return f"{self.stem}.m4a"
+        return f"{self.stem}.webm" if self.is_webm else f"{self.stem}.mp4"
 
     @property
     def mime(self) -> str:

@@ -50,7 +50,10 @@ _STREAM_KIND: Final = {
 
 @dataclass(slots=True)
 class TrackFile:
-    """A finished file. ``first_us`` is the Unix time of its first packet; ``filled_s`` what of the sound is our silence."""
+    """A finished file. ``first_us`` is the Unix time of its first packet; ``filled_s`` what of the sound is our silence.
+
+    ``start_us``, ``end_us``: of the recording's time, where what was sent begins and ends.
+    """
 
     name: str
     person_id: str
@@ -61,6 +64,8 @@ class TrackFile:
     duration_s: float
     filled_s: float
     segments: list[Segment] = field(default_factory=list)
+    start_us: int | None = None
+    end_us: int = 0
 
     @property
     def is_audio(self) -> bool:
@@ -147,6 +152,13 @@ class _Copy:
             self.facts.segments.append(segment)
         return True
 
+    def _took(self, begin_us: int, end_us: int) -> None:
+        """A packet of this time was kept."""
+        self.packets += 1
+        facts = self.facts
+        facts.start_us = begin_us if facts.start_us is None else min(facts.start_us, begin_us)
+        facts.end_us = min(self._length_us, max(facts.end_us, end_us))
+
     def _mux(self, data: bytes, at: int, length: int, unit: Fraction, key: bool = True) -> None:
         assert self._container is not None and self._stream is not None
         packet = av.Packet(data)
@@ -199,7 +211,7 @@ class _AudioCopy(_Copy):
         self._fill(position)
         self._mux(record.data, max(position, self._next), length, Fraction(1, RATE))
         self._next = max(position, self._next) + length
-        self.packets += 1
+        self._took(rec_us, rec_us + length * 1_000_000 // RATE)
 
     def _conceal(self, until: int, following: bytes) -> None:
         """Fill a hole up to 100 ms with empty frames of the kind that follows: players make up for them as for lost ones."""
@@ -266,7 +278,7 @@ class _VideoCopy(_Copy):
         at = max(rec_us, self._seen + 1000)
         self._flush(at)
         self._last, self._seen = (at, record), at
-        self.packets += 1
+        self._took(at, at)
 
     def _flush(self, until: int) -> None:
         if self._last is not None:
@@ -280,6 +292,8 @@ class _VideoCopy(_Copy):
 
 def facts_of(track: TrackFile) -> Iterator[tuple[str, Any]]:
     """What the quality report says of a separate track."""
+    yield "start_offset", round((track.start_us or 0) / 1e6, 3)
+    yield "end_offset", round(track.end_us / 1e6, 3)
     yield "packets", track.packets
     yield "filled_s", track.filled_s
     yield "segments", len(track.segments)

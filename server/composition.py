@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import socket
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -266,7 +268,8 @@ class CompositionQueue:
 
     def _task(self, info: store.RecordingInfo, *, follow: bool = False, parts: int = 0) -> Task:
         journal = self._settings.recordings_dir / info.recording_id
-        options = self._composite(_options(info), journal)
+        wanted = _options(info)
+        options = replace(self._composite(wanted, journal), stem=_stem(info, wanted))
         return Task(journal, journal / "result", options, follow, parts, self._settings.cpu_share)
 
     def _composite(
@@ -362,6 +365,15 @@ class CompositionQueue:
             self._rooms.submit(Envelope(command_id, info.session_id, SYSTEM, command))
         except DomainError as error:
             log.warning("recording.report_refused code=%s recording_id=%s", error.code, info.recording_id)
+
+
+def _stem(info: store.RecordingInfo, options: RecordingOptions) -> str:
+    """``PREFIX_ROOM_TIMESTAMP`` (Unix time in milliseconds) where a prefix is asked for; ASCII, at most 130 characters."""
+    if not options.file_name_prefix:
+        return "recording"
+    letters = unicodedata.normalize("NFKD", info.room_name).encode("ascii", "ignore").decode()
+    room = re.sub(r"[^A-Za-z0-9]+", "-", letters).strip("-")[:50] or "room"
+    return f"{options.file_name_prefix}_{room}_{round(info.invoked_at.timestamp() * 1000)}"
 
 
 def _options(info: store.RecordingInfo) -> RecordingOptions:

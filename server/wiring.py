@@ -147,6 +147,7 @@ def build_flask(settings: Settings, db: Database, rooms: RoomsService, slack: Sl
         retention=settings.retention_uncopied,
         webhooks=build_setup(settings, db),
         storages=build_storages(settings, db),
+        reference=lambda: page(settings.web_dist, "reference", "Sideroom API", {}, ancestors=()),
     ):
         app.register_blueprint(blueprint)
     for blueprint in admin_blueprints(build_admin(settings, db)):

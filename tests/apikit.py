@@ -82,7 +82,12 @@ class Api:
 
 
 @contextmanager
-def running_api(folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Api]:
+def running_api(
+    folder: Path,
+    limits: Limits = DEFAULT_LIMITS,
+    report_wait_s: float = 0.0,
+    base_url: str = BASE_URL,
+) -> Iterator[Api]:
     world = make_world(folder)
     rooms = RoomsService(world.db)
     storages = Storages(world.db, VAULT, allow_private=True)
@@ -93,10 +98,11 @@ def running_api(folder: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Api]:
         rooms=rooms,
         library_root=world.root,
         link_key="k",
-        base_url=BASE_URL,
+        base_url=base_url,
         webhooks=Setup(world.db, SEAL),
         storages=storages,
         limits=limits,
+        report_wait_s=report_wait_s,
     ):
         flask.register_blueprint(blueprint)
     files = Files(world.db, world.root, "k", storages)

@@ -10,6 +10,6 @@ export default defineConfig({
     manifest: true,
     target: "es2022",
     modulePreload: { polyfill: false },
-    rollupOptions: { input: ["src/entries/room.tsx", "src/entries/lobby.tsx", "src/entries/library.tsx", "src/entries/selector.tsx", "src/entries/admin.tsx"] },
+    rollupOptions: { input: ["src/entries/room.tsx", "src/entries/lobby.tsx", "src/entries/library.tsx", "src/entries/selector.tsx", "src/entries/admin.tsx", "src/entries/reference.tsx"] },
   },
 });

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 from uuid import uuid4
 
-from flask import request
+from flask import Response, request
 from pydantic import BaseModel
 
 from api.v1.limits import DEFAULT_LIMITS, Limits
 from api.v1.view import View
+from library.media import Library
 from library.storage import Storages
 from models.store.database import Database
 from models.store.keys import ApiKey
@@ -40,7 +41,12 @@ class Deps:
     view: View
     webhooks: Setup
     storages: Storages
+    library: Library
     limits: Limits = DEFAULT_LIMITS
+    reference: Callable[[], Response] | None = None
+    """Draws the page that shows the OpenAPI document."""
+    report_wait_s: float = 3.0
+    """How long pause, resume and stop wait for the recorder's report before they answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ What there is to call stands in ``api.v1.routes``; the OpenAPI document is made 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, g, jsonify, request
 from pydantic import BaseModel
@@ -23,10 +23,13 @@ from rooms.errors import DomainError
 
 log = logging.getLogger("sideroom.api")
 PREFIX = "/api/v1"
+WORTH_ANOTHER_TRY: Final = ("rate_limited", "conflict", "media_unavailable", "internal")
+"""Refusals that may go away by themselves. Of all others generated clients are told not to try again: they would, also
+after a 409."""
 
 
 def create_blueprint(deps: Deps) -> Blueprint:
-    """Every route of the table, and ``/api/v1/openapi.json``, which needs no key."""
+    """Every route of the table; ``/api/v1/openapi.json`` and its page ``/api/v1/docs`` need no key."""
     blueprint = Blueprint("integrators", __name__, url_prefix=PREFIX)
     door = _Door(deps)
     for route in ROUTES:
@@ -34,6 +37,8 @@ def create_blueprint(deps: Deps) -> Blueprint:
         blueprint.add_url_rule(path, route.name, door.view(route), methods=[route.method])
     described = document(ROUTES, deps.view.base_url)
     blueprint.add_url_rule("/openapi.json", "openapi", lambda: jsonify(described))
+    if deps.reference is not None:
+        blueprint.add_url_rule("/docs", "docs", deps.reference)
     blueprint.register_error_handler(DomainError, refuse)
     blueprint.after_request(_with_limits)
     blueprint.app_errorhandler(HTTPException)(_unknown)
@@ -49,6 +54,7 @@ def refuse(error: DomainError) -> tuple[Response, int]:
         answer.headers["Retry-After"] = answer.headers["RateLimit-Reset"] = wait
         answer.headers["RateLimit-Limit"] = str(error.facts.get("limit", ""))
         answer.headers["RateLimit-Remaining"] = "0"
+    answer.headers["x-should-retry"] = "true" if error.code in WORTH_ANOTHER_TRY else "false"
     if error.http_status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer, error.http_status
@@ -63,6 +69,7 @@ def _unknown(error: HTTPException) -> Any:
         "There is nothing at this address." if error.code == 404 else "This address has no such method."
     )
     answer = jsonify({"success": False, "error": {"code": code, "message": sentence, "facts": {}}})
+    answer.headers["x-should-retry"] = "false"
     for name, value in error.get_headers():
         if name == "Allow":
             answer.headers[name] = value

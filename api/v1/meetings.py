@@ -9,13 +9,15 @@ from pydantic import Field
 
 from api.v1.base import PageQuery, Time
 from api.v1.call import Call, Page
-from api.v1.schemas import CommandBody, Commanded, Event, Meeting, MeetingDetails, Room
+from api.v1.schemas import CommandBody, Commanded, Event, Meeting, MeetingDetails, MeetingParticipant, Room
 from models.store import meetings_list as store
 from models.store.meetings_list import MeetingFilter
 from models.values import SessionId
 from rooms import wire
 from rooms.errors import DomainError
+from rooms.state import Participant, SessionState
 
+ONLINE = {None: None, "true": True, "false": False}
 OPEN = {None: None, "LIVE": True, "ENDED": False}
 
 
@@ -29,6 +31,12 @@ class MeetingsQuery(PageQuery):
     )
     start_time: Time | None = None
     end_time: Time | None = None
+
+
+class ParticipantsQuery(PageQuery):
+    """Which people."""
+
+    online: Literal["true", "false"] | None = Field(None, description="true: who is there now.")
 
 
 def listing(call: Call) -> Page:
@@ -65,6 +73,38 @@ def details(call: Call) -> MeetingDetails:
             for room in sorted(state.rooms.values(), key=lambda r: r.number)
         ],
         active_recordings=[r.recording_id for r in sorted(live, key=lambda r: r.invoked_at)],
+    )
+
+
+def participants(call: Call) -> Page:
+    """Who is in a meeting, or was: in the order in which they came."""
+    query = call.query_as(ParticipantsQuery)
+    found = store.get_meeting(call.deps.db, call.path["meeting_id"], call.course_id)
+    if found is None:
+        raise DomainError("no_session", "There is no such meeting.")
+    state = call.deps.rooms.state(SessionId(found.session_id))
+    wanted = ONLINE[query.online]
+    people = [p for p in state.people.values() if wanted is None or p.online is wanted]
+    first = query.page_no * query.per_page
+    return Page(
+        [_participant(state, person) for person in people[first : first + query.per_page]], len(people)
+    )
+
+
+def _participant(state: SessionState, person: Participant) -> MeetingParticipant:
+    room = state.rooms.get(person.room_id)
+    return MeetingParticipant(
+        person_id=person.person_id,
+        name=person.name,
+        role=person.role.value,
+        room_id=person.room_id,
+        room_name=room.name if room is not None else "",
+        online=person.online,
+        microphone=person.mic,
+        camera=person.camera,
+        screen=person.screen,
+        hand_raised=person.hand_raised_at is not None,
+        joined_time=person.entered_at,
     )
 
 

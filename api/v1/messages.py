@@ -48,6 +48,7 @@ class UploadedRecording(StoppedRecording):
 
     output_file_name: str | None
     file_size: int | None
+    total_size: int
     download_url: str | None
     audio_download_url: str | None
     download_url_expiry: At | None

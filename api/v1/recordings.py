@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from api.v1.recordings_schemas import (
     FIELDS,
     ActBody,
     Composition,
+    EntryBody,
     Group,
     LayoutBody,
     ListQuery,
@@ -25,6 +27,7 @@ from models.recording import BadOption
 from models.store import compositions
 from models.store import recordings_list as store
 from models.store.compositions import Requested
+from models.store.people import membership_role
 from models.store.recordings_list import Filter, ListedRecording
 from models.store.storage import usable
 from models.values import MAIN_ROOM, RecordingId, RecordingStatus, RoomId, SessionId
@@ -44,6 +47,9 @@ ACTIONS: Final[Mapping[str, Callable[[RecordingId], Command]]] = {
     "resume": ResumeRecording,
     "stop": StopRecording,
 }
+ASKED: Final = {"recording": "RECORDING", "paused": "PAUSED", "stopped": "UPLOADING"}
+"""What was asked for → the status that follows."""
+REPORT_POLL_S: Final = 0.05
 LIVE: Final = tuple(status for status in RecordingStatus if status.is_live)
 EXPIRED: Final = {None: None, "true": True, "false": False}
 
@@ -65,6 +71,7 @@ def track(call: Call) -> Recording | Group:
 def _start(call: Call, body: Where, options: dict[str, Any], allow_multiple: bool) -> Recording | Group:
     if body.all_rooms and body.room_id is not None:
         raise DomainError("bad_value", "Give room_id or all_rooms, not both.", field="room_id")
+    _check_people(call, body.meeting_id, options.get("people", []))
     options |= (more := _storages(call, body, options.get("storages", [])))
     room_id = None if body.all_rooms else RoomId(body.room_id or MAIN_ROOM)
     command = StartRecording(room_id, body.all_rooms, options, allow_multiple)
@@ -78,6 +85,26 @@ def _start(call: Call, body: Where, options: dict[str, Any], allow_multiple: boo
         _forget(call, brought)
     invoked = next(r.event for r in accepted.events if isinstance(r.event, RecordingInvoked))
     return _found(call, invoked.parent_id or invoked.recording_id)
+
+
+def _check_people(call: Call, meeting_id: str, people: Sequence[str]) -> None:
+    """Raises ``person_unknown`` for an id of nobody in the course or the meeting: its recording would be empty."""
+    if not people:
+        return
+    state = call.deps.rooms.state(SessionId(meeting_id))
+    if call.course_id not in (None, state.course_id):
+        raise DomainError("other_course")
+    for person_id in people:
+        if (
+            person_id not in state.people
+            and membership_role(call.deps.db, state.course_id, person_id) is None
+        ):
+            raise DomainError(
+                "person_unknown",
+                f"There is no person “{person_id[:40]}” in this course or meeting.",
+                field="person_ids",
+                person_id=person_id,
+            )
 
 
 def _forget(call: Call, storage_id: str | None) -> None:
@@ -154,11 +181,63 @@ def act(call: Call) -> Recording | Group:
         try:
             # As a whole, so that rooms which are entered later do not begin again.
             call.submit(rows[0].session_id, StopRecording(RecordingId(group_id)), f"stop:{group_id}")
-            return _found(call, group_id)
+            return _after(call, group_id)
         except DomainError as error:
             if error.code != "recording_unknown":
                 raise
-    return _each(call, action, ACTIONS[action])
+    _each(call, action, ACTIONS[action])
+    return _after(call, group_id)
+
+
+def _after(call: Call, recording_id: str) -> Recording | Group:
+    """The answer once the recorder has done what was asked; it reports within a second. If it is late, the answer says what
+    was asked: the recorder will do it, or is not there and records nothing."""
+    deadline = time.monotonic() + call.deps.report_wait_s
+    while any(_is_pending(row) for row in _rows(call, recording_id)) and time.monotonic() < deadline:
+        time.sleep(REPORT_POLL_S)
+    found = _found(call, recording_id)
+    wanted = {row.recording_id: ASKED[row.desired] for row in _rows(call, recording_id) if _is_pending(row)}
+    if isinstance(found, Group):
+        parts = [
+            part.model_copy(update={"status": wanted.get(part.id, part.status)}) for part in found.recordings
+        ]
+        return found.model_copy(update={"recordings": parts})
+    return found.model_copy(update={"status": wanted.get(found.id, found.status)})
+
+
+def _is_pending(row: ListedRecording) -> bool:
+    """Something was asked that the recorder has not reported yet."""
+    return RecordingStatus(row.status).is_live and row.status != ASKED[row.desired]
+
+
+def change(call: Call) -> Recording:
+    """Rename, publish or take back."""
+    body = call.body_as(EntryBody)
+    if body.title is None and body.published is None:
+        raise DomainError("bad_value", "Give “title”, “published”, or both.", field="title")
+    row = _in_library(call)
+    call.deps.library.save(row.entry_id or "", body.title, body.published)
+    return call.deps.view.recordings(_rows(call, row.recording_id))[0]
+
+
+def delete(call: Call) -> Recording:
+    """Delete the files and the library's entry. What was recorded is told as before, with ``deleted``."""
+    row = _in_library(call)
+    call.deps.library.remove(row.entry_id or "")
+    return call.deps.view.recordings(_rows(call, row.recording_id))[0]
+
+
+def _in_library(call: Call) -> ListedRecording:
+    """The one recording of the address with its entry. Raises ``recording_unknown``, ``still_recording``."""
+    row = _closed(call)
+    if row.entry_id is None:
+        raise DomainError(
+            "still_recording" if row.status == RecordingStatus.UPLOADING.value else "recording_unknown",
+            None
+            if row.status == RecordingStatus.UPLOADING.value
+            else "This recording is not in the library (any more).",
+        )
+    return row
 
 
 def set_layout(call: Call) -> Recording | Group:

@@ -239,6 +239,13 @@ class ActBody(Body):
     action: Literal["stop", "pause", "resume"]
 
 
+class EntryBody(Body):
+    """What the library shows; at least one of the two."""
+
+    title: str | None = Field(None, max_length=200)
+    published: bool | None = Field(None, description="True: the course sees it in its Media Gallery.")
+
+
 class LayoutBody(Body):
     """Another layout from now on."""
 
@@ -267,11 +274,13 @@ class ListQuery(PageQuery):
 
     meeting_id: str | None = Field(None, max_length=100)
     status: list[Status] = Field(default_factory=list)
-    search: str = Field("", max_length=100, description="A meeting's id, or a part of its title.")
+    search: str = Field(
+        "", max_length=100, description="A meeting's id, or a part of its title or its course's."
+    )
     start_time: Time | None = None
     end_time: Time | None = None
     expired: Literal["true", "false"] | None = None
-    sort_by: Literal["invoked_time"] = "invoked_time"
+    sort_by: Literal["invoked_time", "invokedTime"] = "invoked_time"
     sort_order: Literal["ASC", "DESC"] = "DESC"
 
 
@@ -326,6 +335,11 @@ class File(Answer):
     sha256: str
     person_id: str | None
     title: str
+    start_offset: float | None = Field(
+        description="Of a track: seconds from the recording's start to what was sent first. The file begins at 0 all the "
+        "same; what comes before is filled."
+    )
+    end_offset: float | None = Field(description="Of a track: seconds to the end of what was sent last.")
     download_url: str
 
 
@@ -369,15 +383,26 @@ class Recording(Answer):
     started_time: At | None
     stopped_time: At | None
     recording_duration: int | None
-    output_file_name: str | None
-    file_size: int | None
-    download_url: str | None = Field(description="The film, or the audio file when there is no film.")
+    title: str | None = Field(description="Its name in the library; null before it is there.")
+    published: bool = Field(description="Whether the course sees it in its Media Gallery.")
+    output_file_name: str | None = Field(description="The file of `download_url`; null where that is null.")
+    file_size: int | None = Field(
+        description="Of that one file, in bytes; null where `download_url` is null."
+    )
+    total_size: int = Field(description="Of all `files` together, in bytes.")
+    download_url: str | None = Field(
+        description="The film, or the audio file when there is no film. Always null for type TRACK: each participant's file "
+        "stands in `files`, with an address and a size of its own."
+    )
     audio_download_url: str | None
     download_url_expiry: At | None
     files: list[File] = Field(description="Everything there is to download, also each participant's tracks.")
     copies: list[Copy] = Field(description="How the copies to storages fare.")
     warnings: list[str] = Field(description="What the check of the file found.")
     quality: dict[str, Any] = Field(description="The quality report; empty until UPLOADED.")
+    deleted: bool = Field(
+        description="True: somebody deleted it in the library; there are no files any more."
+    )
     expired: bool
     expires_at: At | None
     start_reason: StartReason

@@ -9,6 +9,7 @@ from api.v1.call import Route
 from api.v1.recordings_schemas import (
     ActBody,
     Composition,
+    EntryBody,
     Group,
     LayoutBody,
     ListQuery,
@@ -19,7 +20,15 @@ from api.v1.recordings_schemas import (
     StartBody,
     TrackBody,
 )
-from api.v1.schemas import CommandBody, Commanded, Course, Meeting, MeetingDetails, UsageRow
+from api.v1.schemas import (
+    CommandBody,
+    Commanded,
+    Course,
+    Meeting,
+    MeetingDetails,
+    MeetingParticipant,
+    UsageRow,
+)
 
 STARTING: Final = (
     "no_session",
@@ -76,6 +85,18 @@ ROUTES: Final = (
         is_command=True,
     ),
     Route(
+        "PATCH", "/recordings/{recording_id}", "change_recording", "recordings",
+        "Rename a recording in the library, publish it to the course, or take it back",
+        "recordings:write", recordings.change, Recording, body=EntryBody,
+        codes=("recording_unknown", "still_recording"), is_recording=True,
+    ),
+    Route(
+        "DELETE", "/recordings/{recording_id}", "delete_recording", "recordings",
+        "Delete a recording's files and its place in the library",
+        "recordings:write", recordings.delete, Recording,
+        codes=("recording_unknown", "still_recording"), is_recording=True,
+    ),
+    Route(
         "PUT", "/recordings/{recording_id}/layout", "set_recording_layout", "recordings",
         "Another layout while it records",
         "recordings:write", recordings.set_layout, Recording | Group, body=LayoutBody, codes=ACTING,
@@ -117,6 +138,12 @@ ROUTES: Final = (
     Route(
         "GET", "/meetings/{meeting_id}", "get_meeting", "meetings", "A session with its rooms and how many are there",
         "recordings:read", meetings.details, MeetingDetails, codes=("no_session",),
+    ),
+    Route(
+        "GET", "/meetings/{meeting_id}/participants", "list_participants", "meetings",
+        "Who is in a session, or was, in order of arrival",
+        "recordings:read", meetings.participants, MeetingParticipant, query=meetings.ParticipantsQuery,
+        codes=("no_session",), is_list=True, is_paged=True,
     ),
     Route(
         "POST", "/sessions/{session_id}/commands", "send_command", "meetings",

@@ -47,6 +47,22 @@ class Course(Answer):
     context_id: str
 
 
+class MeetingParticipant(Answer):
+    """Somebody who is or was in a meeting."""
+
+    person_id: str
+    name: str
+    role: Literal["moderator", "participant", "guest"]
+    room_id: str = Field(description="The room they are in, or were last.")
+    room_name: str
+    online: bool
+    microphone: bool
+    camera: bool
+    screen: bool
+    hand_raised: bool
+    joined_time: At | None = Field(description="When they came for the first time.")
+
+
 class CommandBody(Body):
     """A command of docs/protocol.md §2."""
 

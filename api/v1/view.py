@@ -64,6 +64,7 @@ class View:
         names = (
             "output_file_name",
             "file_size",
+            "total_size",
             "download_url",
             "audio_download_url",
             "download_url_expiry",
@@ -81,12 +82,15 @@ class View:
         if is_ready and row.file_name and all(file.name != row.file_name for file in files):
             files = [_main_file(row), *files]
         shown = [self._file(row, file, now_s) for file in files] if is_ready else []
-        film = next((f.download_url for f in shown if f.name == row.file_name), None)
-        audio = next((f.download_url for f in shown if f.kind == "audio"), None)
+        kind = _options(row).type
+        # One person's track must not pass for the whole.
+        main = next((f for f in shown if f.name == row.file_name and kind == "COMPOSITE"), None)
+        audio = next((f for f in shown if f.kind == "audio"), None)
+        offered = main or audio
         warnings = row.quality.get("warnings")
         return Recording(
             id=row.recording_id,
-            type=_options(row).type,
+            type=kind,
             meeting_id=row.session_id,
             meeting=MeetingName(
                 id=row.session_id,
@@ -106,15 +110,19 @@ class View:
             started_time=row.started_at,
             stopped_time=row.stopped_at,
             recording_duration=round(row.duration_s) if row.duration_s is not None else None,
-            output_file_name=row.file_name or None,
-            file_size=row.size_bytes,
-            download_url=film or audio,
-            audio_download_url=audio,
+            title=row.title,
+            published=row.published,
+            output_file_name=offered.name if offered is not None else None,
+            file_size=offered.file_size if offered is not None else None,
+            total_size=sum(file.file_size for file in shown),
+            download_url=offered.download_url if offered is not None else None,
+            audio_download_url=audio.download_url if audio is not None else None,
             download_url_expiry=datetime.fromtimestamp(links.expiry(now_s), UTC) if shown else None,
             files=shown,
             copies=[Copy.model_validate(transfer) for transfer in transfers],
             warnings=[str(w) for w in warnings] if isinstance(warnings, list) else [],
             quality=row.quality if is_ready else {},
+            deleted=row.status == RecordingStatus.UPLOADED.value and row.entry_id is None,
             expired=row.entry_status == "expired",
             expires_at=row.expires_at,
             start_reason=StartReason.model_validate(
@@ -135,6 +143,8 @@ class View:
             sha256=file.sha256,
             person_id=file.person_id,
             title=file.title,
+            start_offset=file.quality.get("start_offset"),
+            end_offset=file.quality.get("end_offset"),
             download_url=self.base_url.rstrip("/") + path,
         )
 

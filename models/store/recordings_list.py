@@ -29,6 +29,8 @@ class ListedRecording:
     started_by: str | None
     started_by_name: str
     status: str
+    desired: str
+    """What was asked for: recording, paused or stopped."""
     invoked_at: datetime
     started_at: datetime | None
     stopped_at: datetime | None
@@ -38,6 +40,9 @@ class ListedRecording:
     error: str | None
     entry_id: str | None
     entry_status: str | None
+    title: str | None
+    """Its name in the library."""
+    published: bool
     file_name: str
     size_bytes: int | None
     expires_at: datetime | None
@@ -76,8 +81,11 @@ class Filter:
         if self.statuses:
             where.append(col(RecordingRow.status).in_([status.value for status in self.statuses]))
         if self.search:
-            named = col(SessionRow.title).icontains(self.search, autoescape=True)
-            where.append(or_(col(RecordingRow.session_id) == self.search, named))
+            named = [
+                col(column).icontains(self.search, autoescape=True)
+                for column in (SessionRow.title, CourseRow.title)
+            ]
+            where.append(or_(col(RecordingRow.session_id) == self.search, *named))
         if self.start is not None:
             where.append(col(RecordingRow.invoked_at) >= self.start)
         if self.end is not None:
@@ -151,6 +159,7 @@ def _listed(found: Any) -> ListedRecording:
         started_by=row.started_by,
         started_by_name=person_name or "",
         status=row.status,
+        desired=row.desired,
         invoked_at=row.invoked_at,
         started_at=row.started_at,
         stopped_at=row.stopped_at,
@@ -160,6 +169,8 @@ def _listed(found: Any) -> ListedRecording:
         error=row.error,
         entry_id=entry.id if entry is not None else None,
         entry_status=entry.status if entry is not None else None,
+        title=entry.title if entry is not None else None,
+        published=entry is not None and entry.published,
         file_name=entry.file_name if entry is not None else "",
         size_bytes=row.size_bytes,
         expires_at=entry.expires_at if entry is not None else None,

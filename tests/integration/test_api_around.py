@@ -201,7 +201,7 @@ def test_a_call_on_behalf_of_a_moderator_makes_recordings_of_theirs(api: Api) ->
     [
         ({"options": {"max_seconds": 5}}, "options.max_seconds"),
         (
-            {"options": {"video_config": {"codec": "VP8"}, "audio_config": {"codec": "AAC"}}},
+            {"options": {"video_config": {"codec": "H264"}, "audio_config": {"codec": "OPUS"}}},
             "audio_config.codec",
         ),
         ({"options": {"meeting_id": "s"}}, "options.meeting_id"),

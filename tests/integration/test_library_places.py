@@ -210,4 +210,4 @@ def test_a_title_out_of_bounds_is_refused(world: World, title: str) -> None:
 def test_what_is_being_composed_cannot_be_deleted(world: World) -> None:
     entry_id = intake.ensure_processing_entry(world.db, world.recording())
     library = Library(world.db, world.root)
-    assert code(lambda: library.delete(world.access("olga"), entry_id)) == "conflict"
+    assert code(lambda: library.delete(world.access("olga"), entry_id)) == "still_recording"
