@@ -269,7 +269,7 @@ def compose(journal: Path, out: Path, options: CompositeOptions) -> CompositionR
 def _warnings(timeline: Timeline) -> list[str]:
     warnings = [f"nothing was captured for {(g.end - g.start) / 1e6:.1f} s" for g in timeline.gaps]
     if not timeline.complete:
-        warnings.append("the recording was not closed; its end is the last thing written")
+        warnings.append("the recorder was interrupted: the last moments may be missing")
     return warnings
 
 

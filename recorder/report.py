@@ -268,9 +268,11 @@ def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames:
             f"clocks were {seen.apart_us / 1e6:.0f} s apart: parts may be missing or stand at the wrong time"
         )
     if not timeline.has_start:
-        found.append("the journal's first line is lost: names, options and the first moments may be missing")
+        found.append(
+            "part of what was captured could not be read: names and the first moments may be missing"
+        )
     if not timeline.complete:
-        found.append("the recording was not closed; its end is the last thing written")
+        found.append("the recorder was interrupted: the last moments may be missing")
     for item in facts["missing"]:
         what = _WHAT.get(item["source"], item["source"])
         found.append(
@@ -293,19 +295,26 @@ def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames:
         )
     if facts["dropped"]:
         found.append(
-            f"{facts['dropped']} packets or frames were dropped because disk or recorder were too slow"
+            f"the server was too slow for a moment: {facts['dropped']} packets or frames were dropped"
         )
     if frames and facts["lost_packets"] > MANY_LOST * frames:
-        found.append(f"{facts['lost_packets']} packets were lost on the way to the server")
+        found.append(
+            f"{facts['lost_packets']} packets were lost on the way: sound and pictures may be missing in places"
+        )
     if frames and facts["malformed"] > MANY_LOST * frames:
         found.append(f"{facts['malformed']} packets could not be read: a sender's software is at fault")
     if facts["restarted_tracks"]:
-        found.append(f"{facts['restarted_tracks']} times packets came of which nothing could be written")
+        found.append(
+            f"{facts['restarted_tracks']} times a microphone or camera could not be read, and the recorder began anew"
+        )
     p95 = facts["av_offset_ms"]["p95"]
     if p95 is not None and p95 > GOOD_OFFSET_MS:
-        found.append(f"sound and picture may be {p95:.0f} ms apart")
+        found.append(f"sound and picture may be {p95 / 1000:.1f} s apart")
     if facts["clock_ppm"] > BAD_PPM:
-        found.append(f"a sender's clock is off by {facts['clock_ppm']:.0f} millionths")
+        percent = facts["clock_ppm"] / 10_000
+        found.append(
+            f"the clock of somebody’s computer is off by {percent:.2f} %; their sound was adjusted to it"
+        )
     return found
 
 

@@ -253,4 +253,4 @@ def test_a_whole_recording_has_no_warnings() -> None:
 
 def test_an_open_journal_says_that_it_was_not_closed() -> None:
     found = reported(segment(1, "mic", 48_000), *reports(1, 48_000, 10), line("beat", 10))
-    assert found.warnings == ["the recording was not closed; its end is the last thing written"]
+    assert found.warnings == ["the recorder was interrupted: the last moments may be missing"]

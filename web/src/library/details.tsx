@@ -18,6 +18,10 @@ const t = catalogue({
   comingFailed: "{what}: could not be made. {error}",
   filmOf: "Film, {what}",
   report: "Quality report",
+  good: "Good. Nothing is missing.",
+  notes: { one: "Playable, with {count} note", other: "Playable, with {count} notes" },
+  technical: "Technical details",
+  halts: "Computers that stood still",
   format: "Format",
   offset: "Sound against picture",
   offsetFound: "at most {p95} ms apart at 95 % of {checked} checks",
@@ -30,9 +34,9 @@ const t = catalogue({
   silent: "Silent although unmuted",
   spans: { one: "{count} time, {seconds} s in all", other: "{count} times, {seconds} s in all" },
   none: "none",
-  shares: "Black, still and silent",
+  shares: "Share of black, unmoving and silent film",
   clock: "Largest clock difference",
-  ppm: "{ppm} millionths",
+  ppm: "{ppm} ppm",
   checksum: "SHA-256",
 });
 
@@ -77,6 +81,7 @@ export interface Quality {
   gaps?: Span[];
   missing?: Span[];
   silent_microphones?: Span[];
+  clock_halts?: Span[];
   clock_ppm?: number;
   av_offset_ms?: { checked: number; p50: number | null; p95: number | null };
   sha256?: string;
@@ -183,24 +188,37 @@ function rows(quality: Quality): [string, string][] {
     [t("gaps"), spans(quality.gaps)],
     [t("missing"), spans(quality.missing)],
     [t("silent"), spans(quality.silent_microphones)],
+    [t("halts"), spans(quality.clock_halts)],
     [t("shares"), [quality.black_share, quality.still_share, quality.silent_share].map(percent).join(", ")],
     [t("clock"), t("ppm", { ppm: quality.clock_ppm ?? 0 })],
   ];
   return quality.sha256 ? [...made, [t("checksum"), quality.sha256]] : made;
 }
 
-export function Report({ quality }: { quality: Quality }) {
+/** What a teacher wants to know first: is it good, and if not, what is wrong. Figures are for who asks for them. */
+export function Report({ quality, warnings }: { quality: Quality; warnings: string[] }) {
   const [open, setOpen] = useState(false);
   return (
-    <details class="report" data-testid="quality" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>{t("report")}</summary>
-      {open && (
-        <dl>
-          {rows(quality).map(([name, value]) => (
-            <div key={name}><dt>{name}</dt><dd>{value}</dd></div>
-          ))}
-        </dl>
-      )}
-    </details>
+    <section class="report" aria-label={t("report")} data-testid="quality">
+      <h2>{t("report")}</h2>
+      <p>{warnings.length ? t("notes", { count: warnings.length }) : t("good")}</p>
+      {warnings.length > 0 && <ul>{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
+      <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>{t("technical")}</summary>
+        {open && (
+          <dl>
+            {rows(quality).map(([name, value]) => (
+              <div key={name}><dt>{name}</dt><dd>{value}</dd></div>
+            ))}
+          </dl>
+        )}
+      </details>
+    </section>
   );
+}
+
+/** A warning as it stands by itself: with a capital letter and a full stop. */
+export function sentence(warning: string): string {
+  const [first = ""] = warning;
+  return `${first.toUpperCase()}${warning.slice(first.length)}${/[.!?]$/.test(warning) ? "" : "."}`;
 }

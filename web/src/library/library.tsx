@@ -322,7 +322,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
         {entry.owner_name && ` · ${t("by", { name: entry.owner_name })}`}
         {entry.expires_at && ` · ${t("expires", { date: day(entry.expires_at) })}`}
       </p>
-      {entry.warnings.length > 0 && <p class="note">{t("warning", { text: entry.warnings.join("; ") })}</p>}
+      {!entry.quality && entry.warnings.length > 0 && <p class="note">{t("warning", { text: entry.warnings.join("; ") })}</p>}
       {entry.copies.length > 0 && (
         <ul class="note" aria-label={t("copies")} data-testid="copies">
           {entry.copies.map((copy) => <li key={copy.id}>{copyText(copy)}</li>)}
@@ -344,7 +344,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
       <Chapters chapters={entry.chapters} at={at} onJump={jump} />
       <Files files={entry.tracks} />
       <Coming films={entry.coming} />
-      {entry.quality && <Report quality={entry.quality} />}
+      {entry.quality && <Report quality={entry.quality} warnings={entry.warnings} />}
       {asking === "rename" && <Rename entry={entry} onSave={(title) => void change({ title })} onClose={() => setAsking(null)} />}
       {asking === "delete" && (
         <Dialog
