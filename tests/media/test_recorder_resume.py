@@ -179,3 +179,23 @@ def test_times_that_are_not_now_raise_an_alarm_at_once_and_end_it(tmp_path: Path
     capture.close(us(3.0))
     lines = read_manifest(tmp_path / "j")
     assert any("clocks were 3600 s apart" in text for text in report(lines, build(lines)).warnings)
+
+
+def test_who_declined_while_no_recorder_was_there_is_not_written(tmp_path: Path) -> None:
+    row = packets(random.Random(3), 0.0)
+    first = Recorder(tmp_path / "j", 0.0)
+    first.read(row, 300)
+    first.tick(row)
+    written = len(frames(tmp_path / "j"))
+    first.kill()
+    second = Capture(tmp_path / "j", {"recording_id": "k1"}, us(9.0))
+    second.consent({"alice": True}, second.time_us(us(9.0)))
+    assert second.goes_on_from is not None
+    second.tapped("run", True, us(9.0))
+    for position in range(second.goes_on_from.position, 400):
+        arrives, track, data = row[position - 1]
+        second.packet(track, data, us(arrives), position)
+    second.live(us(9.0))
+    second.close(us(10.0))
+    assert len(frames(tmp_path / "j")) == written
+    assert {x["reason"] for x in read_manifest(tmp_path / "j") if x["k"] == "end"} == {"declined"}
