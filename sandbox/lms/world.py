@@ -165,7 +165,7 @@ GROUPS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "bio101": (
         ("bdabeeec-c76d-4508-9643-8850484b9835", "Lab A", ("bob", "bea", "tara")),
         ("2d59fe21-9b05-45a1-91de-c4cfa6582fe7", "Lab B", ("ben", "bo")),
-        ("77ed2c97-34e1-4232-a321-8fc747d1205e", "Project group", ()),
+        ("77ed2c97-34e1-4232-a321-8fc747d1205e", "Projektübung", ()),
     )
 }
 """Course groups of a site: (id, title, members)."""

@@ -75,7 +75,7 @@ def test_the_whole_story(demo: tuple[Demo, Supervisor], contexts: Callable[[], B
     alice.get_by_test_id("menu-breakout").press("Enter")
     alice.get_by_test_id("assign-groups").check()
     expect(alice.get_by_test_id("course-groups").locator("li")).to_have_text(
-        ["Lab A 2", "Lab B 2", "Project group 0"]
+        ["Lab A 2", "Lab B 2", "Projektübung 0"]
     )
     alice.get_by_test_id("breakout-continue").press("Enter")
     in_column(alice, "Lab B").get_by_test_id(f"person-{my_id(ben)}").wait_for()
@@ -83,7 +83,7 @@ def test_the_whole_story(demo: tuple[Demo, Supervisor], contexts: Callable[[], B
     in_column(alice, "Lab A").get_by_test_id(f"person-{my_id(bob)}").wait_for()
     for key in ("Space", "ArrowRight", "ArrowRight", "Space"):
         carried.press(key)
-    in_column(alice, "Project group").get_by_test_id(f"person-{my_id(bob)}").wait_for()
+    in_column(alice, "Projektübung").get_by_test_id(f"person-{my_id(bob)}").wait_for()
     expect(carried).to_be_focused()
     alice.get_by_test_id("start-breakout").press("Enter")
     bob.get_by_test_id("countdown").wait_for()
@@ -92,7 +92,7 @@ def test_the_whole_story(demo: tuple[Demo, Supervisor], contexts: Callable[[], B
     alice.keyboard.press("Escape")
     expect(alice.get_by_test_id("dashboard")).to_have_count(0)
     expect(alice.get_by_test_id("more")).to_be_focused()
-    expect(bob.get_by_test_id("room-name")).to_have_text("Project group", timeout=WAIT_MS)
+    expect(bob.get_by_test_id("room-name")).to_have_text("Projektübung", timeout=WAIT_MS)
     expect(ben.get_by_test_id("room-name")).to_have_text("Lab B", timeout=WAIT_MS)
 
     # A broadcast reaches the rooms; a help call reaches the moderator, who joins.
@@ -101,7 +101,7 @@ def test_the_whole_story(demo: tuple[Demo, Supervisor], contexts: Callable[[], B
     alice.get_by_test_id("broadcast-send").click()
     expect(bob.get_by_text("Two minutes left").first).to_be_visible(timeout=WAIT_MS)
     bob.get_by_test_id("call-moderator").click()
-    expect(alice.get_by_test_id("said")).to_contain_text("Bob Keller asks for help in Project group.")
+    expect(alice.get_by_test_id("said")).to_contain_text("Bob Keller asks for help in Projektübung.")
     alice.get_by_test_id("bell").click()
     alice.locator("[data-testid^='call-join-']").first.click()
     until(lambda: here(alice) == here(bob), "the moderator beside the caller")

@@ -65,7 +65,7 @@ def test_a_moderators_launch_brings_the_roster_without_making_anybody_wait(lms: 
     assert [(g["name"], len(g["members"])) for g in answer.json["groups"]] == [
         ("Lab A", 2),
         ("Lab B", 2),
-        ("Project group", 0),
+        ("Projektübung", 0),
     ]
 
 

@@ -205,7 +205,7 @@ def test_the_whole_roster_comes_page_by_page(lms: Lms, page: int, joined: bool) 
     assert groups == {
         "Lab A": {lms.person("bob"), lms.person("bea")},
         "Lab B": {lms.person("ben"), lms.person("bo")},
-        "Project group": set(),
+        "Projektübung": set(),
     }
     again = roster.list_roster(lms.db, lms.course)
     assert sync_course(lms.db, lms.course) == "" and roster.list_roster(lms.db, lms.course) == again
