@@ -145,6 +145,7 @@ class _Media:
             "title": entry.title,
             "course_title": entry.course_title,
             "room_name": entry.room_name,
+            "time_zone": entry.time_zone or "UTC",
             "recorded_at": entry.recorded_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "duration_s": round(entry.duration_s, 3),
             "size_bytes": entry.size_bytes,

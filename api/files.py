@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+import regex
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.ranges import NotThere, Span, wanted_span
+from foundation.text import clean, cut
+from foundation.zone import local, said
 from library import copies, links
 from library.copies import Copy
 from library.storage import Storages
@@ -182,8 +185,13 @@ def _mime(file: MediaFile) -> str:
 def _download_name(row: Mapping[str, Any], name: str) -> str:
     if name != row["file_name"]:
         return name
-    title = re.sub(r"[^\w .()-]+", "_", str(row["title"])).strip()[:120] or "recording"
-    return f"{title}{Path(name).suffix}"
+    # Marks are part of their letters; joiners of words. File systems take 255 bytes.
+    # A recording is called by its room: course and day tell one download from the next.
+    day = f"{local(row['recorded_at'], row['time_zone']):%Y-%m-%d %H-%M}{said(row['time_zone'])}"
+    parts = [row["course_title"], row["title"], day] if row["recording_id"] else [row["title"]]
+    whole = " - ".join(str(part) for part in parts if part)
+    title = regex.sub(r"[^\w\p{M}\u200c\u200d .()-]+", "_", clean(whole))
+    return f"{cut(title, 120, most_bytes=200).strip() or 'recording'}{Path(name).suffix}"
 
 
 # -- answering -----------------------------------------------------------------------------------------------------

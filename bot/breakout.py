@@ -9,6 +9,7 @@ from bot.blocks import messages
 from bot.blocks.parts import escape
 from bot.grammar import Typed
 from bot.scene import Scene, Stage
+from foundation.text import fold
 from models.store import people, slack, slack_roster
 from models.values import AssignMode, BreakoutStatus, PersonId
 from rooms import commands as c
@@ -153,7 +154,7 @@ class BreakoutVerbs:
         matches += [
             p.person_id
             for p in state.people.values()
-            if p.name.casefold() == typed.text.casefold() and p.person_id not in matches
+            if fold(p.name) == fold(typed.text) and p.person_id not in matches
         ]
         meant = [person_id for person_id in matches if person_id in state.people] or matches
         who = f"“{escape(typed.text)[:80]}”"

@@ -14,6 +14,7 @@ from bot.grammar import Typed
 from bot.identity import Identity
 from bot.outcomes import SlackFailure
 from bot.scene import ChannelLookup, Stage, publish
+from foundation.text import fold
 from models.store import deeplinks, people, slack, slack_outbox
 from models.store.people import Course
 from models.values import CourseId, PersonId
@@ -138,9 +139,9 @@ class LinkVerbs:
         found = self._stage.place(asker)
         if found.person_id is None:
             return []
-        said = typed.casefold()
+        said = fold(typed)
         targets = self._targets(self._stage.moderated(found.person_id))
-        return [target for target in targets if said in target.title.casefold()][:100]
+        return [target for target in targets if said in fold(target.title)][:100]
 
     def link_chosen(self, asker: Asker, key: str, role: str) -> Reply:
         """The form's answer; the course is looked up among the asker's own anew."""
@@ -250,9 +251,9 @@ class LinkVerbs:
 
 def _choose(targets: list[Target], wanted: str, role: str) -> Target:
     """What is meant: the only course, or the title that was typed. Raises SlackRefusal."""
-    said = wanted.casefold()
-    found = [each for each in targets if said in each.title.casefold()]
-    exact = [each for each in found if each.title.casefold().removesuffix(EVERY.casefold()) == said]
+    said = fold(wanted)
+    found = [each for each in targets if said in fold(each.title)]
+    exact = [each for each in found if fold(each.title).removesuffix(fold(EVERY)) == said]
     whole = [each for each in found if not each.room_key]  # a course's title is part of those of its rooms
     for meant in (exact, found, whole):
         if len(meant) == 1:

@@ -16,6 +16,7 @@ _GRAPHEME: Final = regex.compile(r"\X")
 _SURROGATE: Final = regex.compile("[\ud800-\udfff]")
 _LINE_END: Final = regex.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 _SPACES: Final = regex.compile(r"\s+")
+_CONTROLS: Final = regex.compile(r"\p{Cc}+")
 _UNKEEPABLE: Final = regex.compile(r"(?![\n\t])\p{Cc}|\p{Noncharacter_Code_Point}")
 
 _JOINED_SCRIPTS: Final = "".join(
@@ -59,8 +60,8 @@ def clean(
 ) -> str:
     """What others wrote, as it can be kept and shown everywhere: valid UTF-8 in normal form C.
 
-    Half a surrogate pair becomes U+FFFD; control characters, noncharacters and what cannot be seen (marks of direction,
-    zero-width spaces, soft hyphens) go, but joiners stay where a script or an emoji needs them. White space is joined to single
+    Half a surrogate pair becomes U+FFFD; noncharacters and what cannot be seen (marks of direction,
+    zero-width spaces, soft hyphens) go, but joiners stay where a script or an emoji needs them. White space and control characters are joined to single
     spaces and trimmed; with ``keep_lines`` line ends stay as ``\\n`` and spaces within lines as they are. No more than ``most``
     characters as people count them and ``most_bytes`` bytes of UTF-8 are kept, never part of one. The result may be empty.
     Cleaning twice changes nothing.
@@ -69,7 +70,7 @@ def clean(
     if keep_lines:
         text = _LINE_END.sub("\n", text)
     else:
-        text = _SPACES.sub(" ", text.replace("\x00", " "))
+        text = _SPACES.sub(" ", _CONTROLS.sub(" ", text))
     text = _UNKEEPABLE.sub("", text)
     for _ in range(2):  # what goes may let its neighbours combine
         text = _MARKS.sub(r"\1", _FORMAT.sub("", unicodedata.normalize("NFC", text)))
@@ -124,8 +125,7 @@ def fold(text: str) -> str:
     accents and what cannot be seen make no difference; accents do. Folding twice changes nothing.
     """
     # Before: compatibility forms take some apart (´ is a space with an accent). After: case folding makes new ones.
-    text = _SURROGATE.sub("\ufffd", _joined_pairs(text))
-    text = unicodedata.normalize("NFC", text).translate(_SAME)
+    text = clean(text).translate(_SAME)
     for _ in range(2):
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).translate(_SAME)
         text = _IGNORED.sub("", text).replace("i\u0307", "i")

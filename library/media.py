@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from foundation.text import clean, is_visible
 from library.values import FOLDER_BREAKOUT, Entry
 from models.store import library as store
 from models.store import transfers
@@ -163,8 +163,9 @@ class Library:
 
 
 def plain_title(text: str) -> str:
-    """A title in one line, without what cannot be shown or kept: control characters and halves of surrogate pairs."""
-    return " ".join("".join(c if unicodedata.category(c) not in ("Cc", "Cs") else " " for c in text).split())
+    """A title in one line, without what cannot be shown or kept; empty when nothing of it can be seen."""
+    kept = clean(text)
+    return kept if is_visible(kept) else ""
 
 
 def remove_files(root: Path, path: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
+from foundation.text import cut
 from library.intake import place
 from library.media import MAX_TITLE_CHARS, plain_title, remove_files
 from models.store import library as store
@@ -205,8 +206,8 @@ def too_large(max_bytes: int) -> DomainError:
 
 
 def _title(title: str, name: str) -> str:
-    clean = plain_title(title) or plain_title(Path(name.replace("\\", "/")).stem)
-    return clean[:MAX_TITLE_CHARS] or "Upload"
+    kept = plain_title(title) or plain_title(Path(name.replace("\\", "/")).stem)
+    return cut(kept, MAX_TITLE_CHARS, most_bytes=4 * MAX_TITLE_CHARS).rstrip() or "Upload"
 
 
 def _probe(path: Path, picture: Path) -> dict[str, Any]:

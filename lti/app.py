@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from foundation.address import origin
+from foundation.text import clean
 from lti import browser, claims, deeplinking, keys, lobby, messages, pages, registration, shell
 from lti import launch as launches
 from lti.browser import Verdict
@@ -190,6 +191,7 @@ class _Door:
             platform_id=platform.id,
             lms_roles=launch.lms_roles,
             preview=bool(launch.preview),
+            time_zone=launch.time_zone,
         )
         person_id, course_id, role = people.arrive(
             self._db, seen, lambda settings: role_of(launch.role_kind, lobby.roles_in(settings))
@@ -358,4 +360,4 @@ def _name_in(token: str) -> str:
     except jwt.InvalidTokenError:
         return ""
     name = body.get("name")
-    return name.strip()[:100] if isinstance(name, str) else ""
+    return clean(name, 100, most_bytes=400) if isinstance(name, str) else ""

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 from uuid import uuid4
 
+from foundation.text import clean
 from lti import claims, keys
 from models.recording import LAYOUTS, Layout
 from models.store.database import Database
@@ -178,7 +179,9 @@ def linked(custom: Mapping[str, str]) -> Linked | None:
             record_by=custom.get(_RECORD_BY, "")[:64],
             layout=layout_of(custom.get(_LAYOUT)),
         )
-        return Linked("room", room_key=key, title=custom.get(_TITLE, "")[:200], settings=settings)
+        return Linked(
+            "room", room_key=key, title=clean(custom.get(_TITLE, ""), 200, most_bytes=800), settings=settings
+        )
     if kind == "media" and _is_key(entry_id):
         return Linked("media", entry_id=entry_id, grant=custom.get(_GRANT, ""))
     return Linked("gallery") if kind == "gallery" else None

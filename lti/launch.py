@@ -25,6 +25,8 @@ from pylti1p3.registration import Registration
 
 from foundation.address import origin
 from foundation.locale import read_locale
+from foundation.text import clean, is_keepable, is_visible
+from foundation.zone import read_zone
 from lti import claims, messages
 from lti.errors import LaunchRefused
 from lti.outside import NoAnswer, ask
@@ -57,6 +59,8 @@ class Launch:
     name: str
     email: str
     locale: str
+    time_zone: str
+    """Of the course, an IANA name; empty when the platform does not tell."""
     context_id: str
     context_title: str
     resource_link_id: str
@@ -337,9 +341,15 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
     def validate_deployment(self) -> _Launch:
         deployment_id = self.body.get(claims.DEPLOYMENT_ID)
         assert self.platform is not None
-        if not isinstance(deployment_id, str) or not deployment_id or len(deployment_id) > 255:
+        if (
+            not isinstance(deployment_id, str)
+            or not 0 < len(deployment_id) <= 255
+            or not is_keepable(deployment_id)
+        ):
             raise LaunchRefused(
-                "deployment", "The LMS did not say where this tool stands.", "deployment_id is missing"
+                "deployment",
+                "The LMS did not say where this tool stands.",
+                "deployment_id is missing, longer than 255 characters or has control characters",
             )
         if not store.accept_deployment(self._db, self.platform, deployment_id):
             raise LaunchRefused(
@@ -443,12 +453,13 @@ def _read(platform: Platform, body: Mapping[str, Any], message_type: str, browse
     context = _object(body, claims.CONTEXT)
     link = _object(body, claims.RESOURCE_LINK)
     roles = role_list(body.get(claims.ROLES))
-    context_id = _text(context, "id") or f"no-context/{_text(link, 'id')}"
+    link_id = _id(link, "id", "the id of resource_link")
+    context_id = _id(context, "id", "the id of context") or f"no-context/{link_id}"
     name = _text(body, "name") or " ".join(
         filter(None, (_text(body, "given_name"), _text(body, "family_name")))
     )
     kind = kind_of(roles, context_id, _object(body, claims.SAKAI))
-    sub, email = str(body["sub"])[:MAX_TEXT], _text(body, "email")
+    sub, email = _id(body, "sub", "sub"), _text(body, "email")
     preview = previewed_role(
         context_id, _text(_object(body, claims.LIS), "person_sourcedid"), _object(body, claims.SAKAI)
     )
@@ -463,14 +474,15 @@ def _read(platform: Platform, body: Mapping[str, Any], message_type: str, browse
         name=name,
         email=email,
         locale=read_locale(locale, ""),
+        time_zone=read_zone(_object(body, claims.CUSTOM).get("context_timezone")),
         context_id=context_id,
         context_title=_text(context, "title") or _text(context, "label") or "Course",
-        resource_link_id="" if is_workspace(context_id) else _text(link, "id"),
+        resource_link_id="" if is_workspace(context_id) else link_id,
         resource_title=_text(link, "title"),
         role=role_of(kind),
         role_kind=kind,
-        lms_roles=roles[:20],
-        nrps_url=_text(_object(body, claims.NRPS), "context_memberships_url"),
+        lms_roles=[role[:MAX_TEXT] for role in roles if is_keepable(role)][:20],
+        nrps_url=_address(_object(body, claims.NRPS), "context_memberships_url"),
         message_type=message_type,
         return_url=_return_url(body),
         deployment_id=str(body[claims.DEPLOYMENT_ID]),
@@ -495,5 +507,29 @@ def _object(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _text(body: Mapping[str, Any], key: str) -> str:
+    """A text for people, cleaned; empty when there is none or nothing of it can be seen."""
     value = body.get(key)
-    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
+    text = clean(value, MAX_TEXT, most_bytes=4 * MAX_TEXT) if isinstance(value, str) else ""
+    return text if is_visible(text) else ""
+
+
+def _address(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    return value.strip() if isinstance(value, str) and len(value) <= 2000 and is_keepable(value) else ""
+
+
+def _id(body: Mapping[str, Any], key: str, what: str) -> str:
+    """An identifier as it is, empty when there is none. Raises LaunchRefused for one that cannot be kept: cleaned or cut,
+    it would be somebody else's.
+    """
+    value = body.get(key)
+    if not isinstance(value, str):
+        return ""
+    value = value.strip(" ")
+    if len(value) > MAX_TEXT or not is_keepable(value):
+        raise LaunchRefused(
+            "id",
+            "The LMS sent an identifier that cannot be kept.",
+            f"{what} is longer than {MAX_TEXT} characters, or has control characters or halves of characters",
+        )
+    return value

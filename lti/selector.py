@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from foundation.text import clean, is_visible
 from library.media import Library
 from lti import deeplinking
 from lti.deeplinking import Place, RoomSettings
@@ -68,7 +69,8 @@ def _room_settings(one: dict[str, Any], access: Access) -> RoomSettings:
 
 
 def _title(value: Any) -> str:
-    return " ".join(value.split())[:MAX_TITLE_CHARS] if isinstance(value, str) else ""
+    title = clean(value, MAX_TITLE_CHARS, most_bytes=4 * MAX_TITLE_CHARS) if isinstance(value, str) else ""
+    return title if is_visible(title) else ""
 
 
 def _with_points(item: dict[str, Any], points: Any, access: Access, place: Place) -> dict[str, Any]:

@@ -150,6 +150,8 @@ class PersonRow(SQLModel, table=True):
     name: str = ""
     email: str = ""
     locale: str = ""
+    search_key: str = ""
+    """Name and address by the key of comparisons, kept by ``models.store.search``."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     seen_at: datetime = Field(sa_type=UtcDateTime)
 
@@ -162,6 +164,10 @@ class CourseRow(SQLModel, table=True):
     context_id: str
     title: str = ""
     label: str = ""
+    time_zone: str = ""
+    """IANA name, as the platform told it; empty: it never did."""
+    search_key: str = ""
+    """Title by the key of comparisons, kept by ``models.store.search``."""
     nrps_url: str = ""
     platform_id: int | None = Field(default=None, foreign_key="platform.id")
     settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
@@ -226,6 +232,8 @@ class SessionRow(SQLModel, table=True):
     room_key: str = ""
     live_key: str | None = Field(default=None, unique=True)
     title: str = ""
+    search_key: str = ""
+    """Title by the key of comparisons, kept by ``models.store.search``."""
     status: str = "open"
     seq: int = 0
     opened_at: datetime = Field(sa_type=UtcDateTime)
@@ -336,6 +344,8 @@ class MediaEntryRow(SQLModel, table=True):
     recording_id: str | None = Field(default=None, unique=True)
     title: str
     room_name: str = ""
+    search_key: str = ""
+    """Title and room by the key of comparisons, kept by ``models.store.search``."""
     folder: str = ""
     """``breakout`` for the breakout recordings folder."""
     published: bool = True

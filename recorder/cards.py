@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from foundation.text import initials
 from recorder import faces
 from recorder.layout import Rect, even
 
@@ -89,21 +89,6 @@ def dimmed(bitmap: Bitmap) -> Bitmap:
     return Bitmap(luma, grey[0], grey[1])
 
 
-def initials(name: str) -> str:
-    """First letters of the first and the last word, upper case; “?” for no name."""
-    words = [word for word in name.split() if word]
-    letters = [_first(words[0])] + ([_first(words[-1])] if len(words) > 1 else []) if words else ["?"]
-    return "".join(letters).upper()
-
-
-def _first(word: str) -> str:
-    """A word's first letter with the marks that belong to it."""
-    end = 1
-    while end < len(word) and unicodedata.category(word[end]).startswith("M"):
-        end += 1
-    return word[:end]
-
-
 def to_bitmap(image: Image.Image) -> Bitmap:
     """RGB → limited-range 4:2:0. Width and height must be even."""
     full = np.asarray(image.convert("YCbCr"), dtype=np.float32)
@@ -131,7 +116,7 @@ def initials_card(name: str, person_id: str, width: int, height: int) -> Bitmap:
     centre = (width / 2, height / 2)
     disc = DISCS[zlib.crc32(person_id.encode()) % len(DISCS)]
     draw.ellipse((centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius), fill=disc)
-    faces.draw(draw, centre, initials(name), int(radius * 0.9), WHITE)
+    faces.draw(draw, centre, initials(faces.drawable(name)), int(radius * 0.9), WHITE)
     return to_bitmap(image)
 
 

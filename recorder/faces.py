@@ -16,6 +16,8 @@ from typing import Final
 
 from PIL import ImageDraw, ImageFont
 
+from foundation.text import clean, graphemes
+
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 FOLDERS: Final = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 FIRST: Final = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf")
@@ -104,7 +106,7 @@ def lacking(text: str) -> set[str]:
 
 def _runs(text: str) -> Iterator[tuple[Path | None, str]]:
     """(face, part of the text) in order. Letters that no face has are left out, unless there is nothing else."""
-    text = unicodedata.normalize("NFC", text)
+    text = _shown(text)
     missing = lacking(text)
     if missing and _letters(text) - missing:
         text = "".join(letter for letter in text if letter not in missing)
@@ -123,6 +125,18 @@ def _runs(text: str) -> Iterator[tuple[Path | None, str]]:
             at = position
         face = wanted
     yield face, text[at:]
+
+
+def _shown(text: str) -> str:
+    """In normal form C, without marks of direction and the like: some faces draw a box for them. Joiners stay for shaping."""
+    return clean(text) if text.strip() else text
+
+
+def drawable(name: str) -> str:
+    """The words of a name that some face of this machine has a letter of; all, when none has."""
+    words = _shown(name).split()
+    found = [word for word in words if _letters(word) - lacking(word)]
+    return " ".join(found or words)
 
 
 def width(text: str, size: int) -> float:
@@ -151,9 +165,10 @@ def cut(text: str, size: int, space: float) -> str:
     """The text, or as much of its beginning as there is space for."""
     if width(text, size) <= space:
         return text
-    while text and width(text + "…", size) > space:
-        text = text[:-1]
-    return text + "…"
+    letters = graphemes(text)
+    while letters and width("".join(letters) + "…", size) > space:
+        letters.pop()
+    return "".join(letters).rstrip() + "…"
 
 
 def _font(face: Path | None, size: int) -> Font:

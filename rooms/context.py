@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from foundation.text import clean, is_visible
 from models.values import Actor, BreakoutStatus, PersonId, RoomId
 from rooms.commands import MAX_COUNTDOWN_S, MAX_NAME_CHARS, Envelope
 from rooms.errors import DomainError
@@ -73,23 +73,26 @@ class Context:
             raise DomainError("not_running")
 
 
-def clean_text(text: str, most: int, what: str) -> str:
-    """Trimmed text of 1…``most`` characters without control characters (line breaks are fine). Raises ``bad_value``."""
-    text = text.strip()
-    if not 0 < len(text) <= most:
+def clean_text(text: str, most: int, what: str, *, keep_lines: bool = False) -> str:
+    """Text of 1…``most`` characters as it can be kept and shown, on one line unless ``keep_lines``. Raises ``bad_value``.
+
+    What cannot be seen is taken out rather than refused: it comes along unnoticed when people paste.
+    """
+    kept = clean(text, keep_lines=keep_lines)
+    if not 0 < len(kept) <= most:
         raise DomainError("bad_value", f"{what} must have 1 to {most} characters.", field=what, most=most)
-    if any(unicodedata.category(ch) in ("Cc", "Cs") and ch not in "\n\t" for ch in text):
-        raise DomainError("bad_value", f"{what} has characters that cannot be shown.", field=what)
-    return text
+    if not is_visible(kept):
+        raise DomainError("bad_value", f"{what} has nothing that can be seen.", field=what)
+    return kept
 
 
 def display_name(name: str) -> str:
-    """A person's name as it can be shown: without control characters, on one line, cut at ``MAX_NAME_CHARS``.
+    """A person's name as it can be shown: cleaned, on one line, cut at ``MAX_NAME_CHARS``.
 
     Names come from the LMS; an odd one must never keep its owner out.
     """
-    shown = "".join(" " if unicodedata.category(ch) in ("Cc", "Cs", "Zl", "Zp") else ch for ch in name)
-    return " ".join(shown.split())[:MAX_NAME_CHARS].rstrip() or "Guest"
+    shown = clean(name, MAX_NAME_CHARS, most_bytes=4 * MAX_NAME_CHARS)
+    return shown if is_visible(shown) else "Guest"
 
 
 def check_range(value: int, least: int, most: int, what: str) -> int:

@@ -444,7 +444,7 @@ def _cancel(state: SessionState, transition: Transition) -> e.MovesCancelled:
 def broadcast_message(ctx: Context, x: c.BroadcastMessage) -> Events:
     if ctx.breakout_status not in (BreakoutStatus.RUNNING, BreakoutStatus.CLOSING):
         raise DomainError("not_running")
-    text = clean_text(x.text, MAX_MESSAGE_CHARS, "The message")
+    text = clean_text(x.text, MAX_MESSAGE_CHARS, "The message", keep_lines=True)
     chosen: Iterable[RoomId] = (
         x.room_ids if x.room_ids is not None else [r.room_id for r in ctx.state.breakout_rooms]
     )

@@ -175,5 +175,5 @@ def set_hand(ctx: Context, x: c.SetHand) -> Events:
 
 def send_chat(ctx: Context, x: c.SendChat) -> Events:
     me = ctx.me
-    text = clean_text(x.text, MAX_MESSAGE_CHARS, "The message")
+    text = clean_text(x.text, MAX_MESSAGE_CHARS, "The message", keep_lines=True)
     return (e.ChatSent(me.person_id, me.name, me.room_id, text),)

@@ -141,10 +141,13 @@ def _as_the_server(answer: Response) -> Response:
 
 
 @contextmanager
-def running(folder: Path, dist: Path | None = None) -> Iterator[World]:
-    """Start both, with the practice LMS's tools registered; stop them at the end. ``dist``: the real built client."""
+def running(folder: Path, dist: Path | None = None, url: str = "") -> Iterator[World]:
+    """Start both, with the practice LMS's tools registered; stop them at the end. ``dist``: the real built client.
+
+    ``url``: of an empty database; else a file in ``folder``.
+    """
     dist = dist or _empty_client(folder)
-    url = f"sqlite:///{folder / 'lti.db'}"
+    url = url or f"sqlite:///{folder / 'lti.db'}"
     upgrade(url)
     db = Database(url)
     rooms = RoomsService(db)

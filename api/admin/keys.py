@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from api.admin.deps import AdminDeps, iso
 from api.common import json_object
+from foundation.text import clean
 from models.store import keys as store
 from models.store.people import get_course
 from models.values import CourseId
@@ -38,7 +39,7 @@ class _Keys:
         body = json_object()
         name, scopes, course_id = body.get("name"), body.get("scopes"), body.get("course_id") or None
         days = body.get("days")
-        if not isinstance(name, str) or not 0 < len(name.strip()) <= MAX_NAME_CHARS:
+        if not isinstance(name, str) or not 0 < len(clean(name)) <= MAX_NAME_CHARS:
             raise DomainError(
                 "bad_value", f"Give the key a name of 1 to {MAX_NAME_CHARS} characters.", field="name"
             )
@@ -59,7 +60,7 @@ class _Keys:
         ends = datetime.now(UTC) + timedelta(days=days) if days is not None else None
         try:
             key_id, secret = store.create_key(
-                self._db, name.strip(), scopes, CourseId(course_id) if course_id else None, ends
+                self._db, clean(name), scopes, CourseId(course_id) if course_id else None, ends
             )
         except ValueError as error:
             raise DomainError("bad_value", f"Choose what the key may do: {error}.", field="scopes") from error

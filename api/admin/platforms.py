@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from api.admin.deps import AdminDeps, iso
 from api.common import json_object
+from foundation.text import clean, is_keepable
 from models.store import lti as store
 from models.store import services
 from models.store.lti import Platform
@@ -72,7 +73,7 @@ class _Platforms:
         if not isinstance(name, str) or len(name) > MAX_CHARS or not isinstance(hold, bool):
             raise DomainError("bad_value", "“name” is a text and “hold_new” true or false.", field="name")
         platform = store.add_platform(
-            self._db, **texts, app=app, name=name.strip(), accept_new=False if hold else None
+            self._db, **texts, app=app, name=clean(name), accept_new=False if hold else None
         )
         return jsonify({"id": platform.id}), 201
 
@@ -94,7 +95,7 @@ class _Platforms:
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
-    if not isinstance(value, str) or not 0 < len(value.strip()) <= MAX_CHARS:
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= MAX_CHARS or not is_keepable(value):
         raise DomainError("bad_value", f"Give “{name}”.", field=name)
     return value.strip()
 

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify
 
 from api.admin.deps import AdminDeps
 from api.common import json_object
+from foundation.text import clean
 from library.storage import public
 from library.storage_config import TYPES
 from models.store import transfers
@@ -67,7 +68,7 @@ class _Storage:
         storage_id = self._storages.create(
             f"course:{course_id}" if course_id else "site",
             body,
-            name=name.strip(),
+            name=clean(name),
             keep_local=keep_local is not False,
             delete_copies=delete_copies is True,
         )

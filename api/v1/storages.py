@@ -12,6 +12,7 @@ from pydantic import Field
 from api.v1.base import Answer, At, Body
 from api.v1.call import Call
 from api.v1.recordings_schemas import StorageConfigBody
+from foundation.text import clean
 from library.storage import MAX_NAME_CHARS, public
 from models.store import storage as store
 from models.store import transfers
@@ -94,7 +95,7 @@ def create(call: Call) -> StorageData:
     storage_id = call.deps.storages.create(
         f"course:{course_id}" if course_id else "site",
         config,
-        name=body.name.strip(),
+        name=clean(body.name),
         keep_local=body.keep_local,
         delete_copies=body.delete_copies,
         folders=False,
@@ -111,7 +112,7 @@ def change(call: Call) -> StorageData:
     credentials = body.model_dump(include={"access_key", "secret"}, exclude_none=True)
     changed = call.deps.storages.change(
         storage.storage_id,
-        name=body.name.strip() if body.name is not None else None,
+        name=clean(body.name) if body.name is not None else None,
         keep_local=body.keep_local,
         delete_copies=body.delete_copies,
         credentials=credentials,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from foundation.text import is_keepable
 from lti import claims
 from models.store.services import CourseService, Offered, ServiceName
 
@@ -64,7 +65,12 @@ def offered(body: Mapping[str, Any], room_key: str | None = None) -> list[Offere
 def _is_web(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= 2000
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and len(url) <= 2000
+            and is_keepable(url)
+        )
     except ValueError:
         return False
 
@@ -76,5 +82,7 @@ def history(body: Mapping[str, Any]) -> list[str] | None:
         text = custom.get(name) if isinstance(custom, Mapping) else None
         # A platform that does not know the variable sends its name.
         if isinstance(text, str) and not text.startswith("$"):
-            return [part.strip() for part in text.split(",") if part.strip()][:MAX_HISTORY]
+            return [part.strip() for part in text.split(",") if part.strip() and is_keepable(part)][
+                :MAX_HISTORY
+            ]
     return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from urllib.parse import urlsplit
 
+from foundation.text import clean, cut, is_keepable, is_visible
 from lti.roles import role_list
 from lti.services.connector import Answer, Connector
 from lti.services.errors import ServiceFailed
@@ -27,8 +28,17 @@ def fetch_members(connector: Connector, service: CourseService) -> list[RawMembe
         for member in _items(answer, "members"):
             user_id = member.get("user_id")
             if isinstance(user_id, str) and user_id and str(member.get("status", "Active")) == "Active":
-                found[user_id[:MAX_TEXT]] = member
+                found[user_id] = member
     return list(found.values())
+
+
+def has_id(member: RawMember) -> bool:
+    """Whether a member's id can be kept; cut or cleaned it would be somebody else's."""
+    return _is_id(member.get("user_id"))
+
+
+def _is_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and is_keepable(value)
 
 
 def fetch_groups(connector: Connector, service: CourseService) -> list[tuple[str, str]]:
@@ -36,9 +46,9 @@ def fetch_groups(connector: Connector, service: CourseService) -> list[tuple[str
     found: dict[str, str] = {}
     for answer in _pages(connector, service, GROUPS_ACCEPT, repair=True):
         for group in _items(answer, "groups"):
-            group_id, name = group.get("id"), group.get("name")
-            if isinstance(group_id, str | int) and not isinstance(group_id, bool) and group_id != "":
-                found[str(group_id)[:MAX_TEXT]] = name.strip()[:MAX_TEXT] if isinstance(name, str) else ""
+            group_id = group.get("id")
+            if isinstance(group_id, str | int) and not isinstance(group_id, bool) and _is_id(str(group_id)):
+                found[str(group_id)] = _text(group, "name")
     return list(found.items())
 
 
@@ -105,7 +115,7 @@ def sakai_of(member: RawMember) -> Mapping[str, Any]:
 def name_of(member: RawMember) -> str:
     parts = [_text(member, "name")] if _text(member, "name") else []
     parts = parts or [text for text in (_text(member, "given_name"), _text(member, "family_name")) if text]
-    return " ".join(parts)[:MAX_TEXT]
+    return cut(" ".join(parts), MAX_TEXT)
 
 
 def email_of(member: RawMember) -> str:
@@ -119,12 +129,12 @@ def groups_of(member: RawMember) -> tuple[tuple[str, str], ...]:
     for items, key in ((enrolled, "group_id"), (sakai, "id")):
         for item in items if isinstance(items, list) else ():
             group_id = item.get(key) if isinstance(item, dict) else None
-            if isinstance(group_id, str) and group_id:
-                title = _text(item, "title")
-                found[group_id[:MAX_TEXT]] = title or found.get(group_id[:MAX_TEXT], "")
+            if _is_id(group_id):
+                found[group_id] = _text(item, "title") or found.get(group_id, "")
     return tuple(found.items())[:MAX_GROUPS_A_PERSON]
 
 
 def _text(member: RawMember, key: str) -> str:
     value = member.get(key)
-    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
+    text = clean(value, MAX_TEXT, most_bytes=4 * MAX_TEXT) if isinstance(value, str) else ""
+    return text if is_visible(text) else ""

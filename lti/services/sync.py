@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from foundation.text import is_keepable
 from lti.roles import map_role
 from lti.services import roster
 from lti.services.connector import Connector
@@ -31,6 +32,12 @@ def sync_course(db: Database, course_id: str) -> str:
         log.warning("roster.failed course_id=%s status=%d", course_id, failed.status)
         store.finish_sync(db, course_id, now, error=failed.reason)
         return failed.reason
+    except Exception:
+        # Whatever it is, somebody must be able to read that it failed, and the next attempt comes later.
+        log.exception("roster.fault course_id=%s", course_id)
+        reason = "The roster could not be kept. The server's log says why."
+        store.finish_sync(db, course_id, now, error=reason)
+        return reason
     store.finish_sync(db, course_id, now, members=count)
     log.info("roster.synced course_id=%s members=%d", course_id, count)
     return ""
@@ -49,7 +56,9 @@ def _fetch(db: Database, course_id: str, now: datetime) -> int:
         except ServiceFailed as failed:
             _note(db, platform, "roster", failed)
             raise
-        services.note_health(db, platform.id, "roster")
+        odd = sum(1 for member in found if not roster.has_id(member))
+        services.note_health(db, platform.id, "roster", _odd(odd))
+        found = [member for member in found if roster.has_id(member)]
         table = people.course_settings(db, course_id).get("roles")
         members = [_member(member, course, table if isinstance(table, dict) else {}) for member in found]
         store.save_roster(db, course_id, course.issuer, members, now)
@@ -58,6 +67,14 @@ def _fetch(db: Database, course_id: str, now: datetime) -> int:
     named = {group_id: name for member in members for group_id, name in member.groups if name}
     _groups(db, course_id, named)
     return len(members)
+
+
+def _odd(count: int) -> str:
+    """What is said of members whose id cannot be kept; the others are."""
+    if not count:
+        return ""
+    who = "1 person of the roster has an id" if count == 1 else f"{count} people of the roster have ids"
+    return f"{who} with control characters, halves of characters or over {roster.MAX_TEXT} characters, and cannot be kept."
 
 
 def _note(db: Database, platform: Platform, kind: services.HealthKind, failed: ServiceFailed) -> None:
@@ -70,11 +87,11 @@ def _member(member: RawMember, course: Course, table: Mapping[str, Any]) -> Memb
     """``table``: the course's own choice of roles (``lti.roles.role_of``)."""
     roles = roster.roles_of(member)
     return Member(
-        sub=str(member["user_id"])[: roster.MAX_TEXT],
+        sub=str(member["user_id"]),
         name=roster.name_of(member),
         email=roster.email_of(member),
         role=map_role(roles, course.context_id, roster.sakai_of(member), table),
-        lms_roles=tuple(roles[:20]),
+        lms_roles=tuple(role[: roster.MAX_TEXT] for role in roles if is_keepable(role))[:20],
         groups=roster.groups_of(member),
     )
 

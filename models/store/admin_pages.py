@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from models.store.database import Database
 from models.store.people import PREVIEW
+from models.store.search import matches
 from models.tables import CourseRow, MembershipRow, PersonRow, PlatformRow, RosterSyncRow
 from models.values import CourseId, PersonId
 
@@ -45,14 +46,14 @@ def find_courses(db: Database, query: str, page: int, per_page: int) -> tuple[li
     """Courses (no My Workspace sites) by title, and how many there are in all."""
     where: list[ColumnElement[bool]] = [~col(CourseRow.context_id).startswith("~")]
     if query:
-        columns = (CourseRow.title, CourseRow.context_id, CourseRow.id)
-        where.append(or_(*(col(column).icontains(query, autoescape=True) for column in columns)))
+        ids = (col(id_).icontains(query, autoescape=True) for id_ in (CourseRow.context_id, CourseRow.id))
+        where.append(or_(matches(CourseRow.search_key, query), *ids))
     with db.read() as session:
         total = session.exec(select(func.count()).select_from(CourseRow).where(*where)).one()
         rows = session.exec(
             select(CourseRow)
             .where(*where)
-            .order_by(func.lower(CourseRow.title), col(CourseRow.id))
+            .order_by(col(CourseRow.search_key), col(CourseRow.id))
             .offset(page * per_page)
             .limit(per_page)
         ).all()
@@ -90,14 +91,14 @@ def find_people(db: Database, query: str, page: int, per_page: int) -> tuple[lis
     """People by name, and how many there are in all."""
     where: list[ColumnElement[bool]] = []
     if query:
-        columns = (PersonRow.name, PersonRow.email, PersonRow.sub, PersonRow.id)
-        where.append(or_(*(col(column).icontains(query, autoescape=True) for column in columns)))
+        ids = (col(id_).icontains(query, autoescape=True) for id_ in (PersonRow.sub, PersonRow.id))
+        where.append(or_(matches(PersonRow.search_key, query), *ids))
     with db.read() as session:
         total = session.exec(select(func.count()).select_from(PersonRow).where(*where)).one()
         rows = session.exec(
             select(PersonRow)
             .where(*where)
-            .order_by(func.lower(PersonRow.name), col(PersonRow.id))
+            .order_by(col(PersonRow.search_key), col(PersonRow.id))
             .offset(page * per_page)
             .limit(per_page)
         ).all()

@@ -11,6 +11,13 @@ from models.tables import CourseRow, MembershipRow
 from models.values import Role
 
 
+def time_zone(db: Database, course_id: str) -> str:
+    """The zone of a course's dates: as its platform told it, else the site's setting; empty: UTC, and that is said."""
+    with db.read() as session:
+        row = session.get(CourseRow, course_id)
+    return (row.time_zone if row is not None else "") or db.time_zone
+
+
 def lms_roles(db: Database, course_id: str, person_id: str) -> list[str]:
     """A person's roles in a course as the LMS last named them."""
     with db.read() as session:

@@ -11,15 +11,19 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlmodel import Session
 
+from models.store import search  # noqa: F401 - keeps the keys of what is written
+
 
 class Database:
     """One per process. Thread-safe; each ``read``/``write`` opens its own session.
 
+    ``time_zone`` is that of courses whose platform tells none (``courses.time_zone``).
     ``url`` is a SQLAlchemy URL: ``sqlite:////path/file.db`` or ``postgresql+psycopg://…``.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, time_zone: str = "") -> None:
         self.url = url
+        self.time_zone = time_zone
         self.is_sqlite = url.startswith("sqlite")
         # Threads of one process queue here: SQLite's own waiting sleeps ever longer and lets late ones overtake.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()

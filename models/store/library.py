@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 
 from models.store.database import Database
 from models.store.media_files import MediaFile, add_files
+from models.store.search import matches
 from models.tables import CourseRow, MediaEntryRow, MediaFileRow, PersonRow, RecordingRow, TransferRow
 from models.values import EntryId
 
@@ -25,11 +26,12 @@ class Found:
     total: int
 
 
-def _base() -> Select[MediaEntryRow, str, str, float, datetime | None, str | None]:
+def _base() -> Select[MediaEntryRow, str, str, str, float, datetime | None, str | None]:
     return (
         select(
             MediaEntryRow,
             col(CourseRow.title),
+            col(CourseRow.time_zone),
             col(PersonRow.name),
             col(RecordingRow.progress),
             col(RecordingRow.eta_at),
@@ -41,11 +43,12 @@ def _base() -> Select[MediaEntryRow, str, str, float, datetime | None, str | Non
     )
 
 
-def _row(found: Any) -> dict[str, Any]:
-    entry, course_title, owner_name, progress, ready_at, error = found
+def _row(db: Database, found: Any) -> dict[str, Any]:
+    entry, course_title, time_zone, owner_name, progress, ready_at, error = found
     return {
         **entry.model_dump(),
         "course_title": course_title or "",
+        "time_zone": time_zone or db.time_zone,
         "owner_name": owner_name or "",
         "progress": progress or 0.0,
         "ready_at": ready_at,
@@ -53,13 +56,15 @@ def _row(found: Any) -> dict[str, Any]:
     }
 
 
-def _find(session: Session, where: list[ColumnElement[bool]], query: str, page: int, per_page: int) -> Found:
+def _find(
+    db: Database, session: Session, where: list[ColumnElement[bool]], query: str, page: int, per_page: int
+) -> Found:
     if query:
-        found = (
-            col(column).icontains(query, autoescape=True)
-            for column in (MediaEntryRow.title, MediaEntryRow.room_name)
-        )
-        where = [*where, or_(*found)]
+        courses = select(col(CourseRow.id)).where(matches(CourseRow.search_key, query))
+        where = [
+            *where,
+            or_(matches(MediaEntryRow.search_key, query), col(MediaEntryRow.course_id).in_(courses)),
+        ]
     total = session.execute(select(func.count()).select_from(MediaEntryRow).where(*where)).scalar_one()
     rows = session.execute(
         _base()
@@ -68,13 +73,13 @@ def _find(session: Session, where: list[ColumnElement[bool]], query: str, page: 
         .offset(page * per_page)
         .limit(per_page)
     ).all()
-    return Found([_row(row) for row in rows], int(total))
+    return Found([_row(db, row) for row in rows], int(total))
 
 
 def find_mine(db: Database, person_id: str, query: str = "", page: int = 0, per_page: int = 24) -> Found:
     """Entries that a person owns, across all courses."""
     with db.read() as session:
-        return _find(session, [col(MediaEntryRow.owner_id) == person_id], query, page, per_page)
+        return _find(db, session, [col(MediaEntryRow.owner_id) == person_id], query, page, per_page)
 
 
 def find_channel(
@@ -94,7 +99,7 @@ def find_channel(
     if copied_from:
         where = [or_(where[0], and_(col(MediaEntryRow.course_id).in_(list(copied_from)), shown))]
     with db.read() as session:
-        return _find(session, where, query, page, per_page)
+        return _find(db, session, where, query, page, per_page)
 
 
 def find_folder(
@@ -103,7 +108,7 @@ def find_folder(
     """A course's entries in one folder."""
     where = [col(MediaEntryRow.course_id) == course_id, col(MediaEntryRow.folder) == folder]
     with db.read() as session:
-        return _find(session, where, query, page, per_page)
+        return _find(db, session, where, query, page, per_page)
 
 
 def find_unowned(db: Database, course_id: str, query: str = "", page: int = 0, per_page: int = 24) -> Found:
@@ -114,19 +119,19 @@ def find_unowned(db: Database, course_id: str, query: str = "", page: int = 0, p
         col(MediaEntryRow.recording_id).is_not(None),
     ]
     with db.read() as session:
-        return _find(session, where, query, page, per_page)
+        return _find(db, session, where, query, page, per_page)
 
 
 def get_entry(db: Database, entry_id: str) -> dict[str, Any] | None:
     with db.read() as session:
         found = session.execute(_base().where(col(MediaEntryRow.id) == entry_id)).first()
-        return None if found is None else _row(found)
+        return None if found is None else _row(db, found)
 
 
 def entry_of_recording(db: Database, recording_id: str) -> dict[str, Any] | None:
     with db.read() as session:
         found = session.execute(_base().where(col(MediaEntryRow.recording_id) == recording_id)).first()
-        return None if found is None else _row(found)
+        return None if found is None else _row(db, found)
 
 
 def count_mine(db: Database, person_id: str) -> int:
@@ -225,4 +230,4 @@ def expired_entries(db: Database, now: datetime, *, copied: bool, most: int = 20
             .order_by(col(MediaEntryRow.expires_at), col(MediaEntryRow.id))
             .limit(most)
         ).all()
-    return [_row(row) for row in rows]
+    return [_row(db, row) for row in rows]

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlmodel import col
 
 from models.store.database import Database
+from models.store.search import matches
 from models.tables import CourseRow, MediaEntryRow, MediaFileRow, RecordingRow, SessionRow
 from models.values import CourseId
 
@@ -45,8 +46,7 @@ class MeetingFilter:
             is_open = col(SessionRow.status) == "open"
             where.append(is_open if self.is_open else ~is_open)
         if self.search:
-            titles = (col(SessionRow.title), col(CourseRow.title))
-            found = [title.icontains(self.search, autoescape=True) for title in titles]
+            found = [matches(key, self.search) for key in (SessionRow.search_key, CourseRow.search_key)]
             where.append(or_(col(SessionRow.id) == self.search, *found))
         if self.start is not None:
             where.append(col(SessionRow.opened_at) >= self.start)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from models.store.database import Database
+from models.store.search import matches
 from models.tables import CourseRow, MembershipRow, PersonRow
 from models.values import CourseId, PersonId, Role
 
@@ -170,6 +171,8 @@ class Arrival:
     lms_roles: list[str]
     preview: bool = False
     """Not a person of the course, but somebody who looks at it as a role sees it."""
+    time_zone: str = ""
+    """The course's; empty keeps what is known."""
 
 
 def arrive(
@@ -193,6 +196,7 @@ def arrive(
                 seen.platform_id,
                 course,
             )
+            course.time_zone = seen.time_zone or course.time_zone
             found = role(course.settings)
             if membership is None:
                 session.flush()
@@ -231,14 +235,14 @@ def find_courses(
     if course_id is not None:
         where.append(col(CourseRow.id) == course_id)
     if search:
-        named = col(CourseRow.title).icontains(search, autoescape=True)
+        named = matches(CourseRow.search_key, search)
         where.append(or_(col(CourseRow.id) == search, col(CourseRow.context_id) == search, named))
     with db.read() as session:
         total = session.exec(select(func.count()).select_from(CourseRow).where(*where)).one()
         rows = session.exec(
             select(CourseRow)
             .where(*where)
-            .order_by(col(CourseRow.title), col(CourseRow.id))
+            .order_by(col(CourseRow.search_key), col(CourseRow.id))
             .offset(page * per_page)
             .limit(per_page)
         ).all()

@@ -36,6 +36,8 @@ class RecordingInfo:
     attempts: int
     options: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the defaults of RecordingOptions."""
+    time_zone: str = ""
+    """Of the course's dates (``courses.time_zone``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,7 @@ def recording_info(db: Database, recording_id: RecordingId) -> RecordingInfo | N
         session_id=SessionId(row.session_id),
         course_id=CourseId(row.course_id),
         course_title=course.title if course is not None else "",
+        time_zone=(course.time_zone if course is not None else "") or db.time_zone,
         session_title=place.title if place is not None else "",
         room_id=RoomId(row.room_id),
         room_name=row.room_name,

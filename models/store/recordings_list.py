@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlmodel import col
 
 from models.store.database import Database
+from models.store.search import matches
 from models.tables import CourseRow, MediaEntryRow, PersonRow, RecordingRow, SessionRow
 from models.values import CourseId, RecordingStatus
 
@@ -23,6 +24,8 @@ class ListedRecording:
     course_id: str
     meeting_title: str
     course_title: str
+    time_zone: str
+    """Of its dates (``courses.time_zone``); empty: UTC."""
     room_id: str
     room_name: str
     parent_id: str | None
@@ -81,10 +84,7 @@ class Filter:
         if self.statuses:
             where.append(col(RecordingRow.status).in_([status.value for status in self.statuses]))
         if self.search:
-            named = [
-                col(column).icontains(self.search, autoescape=True)
-                for column in (SessionRow.title, CourseRow.title)
-            ]
+            named = [matches(key, self.search) for key in (SessionRow.search_key, CourseRow.search_key)]
             where.append(or_(col(RecordingRow.session_id) == self.search, *named))
         if self.start is not None:
             where.append(col(RecordingRow.invoked_at) >= self.start)
@@ -121,7 +121,7 @@ def find_recordings(
             .offset(page * per_page)
             .limit(per_page)
         ).all()
-    return [_listed(row) for row in found], int(total)
+    return [_listed(db, row) for row in found], int(total)
 
 
 def get_recordings(
@@ -135,24 +135,30 @@ def get_recordings(
         found = session.execute(
             _columns().where(where, *Filter(course_id).conditions()).order_by(col(RecordingRow.id))
         ).all()
-    return [_listed(row) for row in found]
+    return [_listed(db, row) for row in found]
 
 
 def _columns() -> Select[Any]:
     columns: Any = select(
-        RecordingRow, MediaEntryRow, col(SessionRow.title), col(CourseRow.title), col(PersonRow.name)
+        RecordingRow,
+        MediaEntryRow,
+        col(SessionRow.title),
+        col(CourseRow.title),
+        col(CourseRow.time_zone),
+        col(PersonRow.name),
     )
     return _joined(columns)
 
 
-def _listed(found: Any) -> ListedRecording:
-    row, entry, meeting_title, course_title, person_name = found
+def _listed(db: Database, found: Any) -> ListedRecording:
+    row, entry, meeting_title, course_title, time_zone, person_name = found
     return ListedRecording(
         recording_id=row.id,
         session_id=row.session_id,
         course_id=row.course_id,
         meeting_title=meeting_title or "",
         course_title=course_title or "",
+        time_zone=time_zone or db.time_zone,
         room_id=row.room_id,
         room_name=row.room_name,
         parent_id=row.parent_id,

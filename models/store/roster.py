@@ -12,6 +12,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from foundation.text import fold
 from models.store.database import Database
 from models.store.people import PREVIEW
 from models.tables import (
@@ -290,7 +291,7 @@ def list_roster(db: Database, course_id: str) -> list[RosterPerson]:
             .where(MembershipRow.course_id == course_id, MembershipRow.source != PREVIEW)
         ).all()
     found = [RosterPerson(PersonId(row.person_id), name, Role(row.role)) for row, name in rows]
-    return sorted(found, key=lambda p: (p.name.casefold(), p.person_id))
+    return sorted(found, key=lambda p: (fold(p.name), p.person_id))
 
 
 def list_groups(db: Database, course_id: str) -> list[Group]:
@@ -311,4 +312,4 @@ def list_groups(db: Database, course_id: str) -> list[Group]:
     for group_id, person_id in members:
         inside.setdefault(group_id, []).append(PersonId(person_id))
     found = [Group(g.group_id, g.name or g.group_id, tuple(inside.get(g.group_id, ()))) for g in groups]
-    return sorted(found, key=lambda g: (g.name.casefold(), g.group_id))
+    return sorted(found, key=lambda g: (fold(g.name), g.group_id))

@@ -347,7 +347,7 @@ def test_every_recording_action_in_every_state(action: str, column: int, named: 
         c.CreateRooms(101),
         c.CreateRooms(2, names=("a", "b", "c")),
         c.CreateRooms(2, names=("x" * 61,)),
-        c.CreateRooms(2, names=("bad\x00name",)),
+        c.CreateRooms(2, names=("\x00\u200b",)),
         c.CreateRooms(2, time_limit_s=1),
         c.CreateRooms(2, countdown_s=121),
         c.SendChat(""),
@@ -419,9 +419,10 @@ def test_a_claim_from_outside_stays_open_until_the_helper_leaves_the_callers_roo
     ("given", "shown"),
     [
         ("  Ada   Lovelace\n", "Ada Lovelace"),
-        ("O\x00d\x1fd\ud800 \u2028name", "O d d name"),
+        ("O\x00d\x1fd\ud800 \u2028name", "O d d\ufffd name"),
         ("\x07 ", "Guest"),
-        ("Zoë 🎓 ‮مها", "Zoë 🎓 ‮مها"),
+        ("Zoë 🎓 \u202eمها", "Zoë 🎓 مها"),
+        ("\u200b\u3164", "Guest"),
         ("x" * 5000, "x" * 200),
     ],
 )

@@ -35,7 +35,7 @@ const same = (text: string): string => SAME.reduce((found, [from, to]) => found.
 
 /** The key by which two spellings are the same; accents make a difference. */
 export function fold(text: string): string {
-  let key = same(text.normalize("NFC"));
+  let key = same(text.normalize("NFC").replace(/\p{Cc}+/gu, " "));
   for (let turn = 0; turn < 2; turn++) {
     // Upper case first: ß and ς have no lower-case form of their own that matches.
     key = same(key.normalize("NFKC").toUpperCase().toLowerCase().replace(/ς/gu, "σ").normalize("NFKC"));
