@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
 
+from foundation.zone import local, said
 from library.storage import Storages
 from library.transfer import Interrupted, Target, TransferFailed
 from models.store import library as entries
 from models.store import storage as storage_store
 from models.store import transfers as store
+from models.store.courses import time_zone
 from models.store.database import Database
 from models.store.media_files import files_of
 from models.store.transfers import FileCopy, Transfer
@@ -46,7 +48,8 @@ def plan(db: Database, entry_id: str, course_id: str, recording_id: str, title: 
     missing = set(also) - {storage.storage_id for storage in storages}
     if missing:
         log.warning("transfer.storage_unknown entry_id=%s storages=%s", entry_id, ",".join(sorted(missing)))
-    folder = f"{at:%Y-%m-%d_%H-%M}_{_slug(title)}_{entry_id}"
+    zone = time_zone(db, course_id)
+    folder = f"{local(at, zone):%Y-%m-%d_%H-%M}{said(zone).replace(' ', '-')}_{_slug(title)}_{entry_id}"
     folders: dict[str, tuple[str, str]] = {}
     for storage in storages:
         prefix = storage.config.get("path", "") if storage.config["type"] != "local" else ""

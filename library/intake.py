@@ -62,9 +62,9 @@ def _first(recording: RecordingInfo) -> dict[str, object]:
     A film shows what everybody in the room saw. Separate tracks give each person's voice alone: for moderators, until one of
     them publishes it.
     """
-    at = recording.started_at or recording.invoked_at
     return {
-        "title": f"{recording.course_title} – {recording.room_name} – {at:%Y-%m-%d %H:%M}",
+        # Course and date stand beside it, each once.
+        "title": recording.room_name or recording.session_title or "Recording",
         "published": recording.options.get("type") != "TRACK",
         "created_at": datetime.now(UTC),
     }

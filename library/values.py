@@ -41,6 +41,8 @@ class Entry:
     recording_id: RecordingId | None
     title: str
     course_title: str
+    time_zone: str
+    """Of its date (``models.store.courses.time_zone``); empty: UTC."""
     room_name: str
     owner_name: str
     folder: str

@@ -78,7 +78,7 @@ class Compositor:
                 self.warnings.append("the watermark is missing: its picture could not be fetched")
             except (OSError, ValueError):
                 self.warnings.append("the watermark is missing: its picture is no usable PNG or JPEG")
-        return Overlays(o.width, o.height, stamp, o.clock)
+        return Overlays(o.width, o.height, stamp, o.clock, self._options.time_zone)
 
     # -- a part ------------------------------------------------------------------------------------------------
 

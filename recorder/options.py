@@ -31,6 +31,8 @@ class CompositeOptions:
     fixed_layout: bool = False
     stem: str = "recording"
     """The film's file name without its ending."""
+    time_zone: str = ""
+    """IANA name of the zone of the title card's date and the clock; empty: UTC, and they say so."""
 
     @property
     def is_webm(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from foundation.zone import local, said
 from models.recording import Watermark
 from recorder import cards
 from recorder.cards import Bitmap, Canvas, Plane
@@ -75,10 +76,13 @@ def watermark(path: Path, wanted: Watermark, width: int, height: int) -> Stamp:
 class Overlays:
     """The overlays of one composition. ``lift`` and ``lay`` come in pairs around the painting of the tiles."""
 
-    def __init__(self, width: int, height: int, stamp: Stamp | None, clock: bool) -> None:
+    def __init__(
+        self, width: int, height: int, stamp: Stamp | None, clock: bool, time_zone: str = ""
+    ) -> None:
         self._size = (width, height)
         self._stamp = stamp
         self._clock = clock
+        self._time_zone = time_zone
         self._beneath: list[tuple[Bitmap, int, int]] = []
 
     def lift(self, canvas: Canvas) -> None:
@@ -89,7 +93,8 @@ class Overlays:
 
     def lay(self, canvas: Canvas, wall: int) -> None:
         if self._clock:
-            text = f"{datetime.fromtimestamp(wall / 1e6):%H:%M:%S}"
+            at = local(datetime.fromtimestamp(wall / 1e6, UTC), self._time_zone)
+            text = f"{at:%H:%M:%S}{said(self._time_zone)}"
             bitmap = cards.clock(text, self._size[1])
             x, y = even((self._size[0] - bitmap.width) / 2), MARGIN // 2
             if bitmap.width <= self._size[0] and bitmap.height + y <= self._size[1]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from foundation.zone import day_and_time
 from recorder import cards
 from recorder.cards import Bitmap, Canvas, Plane
 from recorder.layout import Rect, arrange, fitting
@@ -102,6 +103,7 @@ class Scene:
         self._fixed = options.fixed_layout
         self._width, self._height = options.recording.width, options.recording.height
         self._overlays = overlays
+        self._time_zone = options.time_zone
         self.frame = av.VideoFrame(self._width, self._height, "yuv420p")
         self._canvas = Canvas(*planes(self.frame))
         self._blank = cards.plain(self._width, self._height, cards.BACKGROUND)
@@ -145,7 +147,7 @@ class Scene:
 
     def _title(self) -> None:
         t = self._timeline
-        date = f"{datetime.fromtimestamp(t.start / 1e6):%Y-%m-%d %H:%M}"
+        date = day_and_time(datetime.fromtimestamp(t.start / 1e6, UTC), self._time_zone)
         course = t.course_title or t.title
         self._canvas.fill(cards.title_card(course, t.room_name, date, self._width, self._height))
         self._tiles = None

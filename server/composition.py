@@ -269,11 +269,11 @@ class CompositionQueue:
     def _task(self, info: store.RecordingInfo, *, follow: bool = False, parts: int = 0) -> Task:
         journal = self._settings.recordings_dir / info.recording_id
         wanted = _options(info)
-        options = replace(self._composite(wanted, journal), stem=_stem(info, wanted))
+        options = replace(self._composite(wanted, journal, info.time_zone), stem=_stem(info, wanted))
         return Task(journal, journal / "result", options, follow, parts, self._settings.cpu_share)
 
     def _composite(
-        self, options: RecordingOptions, folder: Path, fixed_layout: bool = False
+        self, options: RecordingOptions, folder: Path, time_zone: str, fixed_layout: bool = False
     ) -> CompositeOptions:
         picture = ""
         if options.watermark is not None:
@@ -283,7 +283,11 @@ class CompositionQueue:
             except (PictureRefused, OSError) as error:
                 log.warning("watermark.refused reason=%s", error)
         return CompositeOptions(
-            options, watermark_file=picture, fixed_layout=fixed_layout, **self._settings.encoder
+            options,
+            watermark_file=picture,
+            fixed_layout=fixed_layout,
+            time_zone=time_zone,
+            **self._settings.encoder,
         )
 
     def _renewer(self, recording_id: RecordingId) -> Callable[[Progress], bool]:

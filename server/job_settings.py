@@ -26,12 +26,15 @@ class JobSettings:
     """Of one core, for each composition while its recording still runs; 0: compose only afterwards."""
     private_pictures: bool = False
     """Watermarks may come from private addresses (tests)."""
+    time_zone: str = ""
+    """Of courses whose platform tells none; empty: UTC."""
 
 
 def from_settings(settings: Settings) -> JobSettings:
     """The job worker's part of the site's settings."""
     return JobSettings(
         db_url=settings.db_url,
+        time_zone=settings.time_zone,
         recordings_dir=settings.recordings_dir,
         library_dir=settings.library_dir,
         workers=settings.composers,

@@ -121,7 +121,7 @@ def run(
     webhooks: Callable[[Database, Rooms], WebhooksJob] | None = None,
 ) -> None:
     """Run the job worker until SIGTERM or SIGINT. Must be called on the main thread."""
-    db = Database(settings.db_url)
+    db = Database(settings.db_url, settings.time_zone)
     rooms = RoomsService(db)
     worker = JobWorker(settings, rooms, db)
     transfers = TransferWorker(copying, db, rooms) if copying is not None else None

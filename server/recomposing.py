@@ -35,7 +35,7 @@ from server.job_settings import JobSettings
 log = logging.getLogger("sideroom.jobs")
 Report = Callable[[Requested, str, str | None], None]
 """What was asked for, the film's file name, or why there is none → everybody who listens is told."""
-Composite = Callable[[RecordingOptions, Path, bool], CompositeOptions]
+Composite = Callable[[RecordingOptions, Path, str, bool], CompositeOptions]
 """Options of a recording, its journal, whether the layout is fixed → options of the film."""
 
 
@@ -95,7 +95,7 @@ class Recomposer:
         if info is None or not (journal / "manifest.jsonl").exists():
             raise LookupError("What was captured is not kept any more; no other film can be made from it.")
         wanted = film_options(info.options, asked.options)
-        options = self._composite(wanted, journal, "layout" in asked.options)
+        options = self._composite(wanted, journal, info.time_zone, "layout" in asked.options)
 
         def renew(progress: Progress) -> bool:
             until = datetime.now(UTC) + LEASE

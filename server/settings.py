@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from bot.names import BadNames, read_names
 from foundation.address import origin
+from foundation.zone import read_zone
 from media.wire import advertised
 
 ELSEWHERE = frozenset(
@@ -127,6 +128,10 @@ class Settings:
         "Earlier site secrets, comma separated: stored credentials (storages, webhooks, Slack) are read with them and sealed anew, "
         "links that recordings have in the LMS stay good.",
         secret=True,
+    )
+    time_zone: str = _setting(
+        "",
+        "Time zone of courses whose LMS tells none, such as Europe/Berlin; empty: UTC, and dates say so.",
     )
     retention_days: int = _setting(
         7,
@@ -304,6 +309,8 @@ def _check(settings: Settings) -> list[str]:
         problems.append(
             "SIDEROOM_RETENTION_DAYS, SIDEROOM_RETENTION_UNCOPIED_DAYS and SIDEROOM_JOURNAL_DAYS must be 0 or more."
         )
+    if settings.time_zone and not read_zone(settings.time_zone):
+        problems.append("SIDEROOM_TIME_ZONE: give an IANA name such as Europe/Berlin or America/Los_Angeles.")
     if settings.composers < 1:
         problems.append("SIDEROOM_COMPOSERS must be 1 or more.")
     if not 0 <= settings.composer_cpu <= 100:

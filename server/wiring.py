@@ -86,7 +86,7 @@ class Web:
 
 def build_web(settings: Settings) -> Web:
     """Build (and do not start) everything of the web process."""
-    db = Database(settings.db_url)
+    db = Database(settings.db_url, settings.time_zone)
     rooms = RoomsService(db)
     media = build_media(settings)
     signalling = SignallingSettings(

@@ -18,6 +18,7 @@ from bot.blocks.parts import (
     plain,
     section,
 )
+from foundation.zone import day_and_time
 from models.values import RecordingStatus
 from rooms.state import Recording, Room, SessionState
 
@@ -126,7 +127,7 @@ def listed(found: Mapping[str, Any], now: datetime) -> Block:
     parts = [
         f"*{escape(found['course_title'] or found['meeting_title'])}*",
         escape(found["room_name"]),
-        clock_time(found["invoked_at"], "{date_short} {time}"),
+        day_and_time(found["invoked_at"], found["time_zone"]),
         length(found["duration_s"]) if found["duration_s"] is not None else "",
         status,
         f"kept until {clock_time(kept, '{date_short}')}" if kept is not None and ready else "",

@@ -41,7 +41,7 @@ const t = catalogue({
   delete: "Delete",
   deleteTitle: "Delete “{title}”?",
   deleteText: "The recording is deleted for everybody. This cannot be undone.",
-  deleteConfirm: "Delete “{title}”",
+  deleteConfirm: "Delete",
   cancel: "Cancel",
   save: "Save",
   title: "Title",
@@ -68,6 +68,8 @@ interface Entry {
   course_title: string;
   room_name: string;
   recorded_at: string;
+  /** Of its date: the course's. */
+  time_zone: string;
   duration_s: number;
   size_bytes: number;
   status: "processing" | "ready" | "failed" | "expired";
@@ -121,6 +123,9 @@ interface Listing {
 }
 
 const REFRESH_MS = 5000;
+/** Course, room and date, each once: a recording that nobody renamed is called by its room. */
+const about = (entry: Entry): string[] =>
+  [entry.course_title, entry.room_name === entry.title ? "" : entry.room_name, day(entry.recorded_at, entry.time_zone)].filter(Boolean);
 const clock = (at: string) => new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(at));
 const percent = (share: number) => new Intl.NumberFormat(locale, { style: "percent" }).format(share);
 
@@ -234,7 +239,7 @@ function Card({ entry, onOpen }: { entry: Entry; onOpen: (entryId: string) => vo
         <span class={`badge${entry.status === "failed" ? " warn" : ""}`}>{statusText(entry)}</span>
       </span>
       <h3>{entry.title}</h3>
-      <p class="note">{[entry.course_title, entry.room_name, day(entry.recorded_at)].filter(Boolean).join(" · ")}</p>
+      <p class="note">{about(entry).join(" · ")}</p>
       {entry.status === "ready" && !entry.published && <p><span class="badge warn">{t("unpublished")}</span></p>}
     </button>
   );
@@ -318,7 +323,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
       )}
       <h1>{entry.title}</h1>
       <p class="note">
-        {[entry.course_title, entry.room_name, day(entry.recorded_at), length(entry.duration_s)].filter(Boolean).join(" · ")}
+        {[...about(entry), length(entry.duration_s)].join(" · ")}
         {entry.owner_name && ` · ${t("by", { name: entry.owner_name })}`}
         {entry.expires_at && ` · ${t("expires", { date: day(entry.expires_at) })}`}
       </p>
@@ -353,7 +358,7 @@ function EntryPage({ boot, entryId, onBack }: EntryProps) {
           foot={
             <>
               <Button onClick={() => setAsking(null)}>{t("cancel")}</Button>
-              <Button look="danger" testId="confirm-delete" onClick={() => void remove()}>{t("deleteConfirm", { title: entry.title })}</Button>
+              <Button look="danger" testId="confirm-delete" onClick={() => void remove()}>{t("deleteConfirm")}</Button>
             </>
           }
         >

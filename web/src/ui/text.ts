@@ -1,6 +1,6 @@
 /** Texts of one catalogue by key, with facts filled in; plural forms by the texts' language, figures by the person's region. */
 
-import { LANGUAGE, locale } from "./locale";
+import { LANGUAGE, knownZone, locale } from "./locale";
 
 export type Entry = string | { one: string; other: string };
 export type Facts = Record<string, string | number>;
@@ -30,6 +30,13 @@ export function length(seconds: number): string {
   return hours ? `${hours}:${rest}` : rest;
 }
 
-export function day(iso: string): string {
-  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+/** A day and time; with a zone in that one, which is named when the reader's own is another. */
+export function day(iso: string, zone?: string): string {
+  const at = new Date(iso);
+  const timeZone = knownZone(zone);
+  const format = (more: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", ...more }).format(at);
+  const text = format({ timeZone });
+  if (timeZone === undefined || text === format({})) return text;
+  const name = new Intl.DateTimeFormat(locale, { timeZone, timeZoneName: "short" }).formatToParts(at).find((part) => part.type === "timeZoneName")?.value;
+  return name ? `${text} ${name}` : text;
 }
