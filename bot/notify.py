@@ -27,7 +27,15 @@ log = logging.getLogger("sideroom.bot")
 CALL, END, RECORDING, COUNTS, HOME = 1, 2, 3, 5, 6
 """Priorities in the outbox: a help call before an end before a recording before counts."""
 OPEN_CALLS = (CallStatus.RAISED, CallStatus.CLAIMED)
-QUIET = (e.MediaChanged, e.ChatSent, e.HandChanged, e.MessageBroadcast, e.ParticipantMuted)
+QUIET = (
+    e.MediaChanged,
+    e.ChatSent,
+    e.HandChanged,
+    e.MessageBroadcast,
+    e.ParticipantMuted,
+    e.SharingChanged,
+    e.SharingStopped,
+)
 """Events that change nothing on the card."""
 REMIND_S: Final = 60.0
 LOOK_S: Final = 10.0

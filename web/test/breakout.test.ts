@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { currentBroadcasts } from "../src/breakout/broadcasts";
 import { gathered, shownCountdowns, unassigned } from "../src/breakout/logic";
 import { breakoutNotice, timeNotice } from "../src/breakout/notices";
-import { shareText, suggestedRooms } from "../src/breakout/setup";
+import { currentBroadcasts, shareText, suggestedRooms } from "../src/breakout/sentences";
 import type { ChatLine, EventMessage, PersonView, RoomState } from "../src/protocol/types";
 import { sharers } from "../src/room/context";
 

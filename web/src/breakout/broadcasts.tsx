@@ -3,7 +3,7 @@ import { ChevronDown, ChevronUp, Megaphone, X } from "lucide-preact";
 import { useState } from "preact/hooks";
 import type { ChatLine, RoomState, Send } from "../protocol/types";
 import { Button, Dialog } from "../ui/kit";
-import { breakoutRooms, isActive } from "./logic";
+import { currentBroadcasts } from "./sentences";
 import { t } from "./texts";
 
 interface DialogProps {
@@ -50,26 +50,6 @@ export function BroadcastButton({ send }: { send: Send }) {
       {open && <BroadcastDialog send={send} onClose={() => setOpen(false)} />}
     </>
   );
-}
-
-/** The names of the rooms a broadcast went to; null for all of them, or for rooms that are gone. */
-export function broadcastRooms(state: RoomState, roomIds: string[]): string | null {
-  const rooms = breakoutRooms(state);
-  const known = rooms.filter((room) => roomIds.includes(room.room_id));
-  return known.length === rooms.length || known.length === 0 ? null : known.map((room) => room.name).join(", ");
-}
-
-/** “To all rooms”, or their names. */
-export function broadcastTarget(state: RoomState, roomIds: string[]): string {
-  const names = broadcastRooms(state, roomIds);
-  return names === null ? t("toAllRooms") : t("toRooms", { rooms: names });
-}
-
-/** Broadcasts of the breakout that runs now, newest last; one's own are left out. */
-export function currentBroadcasts(state: RoomState, chat: ChatLine[]): ChatLine[] {
-  const { started_at } = state.breakout;
-  if (!isActive(state) || started_at === null) return [];
-  return chat.filter((line) => line.room_ids !== undefined && line.at >= started_at && line.person_id !== state.you.person_id);
 }
 
 /** One line that opens and closes; older messages stand in the chat. */

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { EventMessage, RoomState } from "../protocol/types";
 import { length } from "../ui/text";
-import { broadcastRooms } from "./broadcasts";
+import { broadcastRooms } from "./sentences";
 import { useNow } from "./clock";
 import { isActive, secondsUntil } from "./logic";
 import { t } from "./texts";

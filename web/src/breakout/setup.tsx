@@ -2,9 +2,10 @@
 import { useState } from "preact/hooks";
 import type { AssignMode, RoomState, Send } from "../protocol/types";
 import { Button, Dialog, Sheet } from "../ui/kit";
-import { breakoutRooms, shareOut } from "./logic";
+import { breakoutRooms } from "./logic";
 import { optionTexts } from "./options";
 import { roomNameOf, type Group } from "./roster";
+import { shareText, suggestedRooms } from "./sentences";
 import { t } from "./texts";
 
 interface KeepProps {
@@ -144,18 +145,4 @@ export function SetupSheet({ state, send, groups, onDone, onClose }: SetupProps)
       </form>
     </Sheet>
   );
-}
-
-/** “5 participants in 2 rooms: 2 or 3 in each”. */
-export function shareText(people: number, rooms: number): string {
-  if (people === 0) return t("noParticipants", { count: rooms });
-  const facts = { people: t("people", { count: people }), rooms: t("rooms", { count: rooms }) };
-  const [least, most] = shareOut(people, rooms);
-  if (least === 0) return t("shareSome", facts);
-  return least === most ? t("shareEven", { ...facts, count: most }) : t("shareRange", { ...facts, least, most });
-}
-
-/** About four people a room; without anybody here, four rooms. */
-export function suggestedRooms(people: number): number {
-  return people === 0 ? 4 : Math.max(2, Math.min(20, Math.round(people / 4)));
 }

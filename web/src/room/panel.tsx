@@ -2,7 +2,7 @@
 import { EllipsisVertical, Hand, MicOff, SendHorizontal, X } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { broadcastTarget } from "../breakout/broadcasts";
+import { broadcastTarget } from "../breakout/sentences";
 import type { PersonView, RoomState } from "../protocol/types";
 import { Menu, type MenuItem } from "../ui/kit";
 import { locale } from "../ui/locale";
