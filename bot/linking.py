@@ -253,7 +253,7 @@ def _choose(targets: list[Target], wanted: str, role: str) -> Target:
     """What is meant: the only course, or the title that was typed. Raises SlackRefusal."""
     said = fold(wanted)
     found = [each for each in targets if said in fold(each.title)]
-    exact = [each for each in found if fold(each.title).removesuffix(fold(EVERY)) == said]
+    exact = [each for each in found if fold(each.title).removesuffix(fold(EVERY)).strip() == said]
     whole = [each for each in found if not each.room_key]  # a course's title is part of those of its rooms
     for meant in (exact, found, whole):
         if len(meant) == 1:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from foundation.text import clean
 from models import room_settings
 from models.recording import options_to_json
 from models.store import events as log_store
@@ -185,6 +186,7 @@ class RoomsService:
         self, course_id: CourseId, course_title: str, room_title: str, room_key: str = ""
     ) -> SessionId:
         """See ``rooms.ports.Rooms.open_session``."""
+        course_title, room_title = clean(course_title), clean(room_title)
         for _ in range(OPEN_TRIES):
             found = self.live_session(course_id, room_key)
             session_id = found or SessionId("s" + uuid4().hex)
