@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from bot.blocks.parts import Block, actions, button, section
+from bot.blocks.parts import MOST_VALUE, Block, actions, button, section, size
 from rooms.errors import DomainError
 
 
@@ -118,17 +118,19 @@ def refusal(error: SlackRefusal | DomainError) -> Reply:
 
 
 MOST_CHOICES: Final = 20
-MOST_TYPED: Final = 1800
-"""Slack takes 2000 characters in a button's value."""
 
 
 def choice(error: WhichOne, command: str, text: str) -> Reply:
     """A button for each; whoever presses one has said it there."""
-    if len(text) > MOST_TYPED or len(error.choices) > MOST_CHOICES:
+    values = [
+        json.dumps({"in": key, "command": command, "text": text}, ensure_ascii=False, separators=(",", ":"))
+        for _, key in error.choices
+    ]
+    if len(error.choices) > MOST_CHOICES or any(size(value) > MOST_VALUE for value in values):
         return refused(error.code, error.text)
     buttons = [
-        button(title, f"run_in:{number}", json.dumps({"in": key, "command": command, "text": text}))
-        for number, (title, key) in enumerate(error.choices)
+        button(title, f"run_in:{number}", value)
+        for number, ((title, _), value) in enumerate(zip(error.choices, values, strict=True))
     ]
     return Reply("Which course?", [section("Which course?"), actions("run_in", *buttons)], code=error.code)
 

@@ -17,7 +17,7 @@ from rooms.commands import Command
 from rooms.errors import DomainError
 
 ASKED = {
-    "gather": ("Bring {people} back to the main room? The breakout goes on.", "Gather everyone", False),
+    "gather": ("Bring {people} back to the main room? The breakout continues.", "Gather everyone", False),
     "shuffle": ("Assign {people} to rooms at random?", "Shuffle", False),
     "end": ("End the breakout for {people}? Everybody returns after a countdown.", "End breakout", True),
 }
@@ -85,7 +85,8 @@ class BreakoutVerbs:
             raise
         rooms = accepted.state.breakout_rooms
         said = f"{len(rooms)} rooms start" if len(rooms) != 1 else "1 room starts"
-        tail = " Every room is recorded." if record else ""
+        tail = f" Time limit: {_time(limit_s)}." if limit_s else ""
+        tail += " Every room is recorded." if record else ""
         if {room.room_id for room in rooms} != {room.room_id for room in mine}:
             tail += " Somebody else made other rooms in the same moment; theirs were taken."
         return Reply(f"{said} in {accepted.state.breakout.countdown_s} s.{tail}")
@@ -97,7 +98,7 @@ class BreakoutVerbs:
             scene.require_moderator()
             raise SlackRefusal("bad_usage", "Say how much: `/breakout add 5m`.", value="add")
         self._stage.submit(scene, c.AddTime(seconds))
-        return Reply(f"Added {seconds // 60} min." if seconds % 60 == 0 else f"Added {seconds} s.")
+        return Reply(f"Added {_time(seconds)}.")
 
     def asked(self, asker: Asker, typed: Typed, what: str) -> Reply:
         """Gather, shuffle and end touch everybody: ask, unless “now” was said."""
@@ -195,7 +196,31 @@ class BreakoutVerbs:
         accepted = self._stage.submit(scene, c.BroadcastMessage(text, rooms))
         for recorded in accepted.events:
             sent: Any = recorded.event
-            rooms_text = "1 room" if len(sent.room_ids) == 1 else f"{len(sent.room_ids)} rooms"
             people_text = "1 person" if sent.people == 1 else f"{sent.people} people"
+            rooms_text = "1 room" if len(sent.room_ids) == 1 else f"{len(sent.room_ids)} rooms"
+            if numbers:
+                names = [escape(scene.room(number).name) for number in numbers]
+                rooms_text = f"{_joined(names)} only"
             return Reply(f"Sent to {rooms_text}, {people_text}.")
         return Reply("Sent.")
+
+
+def _joined(names: list[str]) -> str:
+    """``Room 1``, ``Room 1 and Room 2``, ``Room 1, Room 2, Room 3 and 4 more``."""
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _time(seconds: int) -> str:
+    """``1 h 30 min``, ``5 min``, ``90 s``: what was understood."""
+    minutes, rest = divmod(seconds, 60)
+    if rest:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return (
+        " ".join(
+            part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part
+        )
+        or "0 min"
+    )

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bot import identity_links
 from bot.ask import Asker, SlackRefusal
 from bot.identity import Identity
+from bot.identity_names import SlackNames
 from bot.identity_openid import OpenId, SignInFailed
 from bot.install import Workspaces
 from bot.pages import confirm_form, page
@@ -62,6 +63,7 @@ class _Door:
         self._workspaces = Workspaces(settings, db)
         self._identity = Identity(settings, db, self._workspaces)
         self._openid = OpenId(settings)
+        self._names = SlackNames(self._workspaces)
 
     # -- the page's calls --------------------------------------------------------------------------------------
 
@@ -90,6 +92,7 @@ class _Door:
                         "team_id": link.team_id,
                         "team": self._workspaces.name_of(link.team_id),
                         "user_id": link.user_id,
+                        "name": "" if link.suspended else self._names.of(link.team_id, link.user_id),
                         "linked_at": link.linked_at.isoformat(),
                         "suspended": link.reason if link.suspended else "",
                     }
@@ -186,7 +189,7 @@ class _Door:
         answer = page(
             "Connect Slack?",
             f"The Slack user “{found.name}” of “{found.team_name}” will act as {self._person(state)}. "
-            "Go on only if this is you on both sides and you have just pressed Sign in with Slack in the course page.",
+            "Continue only if both accounts are yours and you’ve just pressed Sign in with Slack in the course page.",
             form=confirm_form("/slack/openid_confirm", secret, "Connect"),
         )
         answer.set_cookie(

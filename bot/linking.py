@@ -192,7 +192,7 @@ class LinkVerbs:
         if info is None or info.get("is_member") is False:
             raise SlackRefusal(
                 "app_not_in_channel",
-                "The app is not in this channel. Type `/invite @Classroom`, then try again.",
+                "The app is not in this channel. Type `/invite @Sideroom`, then try again.",
             )
         self._check_kind(info, role)
 

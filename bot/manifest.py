@@ -84,7 +84,7 @@ def manifest(*, socket: bool, host: str = "", names: Names = DEFAULT_NAMES) -> d
     return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
-            "name": "Classroom Breakouts",
+            "name": "Sideroom",
             "description": "Run the live room of your course and its breakouts from Slack.",
             "long_description": ABOUT,
             "background_color": "#1d3557",
@@ -95,7 +95,7 @@ def manifest(*, socket: bool, host: str = "", names: Names = DEFAULT_NAMES) -> d
                 "messages_tab_enabled": True,
                 "messages_tab_read_only_enabled": True,
             },
-            "bot_user": {"display_name": "Classroom", "always_online": True},
+            "bot_user": {"display_name": "Sideroom", "always_online": True},
             "shortcuts": SHORTCUTS,
             "slash_commands": commands,
         },

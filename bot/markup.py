@@ -9,8 +9,30 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from foundation.text import clean
+
+_LOOKALIKES: Final = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ"})
+_ORIGINALS: Final = str.maketrans({"∗": "*", "∼": "~", "ˋ": "`", "ˍ": "_", "꞉": ":"})
+_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_EMOJI = re.compile(r":([\w+'-]+):")
 _TOKEN = re.compile(r"<([^<>]*)>")
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+
+
+def escaped(text: str) -> str:
+    """What others wrote, as plain words inside our mrkdwn: no mention, link, emoji or formatting comes of it.
+
+    Slack knows no sign that takes the meaning from ``*``, ``_``, ``~``, a backtick or ``:name:``, so letters that look the same
+    stand for them; an underscore within a word means nothing and stays. ``unescaped`` turns them back when they are pasted.
+    """
+    text = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = _UNDERSCORE.sub("ˍ", text.translate(_LOOKALIKES))
+    return _EMOJI.sub(r"꞉\1꞉", text)
+
+
+def unescaped(text: str) -> str:
+    """A name that was copied from a message of ours, as it is called."""
+    return text.translate(_ORIGINALS)
 
 
 def plain_words(text: str) -> str:

@@ -27,9 +27,9 @@ from rooms.state import Recording, Room
 
 Make = Callable[[RecordingId | None], Command]
 STEER: dict[str, tuple[Make, str]] = {
-    "pause": (c.PauseRecording, "Recording pauses."),
-    "resume": (c.ResumeRecording, "Recording goes on."),
-    "stop": (c.StopRecording, "Recording stops. The files will be ready soon."),
+    "pause": (c.PauseRecording, "Recording paused."),
+    "resume": (c.ResumeRecording, "Recording resumed."),
+    "stop": (c.StopRecording, "Recording stopped. It’ll be ready soon."),
 }
 LISTED = 10
 

@@ -38,7 +38,7 @@ DESCRIPTIONS = {
 USAGE = {
     "/room": "status | help | connect CODE | join [N]",
     "/breakout": "start 4 for 15m auto record",
-    "/broadcast": "[1,3:] TEXT",
+    "/broadcast": "[1,3-5:] TEXT",
     "/help-calls": "list | join N | dismiss N",
     "/record": "start all | pause | resume | stop | status",
 }
@@ -89,7 +89,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "broadcast",
         "",
-        "[1,3:] TEXT",
+        "[1,3-5:] TEXT",
         "Send a text to all rooms, or to some",
         "moderator",
         "1,3: Two minutes left",
@@ -116,7 +116,7 @@ VERBS: tuple[Verb, ...] = (
         "record",
         "resume",
         "[room N|main|all]",
-        "Go on recording: of a room, of your room, or choose",
+        "Resume recording: of a room, of your room, or choose",
         "moderator",
     ),
     Verb(

@@ -88,11 +88,14 @@ class RoomVerbs:
             priority=2,
         )
 
-    def help(self, _asker: Asker, typed: Typed) -> Reply:
-        return self.help_for(typed.text)
+    def help(self, asker: Asker, typed: Typed) -> Reply:
+        return self.help_for(asker, typed.text)
 
-    def help_for(self, name: str) -> Reply:
-        return Reply("Commands", messages.help_blocks(name, self._names))
+    def help_for(self, asker: Asker, name: str) -> Reply:
+        """What may be typed; people who are known to moderate nothing are not shown what only moderators can do."""
+        person_id = slack.person_of(self._stage.db, asker.team_id, asker.user_id)
+        moderates = person_id is None or bool(self._stage.moderated(person_id))
+        return Reply("Commands", messages.help_blocks(name, self._names, moderates=moderates))
 
     def join(self, asker: Asker, typed: Typed) -> Reply:
         return self.enter(self._stage.scene(asker), typed.number)

@@ -16,11 +16,11 @@ WHY: Final = {
     "channel_deleted": "it was deleted. Link another channel with `/room link`",
     "group_deleted": "it was deleted. Link another channel with `/room link`",
     "channel_shared": "it is shared with another organisation now. Link a channel of this workspace with `/room link`",
-    "not_in_channel": "the app is not in it any more. Type `/invite @Classroom` and `/room link` there",
+    "not_in_channel": "the app is not in it any more. Type `/invite @Sideroom` and `/room link` there",
     "restricted_action_read_only_channel": "it is read-only. Allow the app to post there, or link another channel with `/room link`",
     "restricted_action_thread_only_channel": "only threads can be answered there. Link another channel with `/room link`",
     "restricted_action": "a setting of the workspace does not let the app post there. Ask an administrator, then type `/room link` there",
-    "channel_not_found": "the app cannot see it any more. Type `/invite @Classroom` and `/room link` there",
+    "channel_not_found": "the app cannot see it any more. Type `/invite @Sideroom` and `/room link` there",
 }
 
 

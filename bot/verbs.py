@@ -84,7 +84,7 @@ class Verbs:
             "calls_show": lambda a, _v: calls.listing(a),
             "card_here": room.card_here,
             "status_show": lambda a, _v: room.status(a),
-            "help_show": lambda _a, v: room.help_for(v),
+            "help_show": room.help_for,
             "session_start": lambda a, _v: room.start_session(a),
             "join_open": lambda a, v: room.enter(stage.scene(a, v), None),
             "connect_open": lambda a, _v: links.open_connect(a),

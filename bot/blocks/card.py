@@ -23,6 +23,7 @@ from rooms.state import Recording, Room, SessionState
 
 MAX_ROOM_SECTIONS = 20
 MAX_TABLE_ROWS = 99
+"""Slack takes 100 rows; the first is the head."""
 STATES = {
     BreakoutStatus.NONE: "Open",
     BreakoutStatus.CONFIGURED: "Open, rooms ready",
@@ -72,17 +73,22 @@ def card(
     if active:
         blocks.append(_tools(state, sid, rev))
     by = f" · started by {starter}" if starter and active else ""
-    blocks.append(context(f"Updated {clock_time(now, '{time_secs}')} · revision {rev}{by}"))
+    blocks.append(context(f"Updated {clock_time(now, '{time_secs}')}{by}"))
     if len(rooms) > MAX_ROOM_SECTIONS:
         # Slack shows a table at the message's end; what one does with a room is done in the dashboard then.
         blocks.append(_table(state, now, sid, rev))
+        if (more := len(rooms) - MAX_TABLE_ROWS) > 0:
+            words = "1 more room is" if more == 1 else f"{more} more rooms are"
+            blocks.append(context(f"{words} not in this table. *Open dashboard* shows all {len(rooms)}."))
     return blocks
 
 
 def _fields(state: SessionState, sid: str, rev: int) -> Block:
     ends = state.breakout.ends_at
+    if not state.is_open:
+        return {"type": "section", "block_id": f"meta:{sid}:{rev}", "fields": [mrkdwn("*State*\nEnded")]}
     fields = [
-        mrkdwn(f"*State*\n{STATES[state.breakout.status] if state.is_open else 'Ended'}"),
+        mrkdwn(f"*State*\n{STATES[state.breakout.status]}"),
         mrkdwn(f"*Ends*\n{clock_time(ends) if ends is not None else 'no limit'}"),
         mrkdwn(f"*Rooms*\n{len(state.breakout_rooms)}"),
         mrkdwn(f"*People*\n{_where(state)}"),
@@ -175,9 +181,9 @@ def _table(state: SessionState, now: datetime, sid: str, rev: int) -> Block:
 
 
 def _tools(state: SessionState, sid: str, rev: int) -> Block:
-    elements = [button("Shuffle", "shuffle", sid), button("Next room", "rr", sid)]
+    elements = [button("Shuffle", "shuffle", sid), button("Move to next room", "rr", sid)]
     if state.breakout.ends_at is not None:
         elements.append(button("+5 min", "add_time", sid))
     asked = confirm("Record every room?", "Everybody sees that the rooms are recorded.", "Start recording")
-    elements.append(button("Record all", "rec_all", sid, confirm=asked))
+    elements.append(button("Record all rooms", "rec_all", sid, confirm=asked))
     return actions(f"bottom:{sid}:{rev}", *elements)

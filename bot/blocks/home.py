@@ -75,7 +75,7 @@ def unlinked_view() -> Block:
     )
     return _view(
         [
-            _header("Classroom"),
+            _header("Sideroom"),
             section(how),
             actions("connect", button("Connect", "connect_open", style="primary")),
         ]
@@ -84,7 +84,7 @@ def unlinked_view() -> Block:
 
 def home_view(home: Home, now: datetime) -> Block:
     """For a connected person."""
-    blocks = [_header("Classroom"), section(f"Connected as *{escape(home.name)}*.")]
+    blocks = [_header("Sideroom"), section(f"Connected as *{escape(home.name)}*.")]
     if home.limited:
         blocks.append(context(":hourglass_flowing_sand: Slack is limiting updates; cards may be late."))
     blocks.append(_header("Live now"))

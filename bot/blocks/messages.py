@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from bot.blocks.parts import (
     Block,
@@ -19,9 +20,10 @@ from bot.registry import VERBS
 from rooms.state import SessionState
 
 
-def help_blocks(name: str = "", names: Names = DEFAULT_NAMES) -> list[Block]:
-    """A section a verb: all of them, or those whose name or group is asked for."""
-    chosen = [verb for verb in VERBS if name and name.lower() in (verb.name, verb.group)] or list(VERBS)
+def help_blocks(name: str = "", names: Names = DEFAULT_NAMES, *, moderates: bool = True) -> list[Block]:
+    """A section a verb: those whose name or group is asked for, else all that may be of use to who asks."""
+    mine = [verb for verb in VERBS if moderates or verb.who != "moderator"]
+    chosen = [verb for verb in VERBS if name and name.lower() in (verb.name, verb.group)] or mine
     made = [
         section(f"`{escape(names.call(verb.group, verb.name, verb.usage))}`\n{verb.help} ({verb.who})")
         for verb in chosen
@@ -45,20 +47,25 @@ def status_lines(state: SessionState, now: datetime) -> str:
     )
 
 
+MOST_ROOMS: Final = 100
+"""As many as a breakout may have."""
 KEEP = option("Keep existing rooms", "keep")
 CREATE = (
     option("Create new rooms, assign automatically", "auto"),
     option("Create new rooms, assign manually", "manual"),
     option("Create new rooms, participants choose", "self"),
 )
-EXTRAS = (option("Record every room", "record"), option("People may return to the main room", "may_return"))
+EXTRAS = (
+    option("Record every room", "record"),
+    option("Participants may return to the main room", "may_return"),
+)
 
 
 def create_modal(meta: str, rooms: int = 0, sessions: Sequence[tuple[str, str]] = ()) -> Block:
     """The form of /breakout start. ``rooms``: how many there are, which may be kept. ``sessions``: (title, id) to choose from."""
     choices = [KEEP, *CREATE] if rooms else list(CREATE)
     blocks = [
-        _input("rooms", "Number of rooms", _number(str(rooms or 4), "1", "50")),
+        _input("rooms", "Number of rooms", _number(str(rooms or 4), "1", str(MOST_ROOMS))),
         _input(
             "assign",
             "Rooms and assignment",
@@ -77,7 +84,7 @@ def create_modal(meta: str, rooms: int = 0, sessions: Sequence[tuple[str, str]] 
             optional=True,
         ),
     ]
-    return _modal("create_breakout", meta, "Create breakout rooms", "Start", [*_sessions(sessions), *blocks])
+    return _modal("create_breakout", meta, "Start breakout rooms", "Start", [*_sessions(sessions), *blocks])
 
 
 def _sessions(sessions: Sequence[tuple[str, str]]) -> list[Block]:
@@ -115,8 +122,10 @@ def connect_modal(meta: str) -> Block:
 def confirm_modal(meta: str, name: str, courses: Sequence[str]) -> Block:
     """Whose account is about to be connected: shown before anything is."""
     titles = ", ".join(escape(title) for title in courses[:10]) or "no course yet"
+    if len(courses) > 10:
+        titles += f" and {len(courses) - 10} more"
     text = f"This code belongs to *{escape(name) or 'somebody without a name'}* in the course system.\nCourses: {titles}"
-    blocks = [section(text[:2900]), context("Is this not you? Press Cancel: nothing is connected.")]
+    blocks = [section(text), context("Is this not you? Press Cancel: nothing is connected.")]
     return _modal("connect_confirm", meta, "Is this you?", "Connect", blocks)
 
 

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+from bot.markup import escaped
+from foundation.text import graphemes
 
 Block = dict[str, Any]
+MOST_VALUE: Final = 2000
+"""Of a button's value."""
+
+
+class TooLong(ValueError):
+    """A value that Slack would not take, and that must not be cut (it is read again when the button comes back)."""
 
 
 def escape(text: str) -> str:
-    """Names and titles as plain words: a room called <!channel> must not ping the class."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Names and titles as plain words: a room called <!channel> must not ping the class, one called *x* is not bold."""
+    return escaped(text)
+
+
+def size(text: str) -> int:
+    """A text's length as Slack counts it: in UTF-16 units, entities as written."""
+    return len(text) + sum(each > "\uffff" for each in text)
 
 
 def plain(text: str, most: int = 75) -> Block:
-    return {
-        "type": "plain_text",
-        "text": text if len(text) <= most else text[: most - 1] + "…",
-        "emoji": True,
-    }
+    """``emoji`` off: a room called :tada: is called so."""
+    return {"type": "plain_text", "text": cut(text, most, markup=False), "emoji": False}
 
 
 def mrkdwn(text: str, most: int = 3000) -> Block:
@@ -26,16 +37,29 @@ def mrkdwn(text: str, most: int = 3000) -> Block:
     return {"type": "mrkdwn", "text": cut(text, most), "verbatim": True}
 
 
-def cut(text: str, most: int) -> str:
-    """At most so many characters; never ends inside an entity or a token such as ``<!date^…>``."""
-    if len(text) <= most:
+def cut(text: str, most: int, *, markup: bool = True) -> str:
+    """At most so many UTF-16 units; never ends inside a character, an entity or a token such as ``<!date^…>``."""
+    if size(text) <= most:
         return text
-    kept = text[: most - 1]
-    for opening, closing in (("<", ">"), ("&", ";")):
-        at = kept.rfind(opening)
-        if at >= 0 and closing not in kept[at:]:
-            kept = kept[:at]
-    return kept + "…"
+    kept, length_so_far = [], 0
+    for each in graphemes(text[:most]):
+        length_so_far += size(each)
+        if length_so_far > most - 1:
+            break
+        kept.append(each)
+    found = "".join(kept)
+    for opening, closing in (("<", ">"), ("&", ";")) if markup else ():
+        at = found.rfind(opening)
+        if at >= 0 and closing not in found[at:]:
+            found = found[:at]
+    return found + "…"
+
+
+def value_of(text: str, most: int) -> str:
+    """A value that Slack gives back to us: whole, or not at all. Raises TooLong."""
+    if size(text) > most:
+        raise TooLong(f"a value of {size(text)} where Slack takes {most}")
+    return text
 
 
 def section(text: str, **more: Any) -> Block:
@@ -57,11 +81,11 @@ def button(
 ) -> Block:
     made: Block = {"type": "button", "text": plain(text), "action_id": action_id}
     if value:
-        made["value"] = value[:2000]
+        made["value"] = value_of(value, MOST_VALUE)
     if style:
         made["style"] = style
     if url:
-        made["url"] = url[:3000]
+        made["url"] = value_of(url, 3000)
     if confirm is not None:
         made["confirm"] = confirm
     return made
@@ -77,11 +101,11 @@ def confirm(title: str, text: str, yes: str) -> Block:
 
 
 def actions(block_id: str, *elements: Block) -> Block:
-    return {"type": "actions", "block_id": block_id[:255], "elements": list(elements)}
+    return {"type": "actions", "block_id": value_of(block_id, 255), "elements": list(elements)}
 
 
 def option(text: str, value: str) -> Block:
-    return {"text": plain(text), "value": value[:150]}
+    return {"text": plain(text), "value": value_of(value, 150)}
 
 
 def clock_time(at: datetime, form: str = "{time}") -> str:

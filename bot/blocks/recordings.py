@@ -22,6 +22,7 @@ from foundation.zone import day_and_time
 from models.values import RecordingStatus
 from rooms.state import Recording, Room, SessionState
 
+MOST_OPTIONS, GROUP = 100, 50
 WORDS = {
     RecordingStatus.INVOKED: "starting",
     RecordingStatus.RECORDING: "running",
@@ -89,7 +90,7 @@ def _ready(
     if entry is not None:
         blocks.append(context(_facts(entry)))
         word, action = (
-            ("Take back", "rec_unpublish") if entry["published"] else ("Publish to gallery", "rec_publish")
+            ("Unpublish", "rec_unpublish") if entry["published"] else ("Publish to gallery", "rec_publish")
         )
         elements.append(button(word, action, rid))
         options = [option("Audio tracks", f"tracks:{rid}"), option("Delete", f"delete:{rid}")]
@@ -138,13 +139,23 @@ def listed(found: Mapping[str, Any], now: datetime) -> Block:
 
 def chooser(session_id: str, rooms: Sequence[Room]) -> list[Block]:
     """Which room shall be recorded? One menu."""
-    options = [option(room.name, f"{session_id}:{room.number}") for room in rooms[:99]]
+    options = [option(room.name, f"{session_id}:{room.number}") for room in rooms]
     if len(rooms) > 1:
         options.insert(0, option("Every breakout room", f"{session_id}:all"))
     menu: Block = {
         "type": "static_select",
         "action_id": "rec_choose",
         "placeholder": plain("Choose a room"),
-        "options": options,
     }
+    if len(options) <= MOST_OPTIONS:
+        menu["options"] = options
+    else:
+        # Slack takes 100 options, but 100 groups of them.
+        menu["option_groups"] = [
+            {
+                "label": plain(f"Rooms {at + 1} to {min(at + GROUP, len(options))}"),
+                "options": options[at : at + GROUP],
+            }
+            for at in range(0, len(options), GROUP)
+        ]
     return [section("Which room shall be recorded?", accessory=menu)]

@@ -13,7 +13,7 @@ from uuid import uuid4
 from flask import Flask, Response, abort, jsonify, request, send_from_directory
 
 from sandbox.slack import client
-from sandbox.slack.limits import blocks_are_good, view_is_good
+from sandbox.slack.limits import blocks_are_good, number_is_good, view_is_good
 from sandbox.slack.setup import CHANNELS, TEAM_ID, USERS
 from sandbox.slack.signin import BOT_ID, BOT_USER, Provider, add_routes
 from sandbox.slack.socket import SocketHub
@@ -160,6 +160,8 @@ def _page_routes(app: Flask, store: SlackStore, own_url: str, way: Way) -> None:
         views = store.views_of(user)
         if not views:
             abort(404)
+        if wrong := _out_of_bounds(views[-1], dict(body["values"])):
+            return jsonify({"ok": False, "errors": wrong})
         answer = way.interaction(client.view_payload(user, views[-1], dict(body["values"])))
         if answer.data.get("response_action") == "errors":
             return jsonify({"ok": False, "errors": answer.data.get("errors", {})})
@@ -375,6 +377,20 @@ _METHODS: dict[str, Callable[[SlackStore, dict[str, Any]], dict[str, Any]]] = {
     "conversations.info": _channel_info,
     "conversations.members": lambda _s, _b: {"ok": True, "members": list(USERS)},
 }
+
+
+def _out_of_bounds(view: dict[str, Any], values: dict[str, Any]) -> dict[str, str]:
+    """Number fields that Slack itself would not let anybody send: block id → what it says."""
+    wrong = {}
+    for block in view.get("blocks", []):
+        element, block_id = block.get("element") or {}, str(block.get("block_id", ""))
+        if element.get("type") == "number_input":
+            state = (values.get(block_id) or {}).get(str(element.get("action_id")), {})
+            if not number_is_good(element, state.get("value")):
+                wrong[block_id] = (
+                    f"Enter a whole number from {element.get('min_value')} to {element.get('max_value')}."
+                )
+    return wrong
 
 
 def _foreign(fault: dict[str, Any]) -> Response:

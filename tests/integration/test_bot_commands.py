@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.integration
 
 def test_start_with_everything_in_one_line(bot: Bot) -> None:
     said = bot.say(ALICE, "/breakout start 4 for 15m auto record")
-    assert said == "4 rooms start in 5 s. Every room is recorded."
+    assert said == "4 rooms start in 5 s. Time limit: 15 min. Every room is recorded."
     state = bot.state
     assert len(state.breakout_rooms) == 4
     assert (state.breakout.time_limit_s, state.breakout.record) == (900, True)
@@ -49,7 +51,7 @@ def test_the_running_breakout_is_steered(running: Bot) -> None:
     assert "no room 9" in running.say(ALICE, "/breakout move <@U0BOB|bob> 9")
     assert running.say(ALICE, "/broadcast “Two minutes left”") == "Sent to 2 rooms, 1 person."
     assert "MessageBroadcast" in running.names()
-    assert running.say(ALICE, "/broadcast 2: Only you").startswith("Sent to 1 room,")
+    assert running.say(ALICE, "/broadcast 2: Only you") == "Sent to Room 2 only, 1 person."
     assert (
         running.say(ALICE, "/breakout end")
         == "End the breakout for 1 person? Everybody returns after a countdown."
@@ -203,3 +205,36 @@ def test_the_audit_says_which_room(bot: Bot) -> None:
     assert person_id is not None
     done = [line.action for line in slack_inbox.audit_of(bot.db, person_id)]
     assert done == ["room_menu:rec_start room 2", "broadcast rooms 1, 2", "breakout move room 2"]
+
+
+def test_what_was_understood_is_said_back(running: Bot) -> None:
+    assert running.say(ALICE, "/broadcast 1:1 feedback starts now") == "Sent to 2 rooms, 1 person."
+    sent: Any = running.events()[-1].event
+    assert (sent.text, len(sent.room_ids)) == ("1:1 feedback starts now", 2)
+    assert running.say(ALICE, "/broadcast １：もうすぐ終わります") == "Sent to Room 1 only, 1 person."
+    assert running.say(ALICE, "/broadcast 1-2: Back soon") == "Sent to Room 1 and Room 2 only, 1 person."
+    assert running.say(ALICE, "/breakout add 1h 30m") == "Added 1 h 30 min."
+    assert running.say(ALICE, "/breakout add 90s.") == "Added 1 min 30 s."
+
+
+def test_start_says_the_time_limit_it_understood(bot: Bot) -> None:
+    assert "Time limit: 1 h 30 min." in bot.say(ALICE, "/breakout start 2 for 1:30")
+
+
+def test_help_is_for_who_asks(bot: Bot) -> None:
+    def shown(user: str) -> str:
+        body = slack_client.command_body(user, MODS, "/room", "help", "", bot.slack.store.new_trigger(user))
+        return json.dumps(bot.post(body).get_json())
+
+    assert "/breakout start" in shown(ALICE)
+    assert "/breakout start" in shown(STRANGER), "not connected yet: may be a moderator"
+    assert "/breakout start" not in shown(BOB) and "/room join" in shown(BOB)
+
+
+def test_somebody_is_moved_by_a_name_in_another_spelling(running: Bot) -> None:
+    bob = people.get_person(running.db, str(running.actors[BOB].person_id))
+    assert bob is not None
+    people.upsert_person(running.db, ISSUER, bob.sub, "Bob O’Néill")
+    for name in ("Bob O'Neill".replace("e", "é"), "BOB O’NÉILL", "Bob\u200b O‘Ne\u0301ill", "Ｂｏｂ O'Néill"):
+        assert "moves to *Room" in running.say(ALICE, f"/breakout move {name} 2"), name
+        running.say(ALICE, f"/breakout move {name} 1")

@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from bot.identity import FRESH, USABLE, home_of, standing_of, team_of
+from bot.identity_names import SlackNames
 from bot.identity_watch import Watch
+from bot.install import Workspaces
 from models.store import people, slack, slack_people
 from models.store.slack_people import Standing
 from models.values import Role
@@ -289,3 +291,14 @@ def test_an_lms_person_is_one_across_courses(bot: Bot) -> None:
     people.upsert_membership(bot.db, other, person_id, Role.MODERATOR, [])
     become(bot, BOB, is_restricted=True)
     assert "You are a guest" in bot.say(BOB, "/room status"), "who moderates anywhere is no student guest"
+
+
+def test_the_page_shows_the_slack_name_or_the_id(bot: Bot) -> None:
+    names = SlackNames(Workspaces(bot.settings, bot.db))
+    bot.slack.store.set_user(ALICE, profile={"display_name": "Ali\u200bce M.", "real_name": "Alice Moreau"})
+    assert names.of(TEAM_ID, ALICE) == "Alice M."
+    asked = lookups(bot)
+    assert names.of(TEAM_ID, ALICE) == "Alice M." and lookups(bot) == asked
+    bot.slack.store.faults["users.info"].append({"error": "fatal_error"})
+    assert names.of(TEAM_ID, BOB) == "", "the page shows the id then"
+    assert names.of("T0ELSEWHERE", BOB) == ""

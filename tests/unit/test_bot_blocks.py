@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
+from bot.ask import WhichOne, choice
 from bot.blocks import calls, card, messages, recordings
-from bot.blocks.parts import button, clock_time, escape, length, plain
+from bot.blocks.parts import TooLong, button, clock_time, escape, length, mrkdwn, option, plain, size
+from bot.markup import unescaped
 from models.values import (
     MAIN_ROOM,
     BreakoutStatus,
@@ -27,6 +31,7 @@ from models.values import (
     SessionStatus,
 )
 from rooms.state import Breakout, HelpCall, Participant, Recording, Room, SessionState
+from sandbox.slack.limits import blocks_are_good, view_is_good
 
 pytestmark = pytest.mark.unit
 
@@ -216,3 +221,125 @@ def test_small_pieces() -> None:
 )
 def test_a_small_files_size_is_not_nothing(size_bytes: int, text: str) -> None:
     assert recordings.size_text(size_bytes) == text
+
+
+# -- names as plain words, values whole ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "*Bob*",
+        "_Bob_",
+        "~Bob~",
+        "`Bob`",
+        "a *b",
+        "Bob_",
+        ":tada:",
+        ":a:b:",
+        "x :+1: y",
+        "<!channel>",
+        "<@U1>",
+        "a\nb",
+        "\u202eboB",
+    ],
+)
+def test_a_name_formats_nothing(name: str) -> None:
+    shown = escape(name)
+    assert not set("*~`<>\n\u202e\x01") & set(shown)
+    assert not re.search(r"(?<![^\W_])_|_(?![^\W_])", shown)
+    assert not re.search(r":[\w+'-]+:", shown)
+
+
+@pytest.mark.parametrize("name", ["Bob Keller", "group_2", "10:15", "Émile Ōé", "Q: A", "李雷", "a-b'c"])
+def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
+    assert escape(name) == name
+
+
+@pytest.mark.parametrize("name", ["*Bob*", "_Bob_", "~B~", "`B`", ":tada:"])
+def test_a_copied_name_is_found_again(name: str) -> None:
+    assert unescaped(escape(name)) == name
+
+
+def test_a_button_is_called_as_its_room() -> None:
+    assert button("Join :tada:", "help_join")["text"] == {
+        "type": "plain_text",
+        "text": "Join :tada:",
+        "emoji": False,
+    }
+
+
+def test_limits_are_slacks_and_nothing_is_cut_inside_a_character() -> None:
+    assert size("é") == 1 and size("😀") == 2
+    family = "👨‍👩‍👧‍👦"
+    for most in range(1, 90):
+        shown = plain(family * 10, most)["text"]
+        assert size(shown) <= most
+        assert shown.removesuffix("…") == family * (len(shown.removesuffix("…")) // len(family))
+    assert size(mrkdwn("&amp;" * 700)["text"]) <= 3000
+    assert mrkdwn("&amp;" * 700)["text"].endswith("&amp;…")
+
+
+def test_a_value_is_whole_or_not_at_all() -> None:
+    assert button("x", "a", "v" * 2000)["value"] == "v" * 2000
+    for make in (lambda: button("x", "a", "v" * 2001), lambda: option("x", "v" * 151)):
+        with pytest.raises(TooLong):
+            make()
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "李", "😀", '"', "\\"])
+def test_which_course_is_asked_with_json_that_can_be_read(letter: str) -> None:
+    for count in (10, 900, 990, 1900, 3000):
+        reply = choice(WhichOne([("BIO", "s1"), ("HIS", "s2")]), "/broadcast", letter * count)
+        for block in reply.blocks or []:
+            for element in block.get("elements", []):
+                if "run_in" in element.get("action_id", ""):
+                    assert json.loads(element["value"])["text"] == letter * count
+                    assert size(element["value"]) <= 2000
+    short = choice(WhichOne([("BIO", "s1"), ("HIS", "s2")]), "/broadcast", "李" * 900)
+    assert any("elements" in block for block in short.blocks or []), "measured as it is sent: 900 letters fit"
+
+
+def rooms_of(count: int) -> list[Room]:
+    return [Room(RoomId(f"r{n}"), f"Room {n}", n) for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("count", [2, 99, 100, 101, 150])
+def test_the_chooser_offers_every_room(count: int) -> None:
+    blocks = recordings.chooser("s1", rooms_of(count))
+    assert blocks_are_good(blocks)
+    menu = blocks[0]["accessory"]
+    options = menu.get("options") or [each for group in menu["option_groups"] for each in group["options"]]
+    assert [each["value"] for each in options] == ["s1:all", *(f"s1:{n}" for n in range(1, count + 1))]
+
+
+@pytest.mark.parametrize("rooms", [0, 1, 50, 51, 100])
+def test_the_form_takes_as_many_rooms_as_there_may_be(rooms: int) -> None:
+    form = messages.create_modal("{}", rooms)
+    assert view_is_good(form)
+    (element,) = [b["element"] for b in form["blocks"] if b["block_id"] == "rooms"]
+    assert (element["min_value"], element["max_value"]) == ("1", "100")
+
+
+def test_the_practice_slack_refuses_what_slack_refuses() -> None:
+    form = messages.create_modal("{}", 100)
+    (element,) = [b["element"] for b in form["blocks"] if b["block_id"] == "rooms"]
+    for change in (
+        {"max_value": "50"},
+        {"min_value": "101"},
+        {"initial_value": "many"},
+        {"initial_value": "1.5"},
+    ):
+        wrong = copy.deepcopy(form)
+        next(b for b in wrong["blocks"] if b["block_id"] == "rooms")["element"] = {**element, **change}
+        assert not view_is_good(wrong), change
+    table = {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]] * 101}
+    assert not blocks_are_good([table])
+    assert blocks_are_good([{**table, "rows": table["rows"][:100]}])
+    assert not blocks_are_good([{"type": "section", "text": {"type": "mrkdwn", "text": "😀" * 1501}}])
+
+
+def test_help_shows_a_student_what_a_student_may_do() -> None:
+    mine = json.dumps(messages.help_blocks(moderates=False))
+    assert "/room join" in mine and "/breakout" not in mine.replace("/room breakout", "")
+    assert "/breakout start" in json.dumps(messages.help_blocks("start", moderates=False))

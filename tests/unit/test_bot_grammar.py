@@ -118,7 +118,13 @@ def test_nothing_that_was_said_is_dropped_in_silence(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "rooms"),
-    [("10:15 is the end", ()), ("1:30 left", ()), ("3: 45 seconds left", (3,)), ("2:go", (2,))],
+    [
+        ("10:15 is the end", ()),
+        ("1:30 left", ()),
+        ("3: 45 seconds left", (3,)),
+        ("2:go", ()),
+        ("1:1 feedback starts now", ()),
+    ],
 )
 def test_a_time_is_no_room(text: str, rooms: tuple[int, ...]) -> None:
     typed = parse("/broadcast", text)
@@ -222,3 +228,86 @@ def test_people_are_named_with_and_without_quotes(name: str, number: int, quote:
     typed = parse("/breakout", f"move {quote}{name}{close} to room {number}")
     assert typed.number == number
     assert typed.text == " ".join(name.replace("’", "'").split()).strip("\"'@ ")
+
+
+# -- pasted, full-width and nearly right -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "rooms", "said"),
+    [
+        ("1:1 feedback starts now", (), "1:1 feedback starts now"),
+        ("1: 1 feedback starts now", (1,), "1 feedback starts now"),
+        ("１：もうすぐ終わります", (1,), "もうすぐ終わります"),
+        ("１，３： two minutes", (1, 3), "two minutes"),
+        ("1、3：two minutes", (1, 3), "two minutes"),
+        ("1：30 left", (), "1：30 left"),
+        ("1-3: back soon", (1, 2, 3), "back soon"),
+        ("1–3, 5: back soon", (1, 2, 3, 5), "back soon"),
+        ("3-1: back soon", (1, 2, 3), "back soon"),
+        ("room 2: back soon", (2,), "back soon"),
+        ("Rooms 1 and 3: back soon", (1, 3), "back soon"),
+        ("rooms 2 to 4: back soon", (2, 3, 4), "back soon"),
+        ("1 &amp; 2: back soon", (1, 2), "back soon"),
+        ("1:\u00a0back soon", (1,), "back soon"),
+        ("\ufeff\u200e2: back soon", (2,), "back soon"),
+        ("2\u200b: back soon", (2,), "back soon"),
+        ("2:\nback soon", (2,), "back soon"),
+        ("https://x.org/a: read this", (), "https://x.org/a: read this"),
+        ("Exercise 1: read this", (), "Exercise 1: read this"),
+        ("½ time: stop", (), "½ time: stop"),
+    ],
+)
+def test_which_rooms_a_broadcast_is_for(text: str, rooms: tuple[int, ...], said: str) -> None:
+    typed = parse("/broadcast", text)
+    assert (typed.rooms, typed.text) == (rooms, said)
+
+
+@pytest.mark.parametrize("text", ["1:", "1: ", "１：", "room 2: \u200b", '1: ""'])
+def test_a_broadcast_of_nothing_is_asked_for_its_text(text: str) -> None:
+    with pytest.raises(BadUsage, match="Say what to send"):
+        parse("/broadcast", text)
+
+
+def test_a_range_without_end_is_refused() -> None:
+    with pytest.raises(BadUsage, match="too many"):
+        parse("/broadcast", "1-999: hello")
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\u200e", "\u2060", "\u00ad", "\u202e"])
+def test_what_nobody_sees_breaks_no_command(hidden: str) -> None:
+    typed = parse("/breakout", f"{hidden}start{hidden} {hidden}4 for{hidden} 15m{hidden} au{hidden}to")
+    assert (typed.number, typed.seconds, typed.words) == (4, 900, frozenset({"auto"}))
+    assert parse("/room", f"breakout{hidden} add 5m").seconds == 300
+    assert parse("/room", f"connect AB{hidden}CD2345").text == "ABCD2345"
+    assert parse("/breakout", f"move Bob{hidden} Keller 2").text == "Bob Keller"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("add 15 min.", 900),
+        ("add 1h 30m", 5400),
+        ("add 1 h 30 min", 5400),
+        ("add 1 hour and 30 minutes", 5400),
+        ("add 1:30", 5400),
+        ("add 2 min 30 s", 150),
+        ("add １５m", 900),
+        ("add ٥m", 300),
+        ("start 4 for 1h 30m auto.", 5400),
+        ("start 4 for 15 min., auto", 900),
+        ("start 4 1:30", 5400),
+        ("start ４ for １５ min", 900),
+    ],
+)
+def test_times_as_people_write_them(text: str, seconds: int) -> None:
+    assert parse("/breakout", text).seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["end now.", "gather NOW", "shuffle now!", "end. now", "End　now。"])
+def test_a_full_stop_behind_a_word_means_nothing(text: str) -> None:
+    assert parse("/breakout", text).words == {"now"}
+
+
+def test_a_name_that_was_copied_from_our_message_is_the_name() -> None:
+    assert parse("/breakout", "move ∗Bob∗ Keˍller 2").text == "*Bob* Ke_ller"

@@ -88,7 +88,7 @@ function render(messages) {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
   list.replaceChildren(...messages.map((message) => {
     const item = make('li');
-    const who = make('div', {}, make('span', {className: 'who', textContent: message.bot ? 'Classroom' : names[message.user] || message.user}));
+    const who = make('div', {}, make('span', {className: 'who', textContent: message.bot ? 'Sideroom' : names[message.user] || message.user}));
     if (message.bot) who.append(make('span', {className: 'app', textContent: 'APP'}));
     item.append(who);
     if (!message.bot) who.append(...shortcuts('message', {ts: message.ts}));

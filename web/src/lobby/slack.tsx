@@ -28,6 +28,7 @@ interface Link {
   team_id: string;
   team: string;
   user_id: string;
+  name?: string;
   linked_at: string;
   suspended: string;
 }
@@ -75,7 +76,7 @@ export function SlackCard({ boot, linked, onChange }: { boot: Boot; linked: bool
 function linkText(boot: Boot, link: Link): string {
   if (link.suspended === "deactivated") return t("deactivated", { team: link.team });
   if (link.suspended) return t("uninstalled", { team: link.team });
-  return t("linked", { team: link.team, user: link.user_id, date: new Date(link.linked_at).toLocaleDateString(locale) });
+  return t("linked", { team: link.team, user: link.name || link.user_id, date: new Date(link.linked_at).toLocaleDateString(locale, { dateStyle: "medium" }) });
 }
 
 function Connect({ boot, canSignIn }: { boot: Boot; canSignIn: boolean }) {
