@@ -79,9 +79,13 @@ class EnterSession(Command):
 
 @dataclass(frozen=True, slots=True)
 class LeaveSession(Command):
-    """The person's last connection is gone (system, after a grace time) or they pressed Leave."""
+    """The person's last connection is gone (system, after a grace time) or they pressed Leave.
+
+    ``lost``: the line broke. Who comes back then finds their raised hand as it was.
+    """
 
     person_id: PersonId
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +143,22 @@ class SetHand(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class LowerHands(Command):
+    """Moderator: lower every raised hand of a room (None: of all rooms)."""
+
+    room_id: RoomId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SendChat(Command):
-    """A chat line to everybody in the actor's present room."""
+    """A chat line to everybody in the actor's present room, or (``to`` = moderators) to the moderators wherever they are.
+
+    ``person_id``: a moderator's private answer to one person, seen by that person and by all moderators.
+    """
 
     text: str
+    to: Literal["room", "moderators"] = "room"
+    person_id: PersonId | None = None
 
 
 # -- breakouts -------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ DECIDERS: dict[type[Command], _Decider] = {
     c.LockRoom: rooms.lock_room,
     c.MuteParticipant: people.mute_participant,
     c.SetHand: people.set_hand,
+    c.LowerHands: people.lower_hands,
     c.SendChat: people.send_chat,
     c.CreateRooms: breakout.create_rooms,
     c.KeepRooms: rooms.keep_rooms,

@@ -109,7 +109,7 @@ def leave_session(ctx: Context, x: c.LeaveSession) -> Events:
     person = ctx.person(x.person_id)
     if not person.online:
         return ()
-    return (e.ParticipantLeft(x.person_id), *calls_done(ctx, {x.person_id}))
+    return (e.ParticipantLeft(x.person_id, x.lost), *calls_done(ctx, {x.person_id}))
 
 
 def calls_done(
@@ -173,7 +173,20 @@ def set_hand(ctx: Context, x: c.SetHand) -> Events:
     return (e.HandChanged(person.person_id, x.raised),)
 
 
+def lower_hands(ctx: Context, x: c.LowerHands) -> Events:
+    if x.room_id is not None:
+        ctx.room(x.room_id)
+    return tuple(
+        e.HandChanged(p.person_id, False)
+        for p in ctx.state.people.values()
+        if p.hand_raised_at is not None and x.room_id in (None, p.room_id)
+    )
+
+
 def send_chat(ctx: Context, x: c.SendChat) -> Events:
     me = ctx.me
     text = clean_text(x.text, MAX_MESSAGE_CHARS, "The message", keep_lines=True)
-    return (e.ChatSent(me.person_id, me.name, me.room_id, text),)
+    if x.person_id is not None:
+        reader = ctx.person(x.person_id)
+        return (e.ChatSent(me.person_id, me.name, me.room_id, text, "person", reader.person_id),)
+    return (e.ChatSent(me.person_id, me.name, me.room_id, text, x.to),)

@@ -65,7 +65,10 @@ class ParticipantEntered(Event):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantLeft(Event):
+    """``lost``: their line broke, they did not press Leave."""
+
     person_id: PersonId
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,14 @@ class HandChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChatSent(Event):
+    """``room_id``: where the writer was. ``to``: everybody there, the moderators of the session, or ``to_person_id`` (and them)."""
+
     person_id: PersonId
     name: str
     room_id: RoomId
     text: str
+    to: Literal["room", "moderators", "person"] = "room"
+    to_person_id: PersonId | None = None
 
 
 @dataclass(frozen=True, slots=True)

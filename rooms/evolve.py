@@ -26,6 +26,7 @@ from rooms.events import Event, Recorded
 from rooms.state import (
     Breakout,
     HelpCall,
+    LeftRoom,
     Participant,
     RecordAll,
     Recording,
@@ -129,16 +130,10 @@ def _entered(state: SessionState, r: Recorded, x: e.ParticipantEntered) -> Sessi
 
 
 def _left(state: SessionState, _r: Recorded, x: e.ParticipantLeft) -> SessionState:
-    return _person(
-        state,
-        x.person_id,
-        online=False,
-        mic=False,
-        camera=False,
-        screen=False,
-        screen_since=None,
-        hand_raised_at=None,
+    state = _person(
+        state, x.person_id, online=False, mic=False, camera=False, screen=False, screen_since=None
     )
+    return state if x.lost else _person(state, x.person_id, hand_raised_at=None)
 
 
 def _removed(state: SessionState, _r: Recorded, x: e.ParticipantRemoved) -> SessionState:
@@ -334,8 +329,20 @@ def _moves_cancelled(state: SessionState, _r: Recorded, x: e.MovesCancelled) -> 
     return _assign(replace(state, transitions=_without(state.transitions, [x.transition_id])), x.assignments)
 
 
-def _moved(state: SessionState, _r: Recorded, x: e.ParticipantsMoved) -> SessionState:
-    people = {k: replace(p, room_id=x.moves[k]) if k in x.moves else p for k, p in state.people.items()}
+def _gone_to(person: Participant, room_id: RoomId, state: SessionState, seq: int) -> Participant:
+    if room_id == person.room_id:
+        return person
+    others = _without(person.left_rooms, [person.room_id])
+    left = state.rooms.get(person.room_id)
+    if left is not None:
+        others = frozen({**others, left.room_id: LeftRoom(left.name, seq)})
+    return replace(person, room_id=room_id, left_rooms=others)
+
+
+def _moved(state: SessionState, r: Recorded, x: e.ParticipantsMoved) -> SessionState:
+    people = {
+        k: _gone_to(p, x.moves[k], state, r.seq) if k in x.moves else p for k, p in state.people.items()
+    }
     transitions: dict[str, Transition] = {}
     for key, transition in state.transitions.items():
         if key == x.transition_id and transition.kind in ("moves", "gather"):

@@ -60,6 +60,12 @@ def _hand(state: SessionState, actor: Actor, command: c.SetHand) -> str | None:
     return _moderator(state, actor, command)
 
 
+def _chat(state: SessionState, actor: Actor, command: c.SendChat) -> str | None:
+    present = _present(state, actor, command)
+    private = present is None and command.person_id is not None
+    return _moderator(state, actor, command) if private else present
+
+
 def _leave(state: SessionState, actor: Actor, command: c.LeaveSession) -> str | None:
     own = actor.kind is ActorKind.PERSON and actor.person_id == command.person_id
     return None if own else _system(state, actor, command)
@@ -81,7 +87,8 @@ RULES: dict[type[Command], _Rule] = {
     c.LockRoom: _moderator,
     c.MuteParticipant: _moderator,
     c.SetHand: _hand,
-    c.SendChat: _present,
+    c.LowerHands: _moderator,
+    c.SendChat: _chat,
     c.CreateRooms: _moderator,
     c.KeepRooms: _moderator,
     c.SetBreakoutOptions: _moderator,

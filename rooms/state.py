@@ -33,6 +33,14 @@ TransitionKind = Literal["start", "moves", "gather", "end"]
 
 
 @dataclass(frozen=True, slots=True)
+class LeftRoom:
+    """A room somebody has been in: what was written there up to ``seq`` stays readable to them."""
+
+    name: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Participant:
     """Anybody who ever entered this session. ``room_id`` is the one room the person is in, also while offline."""
 
@@ -50,6 +58,8 @@ class Participant:
     hand_raised_at: datetime | None = None
     entered_at: datetime | None = None
     declines_recording: bool = False
+    left_rooms: Mapping[RoomId, LeftRoom] = field(default_factory=lambda: MappingProxyType({}))
+    """Rooms the person was moved out of, the one left last at the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,10 +320,24 @@ def announcement(
     return announcer(state, recorded.event, person_id, role is Role.MODERATOR)
 
 
-def _chat(state: SessionState, x: e.ChatSent, viewer: PersonId, _m: bool) -> dict[str, Any] | None:
-    if room_of(state, viewer) != x.room_id:
-        return None
-    return {"person_id": x.person_id, "name": x.name, "room_id": x.room_id, "text": x.text}
+def may_read(x: e.ChatSent, viewer: PersonId, moderator: bool, room_id: RoomId) -> bool:
+    """Whether a line belongs into the chat of somebody who is in ``room_id``."""
+    if x.to == "room":
+        return room_id == x.room_id
+    return moderator or viewer in (x.person_id, x.to_person_id)
+
+
+def chat_line(state: SessionState, x: e.ChatSent) -> View:
+    """What a reader gets of a line. ``to_name``: the person a private line is for."""
+    line = {"person_id": x.person_id, "name": x.name, "room_id": x.room_id, "text": x.text, "to": x.to}
+    if x.to_person_id is not None:
+        reader = state.people.get(x.to_person_id)
+        line |= {"to_person_id": x.to_person_id, "to_name": reader.name if reader is not None else ""}
+    return line
+
+
+def _chat(state: SessionState, x: e.ChatSent, viewer: PersonId, moderator: bool) -> dict[str, Any] | None:
+    return chat_line(state, x) if may_read(x, viewer, moderator, room_of(state, viewer)) else None
 
 
 def _broadcast(

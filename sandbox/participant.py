@@ -87,6 +87,7 @@ class Participant:
         """Whether the last welcome took up what was before: then the media have not stopped."""
         self.events: list[dict[str, Any]] = []
         self.chat: list[dict[str, Any]] = []
+        self.earlier: list[dict[str, Any]] = []
         self.tracks: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
         self.bye: dict[str, Any] | None = None
@@ -218,6 +219,7 @@ class Participant:
         self.seq = message["seq"]
         self.state = message["state"]
         self.chat = message["chat"]
+        self.earlier = message["earlier"]
 
     async def _on_event(self, message: dict[str, Any]) -> None:
         self.seq = message["seq"]

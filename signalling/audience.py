@@ -10,11 +10,14 @@ from models.values import PersonId, Role, RoomId, SessionId
 from rooms.events import ChatSent, Event, MessageBroadcast, Recorded
 from rooms.ports import Committed, Rooms
 from rooms.state import SessionState
+from rooms.view import chat_line, may_read
 from signalling.connection import Connection
 from signalling.lens import Portrait
 from signalling.messages import stamp
 
 CHAT_LINES = 200
+EARLIER_LINES = 100
+EARLIER_ROOMS = 5
 LINES: tuple[type[Event], ...] = (ChatSent, MessageBroadcast)
 """What stands in a chat."""
 
@@ -62,32 +65,51 @@ class Audience:
             self._portrait = state, Portrait(state)
         return self._portrait[1].text(connection.access.person_id, connection.access.role)
 
-    def chat(self, state: SessionState, person_id: PersonId) -> list[dict[str, Any]]:
-        """The last lines of the room this person is in, with what was broadcast to it; moderators see every broadcast."""
+    def chat(self, state: SessionState, person_id: PersonId, role: Role) -> dict[str, Any]:
+        """``chat``: the last lines of the room this person is in, with what was broadcast to it (moderators see every
+        broadcast); ``earlier``: of the rooms they were in before."""
         person = state.people.get(person_id)
         if person is None:
-            return []
-        moderates = person.role is Role.MODERATOR
-        lines = [
-            r for r in self._chat or [] if r.seq <= state.seq and _reaches(r.event, person.room_id, moderates)
-        ]
-        return [_chat_line(r) for r in lines[-CHAT_LINES:]]
+            return {"chat": [], "earlier": []}
+        moderates = role is Role.MODERATOR
+        here: list[Recorded] = []
+        before: dict[RoomId, list[Recorded]] = {k: [] for k in person.left_rooms if k != person.room_id}
+        for line in self._chat or ():
+            if line.seq > state.seq:
+                continue
+            if _reaches(line.event, person_id, moderates, person.room_id):
+                here.append(line)
+                continue
+            for room_id, lines in before.items():
+                # What was written after they had gone was not written to them.
+                gone = line.seq > person.left_rooms[room_id].seq
+                if not gone and _reaches(line.event, person_id, False, room_id):
+                    lines.append(line)
+        return {
+            "chat": [_chat_line(state, r) for r in here[-CHAT_LINES:]],
+            "earlier": [
+                {
+                    "room_id": room_id,
+                    "name": person.left_rooms[room_id].name,
+                    "chat": [_chat_line(state, r) for r in lines[-EARLIER_LINES:]],
+                }
+                for room_id, lines in reversed(before.items())
+                if lines
+            ][:EARLIER_ROOMS],
+        }
 
 
-def _reaches(event: Event, room_id: RoomId, moderates: bool) -> bool:
+def _reaches(event: Event, person_id: PersonId, moderates: bool, room_id: RoomId) -> bool:
     if isinstance(event, ChatSent):
-        return event.room_id == room_id
+        return may_read(event, person_id, moderates, room_id)
     return isinstance(event, MessageBroadcast) and (moderates or room_id in event.room_ids)
 
 
-def _chat_line(recorded: Recorded) -> dict[str, Any]:
+def _chat_line(state: SessionState, recorded: Recorded) -> dict[str, Any]:
     event = recorded.event
-    assert isinstance(event, ChatSent | MessageBroadcast)
-    line = {
-        "seq": recorded.seq,
-        "at": stamp(recorded.at),
-        "person_id": event.person_id,
-        "name": event.name,
-        "text": event.text,
-    }
-    return line if isinstance(event, ChatSent) else {**line, "room_ids": list(event.room_ids)}
+    head = {"seq": recorded.seq, "at": stamp(recorded.at)}
+    if isinstance(event, ChatSent):
+        return {**head, **chat_line(state, event)}
+    assert isinstance(event, MessageBroadcast)
+    broadcast = {"person_id": event.person_id, "name": event.name, "text": event.text}
+    return {**head, **broadcast, "room_ids": list(event.room_ids)}

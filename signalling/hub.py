@@ -71,8 +71,8 @@ class Hub:
         self._closers: set[asyncio.Task[None]] = set()
         self._follower = MediaFollower(media)
         self._doors: WeakValueDictionary[tuple[SessionId, PersonId], asyncio.Lock] = WeakValueDictionary()
-        self._gone: dict[tuple[SessionId, PersonId], str] = {}
-        """Who must still be told to have left, with the command's id: the database did not take it yet."""
+        self._gone: dict[tuple[SessionId, PersonId], tuple[str, bool]] = {}
+        """Who must still be told to have left, with the command's id and whether the line was lost: the database did not take it yet."""
         self._strangers_at = 0.0
         self._replaced: deque[str] = deque(maxlen=KEEP_REPLACED)
         """Connection ids of pages that a newer one replaced: one that was asleep then must not take the place back."""
@@ -206,8 +206,8 @@ class Hub:
             connection.socket = None
             connection.dropped_at = time.monotonic()
 
-    async def leave(self, connection: Connection) -> None:
-        """Take a connection out for good; with a person's last one the person leaves the session."""
+    async def leave(self, connection: Connection, *, lost: bool = False) -> None:
+        """Take a connection out for good; with a person's last one the person leaves the session (``lost``: without meaning to)."""
         if self._connections.pop(connection.peer_id, None) is None:
             return
         access = connection.access
@@ -220,7 +220,7 @@ class Hub:
         await self._follower.leave(connection)
         if audience is not None and audience.newest is not None and not audience.newest.is_open:
             return  # with the session everybody has left
-        await self._see_out(access.session_id, access.person_id, f"leave:{connection.peer_id}")
+        await self._see_out(access.session_id, access.person_id, f"leave:{connection.peer_id}", lost)
 
     def _is_here(self, session_id: SessionId, person_id: PersonId) -> bool:
         audience = self._sessions.get(session_id)
@@ -228,7 +228,7 @@ class Hub:
             c.access.person_id == person_id for c in audience.connections.values()
         )
 
-    async def _see_out(self, session_id: SessionId, person_id: PersonId, command_id: str) -> None:
+    async def _see_out(self, session_id: SessionId, person_id: PersonId, command_id: str, lost: bool) -> None:
         """Let a person leave the session who has no connection here any more. Tried again by the sweep until it is done."""
         key = session_id, person_id
         async with self._door(*key):
@@ -236,15 +236,16 @@ class Hub:
             if self._is_here(*key):
                 return
             try:
-                envelope = Envelope(CommandId(command_id), session_id, SYSTEM, LeaveSession(person_id))
+                command = LeaveSession(person_id, lost)
+                envelope = Envelope(CommandId(command_id), session_id, SYSTEM, command)
                 await asyncio.to_thread(self.rooms.submit, envelope)
             except DomainError as error:
                 log.info("signalling.leave_refused code=%s", error.code)
                 if error.code == "conflict":
-                    self._gone[key] = command_id
+                    self._gone[key] = command_id, lost
             except Exception:
                 log.exception("signalling.leave_failed")
-                self._gone[key] = command_id
+                self._gone[key] = command_id, lost
 
     async def _sweep(self) -> None:
         """Every second: end the grace of dropped connections. Once, after a start: people nobody is connected for."""
@@ -257,14 +258,14 @@ class Hub:
                 log.exception("hub.sweep_failed")
 
     async def _sweep_once(self, now: float) -> None:
-        for (session_id, person_id), command_id in list(self._gone.items()):
-            await self._see_out(session_id, person_id, command_id)
+        for (session_id, person_id), (command_id, lost) in list(self._gone.items()):
+            await self._see_out(session_id, person_id, command_id, lost)
         for audience in self._sessions.values():
             self._follower.settle(audience)
         for connection in list(self._connections.values()):
             dropped = connection.dropped_at
             if dropped is not None and now - dropped > self.settings.grace_s:
-                await self.leave(connection)
+                await self.leave(connection, lost=True)
         if self._strangers_at and now > self._strangers_at:
             await self._sweep_strangers()
             self._strangers_at = 0.0
@@ -280,7 +281,7 @@ class Hub:
             for person in state.people.values():
                 if person.online and not self._is_here(session_id, person.person_id):
                     command_id = f"swept:{session_id}:{person.person_id}:{state.seq}"
-                    await self._see_out(session_id, person.person_id, command_id)
+                    await self._see_out(session_id, person.person_id, command_id, True)
 
     # -- commits -----------------------------------------------------------------------------------------------
 
@@ -326,8 +327,8 @@ class Hub:
     ) -> None:
         """A message with the view of the connection's person; what is committed after ``state`` will follow it."""
         connection.seq = state.seq
-        chat = audience.chat(state, connection.access.person_id)
-        rest = encoded({**head, "seq": state.seq, "chat": chat})
+        chat = audience.chat(state, connection.access.person_id, connection.access.role)
+        rest = encoded({**head, "seq": state.seq, **chat})
         connection.send_text(f'{rest[:-1]},"state":{audience.view_text(state, connection)}}}')
 
     async def refresh(self, connection: Connection) -> None:

@@ -146,6 +146,49 @@ async def test_chat_stays_in_its_room(server: Server) -> None:
         await alice.wait(lambda: [line["text"] for line in alice.chat] == ["only us"])
 
 
+async def test_what_was_written_before_one_left_a_room_stays_readable(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob, server.join(BEA) as bea:
+        await alice.wait(lambda: len(alice.state["people"]) == 3)
+        await bob.command("send_chat", text="before the groups")
+        await alice.command("create_rooms", count=2, assign="auto", countdown_s=0)
+        await alice.command("start_breakout")
+        await bob.wait(lambda: bob.state["you"]["room_id"] != "main")
+        room_id = bob.state["you"]["room_id"]
+        await bob.wait(lambda: [e["chat"][0]["text"] for e in bob.earlier] == ["before the groups"])
+        await bob.command("send_chat", text="our result")
+        await alice.command("join_room", room_id=room_id)
+        await bob.command("join_room", room_id="main")
+        await bob.wait(lambda: bob.state["you"]["room_id"] == "main")
+        await alice.command("send_chat", text="after Bob has gone")
+        await bob.wait(lambda: bool(bob.earlier))
+        assert [(e["name"], [x["text"] for x in e["chat"]]) for e in bob.earlier] == [
+            ("Room 1", ["our result"])
+        ]
+    async with server.join(BOB) as again, server.join(BEA) as bea:
+        assert [line["text"] for e in again.earlier for line in e["chat"]] == ["our result"]
+        assert "our result" not in [line["text"] for e in bea.earlier for line in e["chat"]]
+
+
+async def test_a_message_to_the_moderators_is_for_them_and_so_is_the_answer(server: Server) -> None:
+    async with server.join(ALICE) as alice, server.join(BOB) as bob, server.join(BEA) as bea:
+        await alice.wait(lambda: len(alice.state["people"]) == 3)
+        await bob.command("send_chat", text="I lost my slides", to="moderators")
+        await alice.wait(lambda: any(e["event"] == "chat_sent" for e in alice.events))
+        await alice.command("send_chat", text="Take mine", person_id="bob")
+        await bob.wait(lambda: sum(e["event"] == "chat_sent" for e in bob.events) == 2)
+        with pytest.raises(CommandRefused, match="not_moderator"):
+            await bea.command("send_chat", text="psst", person_id="bob")
+        assert not any(e["event"] == "chat_sent" for e in bea.events)
+        answer = next(e["data"] for e in bob.events if e["data"].get("to") == "person")
+        assert (answer["to_person_id"], answer["to_name"]) == ("bob", "Bob")
+    async with server.join(BOB) as bob, server.join(BEA) as bea:
+        assert [(line["to"], line["text"]) for line in bob.chat] == [
+            ("moderators", "I lost my slides"),
+            ("person", "Take mine"),
+        ]
+        assert bea.chat == []
+
+
 async def test_patches_give_the_same_view_as_a_fresh_welcome(server: Server) -> None:
     async with server.join(ALICE) as alice, server.join(BOB) as bob:
         await alice.command("create_rooms", count=3, assign="auto", countdown_s=0)

@@ -29,7 +29,7 @@ from rooms.decide_recording import REPORTS
 from rooms.evolve import EVOLVERS
 from rooms.policy import RULES
 from rooms.wire import CLIENT_COMMANDS, COMMANDS, EVENTS, command_name
-from tests.people import ALICE, BEN, BOB, CHARLIE, COURSE, KEY
+from tests.people import ALICE, BEA, BEN, BOB, CHARLIE, COURSE, KEY
 from tests.unit.test_core_properties import TARA, History, opened
 
 pytestmark = pytest.mark.unit
@@ -93,6 +93,7 @@ def moderators_commands(history: History) -> dict[str, Command]:
         "set_sharing": c.SetSharing("moderators"),
         "stop_sharing": c.StopSharing(bob),
         "lock_room": c.LockRoom(room_id, True),
+        "lower_hands": c.LowerHands(),
         "end_session": c.EndSession(),
     }
 
@@ -129,6 +130,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "set_sharing": (OK, OK, OK, OK, OK),
     "stop_sharing": (OK, OK, OK, OK, OK),
     "lock_room": (OK, OK, OK, OK, OK),
+    "lower_hands": (OK, OK, OK, OK, OK),
     "end_session": (OK, OK, OK, OK, OK),
 }
 OTHERS = {
@@ -469,3 +471,46 @@ def test_only_the_alarm_ends_a_session_as_empty(actor: Actor, reason: str) -> No
     history = in_status(RUNNING)
     assert history.do(actor, c.EndSession()) == "ok"
     assert history.log[-1].event == e.SessionEnded(reason)
+
+
+def test_a_raised_hand_outlives_a_lost_line_but_not_leaving() -> None:
+    history = opened()
+    bob, bea = PersonId("bob"), PersonId("bea")
+    history.do(BOB, c.SetHand(True))
+    history.do(BEA, c.SetHand(True))
+    raised_at = history.state.people[bob].hand_raised_at
+    history.do(SYSTEM, c.LeaveSession(bob, lost=True))
+    history.do(SYSTEM, c.LeaveSession(bea))
+    history.do(BOB, c.EnterSession("Bob", Role.PARTICIPANT))
+    history.do(BEA, c.EnterSession("Bea", Role.PARTICIPANT))
+    assert raised_at is not None and history.state.people[bob].hand_raised_at == raised_at
+    assert history.state.people[bea].hand_raised_at is None
+
+
+def test_a_moderator_lowers_the_hands_of_one_room_or_of_all() -> None:
+    history = in_status(RUNNING)
+    rooms = [room.room_id for room in history.state.breakout_rooms]
+    for actor, room_id in ((BOB, rooms[0]), (BEA, rooms[1])):
+        history.do(ALICE, c.MoveParticipant(PersonId(str(actor.person_id)), room_id))
+        history.do(actor, c.SetHand(True))
+    history.wait(30)
+    assert history.do(BOB, c.LowerHands()) == "not_moderator"
+    assert history.do(CHARLIE, c.LowerHands()) == "other_course"
+    assert history.do(ALICE, c.LowerHands(RoomId("nowhere"))) == "room_unknown"
+
+    def raised() -> set[str]:
+        return {str(k) for k, p in history.state.people.items() if p.hand_raised_at is not None}
+
+    assert raised() == {"bob", "bea"}
+    assert history.do(ALICE, c.LowerHands(rooms[0])) == OK
+    assert raised() == {"bea"}
+    assert history.do(ALICE, c.LowerHands()) == OK
+    assert raised() == set()
+
+
+def test_only_a_moderator_writes_to_one_person() -> None:
+    history = opened()
+    assert history.do(BOB, c.SendChat("psst", person_id=PersonId("bea"))) == "not_moderator"
+    assert history.do(CHARLIE, c.SendChat("psst", "moderators")) == "other_course"
+    assert history.do(ALICE, c.SendChat("psst", person_id=PersonId("nobody"))) == "person_unknown"
+    assert history.do(ALICE, c.SendChat("psst", person_id=PersonId("bea"))) == OK

@@ -63,6 +63,7 @@ def everything() -> History:
     assert bob is not None
     asked: list[tuple[Actor, Command]] = [
         (ALICE, c.SendChat("hello")),
+        (ALICE, c.SendChat("and to you", person_id=bob)),
         (ALICE, c.BroadcastMessage("two minutes")),
         (ALICE, c.AddTime(60)),
         (BOB, c.SetMedia(mic=True)),
