@@ -41,6 +41,21 @@ const TEXT: [string, string][] = [
 ];
 const CONTROLS: [string, string][] = [["control-line", "bg"], ["control-line", "surface"], ["control-line", "raised"], ["accent", "tile"]];
 
+test("one of the two colours of the speaking ring stands out from any picture, whatever its brightness", () => {
+  const ring = [schemes.light.ring, schemes.light["ring-line"]].map((colour) => colour ?? "");
+  for (let level = 0; level < 256; level += 5) {
+    const grey = `#${level.toString(16).padStart(2, "0").repeat(3)}`;
+    expect(Math.max(...ring.map((colour) => contrast(colour, grey)))).toBeGreaterThanOrEqual(3);
+  }
+});
+
+test("a caller who is offline is as readable as the others", () => {
+  // Both classes set a colour; the one for callers must come later and weigh more.
+  const css = file("breakout/breakout.css");
+  expect(css).toMatch(/\.who\.calling\.off :is\(\.name, \.note\) \{ color: inherit; \}/);
+  for (const sheet of ["ui/kit.css", "room/room.css"]) expect(file(sheet)).toContain("::placeholder { color: var(--soft); opacity: 1; }");
+});
+
 test("black on white is the known 21", () => expect(contrast("#000000", "#ffffff")).toBeCloseTo(21));
 
 describe.each(["light", "dark"] as const)("%s", (scheme) => {

@@ -27,14 +27,14 @@ function recording(status: RecordingView["status"]): RoomState {
 describe("news", () => {
   test("a help call is told to moderators once, wherever they are", () => {
     const after = room({ calls: { h1: call } });
-    expect(news(room(), after)).toEqual([{ key: "say.call", facts: { name: "Bob", room: "Room 1" }, shown: true }]);
+    expect(news(room(), after)).toEqual([{ key: "say.call", facts: { name: "Bob", room: "Room 1" }, shown: true, sound: "call" }]);
     expect(news(after, after)).toEqual([]);
     expect(news(room({}, "participant"), room({ calls: { h1: call } }, "participant"))).toEqual([]);
   });
 
   test("a raised hand is told to moderators of the same room, a lowered one to nobody", () => {
     const raised = room({ people: { bob: { ...bob, hand_raised_at: "2026-05-04T10:00:00.000Z" } } });
-    expect(news(room(), raised).map((x) => x.key)).toEqual(["say.hand"]);
+    expect(news(room(), raised)).toEqual([{ key: "say.hand", facts: { name: "Bob" }, shown: true, sound: "hand" }]);
     expect(news(raised, room())).toEqual([]);
     const far = room({ people: { bob: { ...bob, room_id: "r1", hand_raised_at: "2026-05-04T10:00:00.000Z" } } });
     expect(news(room({ people: { bob: { ...bob, room_id: "r1" } } }), far)).toEqual([]);
@@ -45,6 +45,17 @@ describe("news", () => {
     expect([news(on, paused), news(paused, on), news(on, off)].flat().map((x) => x.key)).toEqual(["say.paused", "say.resumed", "rec.stopped"]);
     // Going to another room ends no recording.
     expect(news(on, { ...off, you: { ...off.you, room_id: "r1" } })).toEqual([]);
+  });
+
+  test("people who come and go are named, a crowd is counted, elsewhere is nobody's business", () => {
+    const away = room({ people: { bob: { ...bob, online: false } } }, "participant");
+    expect(news(away, room({}, "participant"))).toEqual([{ key: "say.came", facts: { name: "Bob" }, shown: false, sound: "join" }]);
+    expect(news(room({}, "participant"), away)).toEqual([{ key: "say.went", facts: { name: "Bob" }, shown: false }]);
+    const crowd = Object.fromEntries(["a", "b", "c"].map((id) => [id, { ...bob, person_id: id }]));
+    expect(news(room({ people: {} }), room({ people: crowd }))).toEqual([{ key: "say.came_many", facts: { count: 3 }, shown: false, sound: "join" }]);
+    const far = { ...bob, room_id: "r1" };
+    expect(news(room({ people: {} }, "participant"), room({ people: { bob: far } }, "participant"))).toEqual([]);
+    expect(news(room({}, "participant"), room({ people: { bob: far } }, "participant")).map((x) => x.key)).toEqual(["say.went"]);
   });
 
   test("the first view is no news", () => {

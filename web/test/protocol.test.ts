@@ -75,7 +75,7 @@ class FakeSocket {
     this.onopen?.();
     this.hear({
       type: "welcome", connection_id: "c1", resumed, server_time: new Date(Date.now() + 60_000).toISOString(),
-      you: { person_id: "bob", role: "participant", name: "Bob" }, seq: 7, state, chat: [], ice_servers: [], slack: false, heartbeat_s: 10,
+      you: { person_id: "bob", role: "participant", name: "Bob" }, seq: 7, state, chat: [], earlier: [], ice_servers: [], slack: false, heartbeat_s: 10,
     });
   }
   hear(message: ServerMessage): void {

@@ -3,14 +3,14 @@ import { useEffect, useState } from "preact/hooks";
 
 /** The server's time, renewed while something counts. */
 export function useNow(serverNow: () => number, running: boolean): number {
-  const [now, setNow] = useState(serverNow());
+  const [, tick] = useState(0);
   useEffect(() => {
     if (!running) return;
-    setNow(serverNow());
-    const timer = setInterval(() => setNow(serverNow()), 250);
+    const timer = setInterval(() => tick((count) => count + 1), 250);
     return () => clearInterval(timer);
   }, [running]);
-  return now;
+  // Asked for at each drawing: a time from before it ran would be said aloud once, minutes wrong.
+  return serverNow();
 }
 
 /** Says its first text to screen readers and no later one. */

@@ -5,13 +5,15 @@ import { useContext } from "preact/hooks";
 import { Client, type ClientOptions } from "./client";
 import { applyPatch } from "./patch";
 import type {
-  ChatLine, ConnectionStatus, Ended, EventMessage, RoomState, Send, ServerMessage, SubscribeMessage, Welcome, You,
+  ChatLine, ConnectionStatus, EarlierChat, Ended, EventMessage, RoomState, Send, ServerMessage, SubscribeMessage, Welcome, You,
 } from "./types";
 
 export interface RoomStore {
   state: Signal<RoomState | null>;
   you: Signal<You | null>;
   chat: Signal<ChatLine[]>;
+  /** Of rooms one was in before, the last one first. */
+  earlier: Signal<EarlierChat[]>;
   status: Signal<ConnectionStatus>;
   ended: Signal<Ended | null>;
   /** Loudest first, in one's own room. */
@@ -42,6 +44,7 @@ export function createStore(options: StoreOptions): RoomStore {
   const state = signal<RoomState | null>(null);
   const you = signal<You | null>(null);
   const chat = signal<ChatLine[]>([]);
+  const earlier = signal<EarlierChat[]>([]);
   const status = signal<ConnectionStatus>("connecting");
   const ended = signal<Ended | null>(null);
   const speakers = signal<string[]>([]);
@@ -56,6 +59,7 @@ export function createStore(options: StoreOptions): RoomStore {
         you.value = message.you;
         state.value = message.state;
         chat.value = message.chat;
+        earlier.value = message.earlier;
         slack.value = message.slack;
         media?.onWelcome(message);
         break;
@@ -63,6 +67,7 @@ export function createStore(options: StoreOptions): RoomStore {
         if (state.value?.you.room_id !== message.state.you.room_id) speakers.value = [];
         state.value = message.state;
         chat.value = message.chat;
+        earlier.value = message.earlier;
         break;
       case "event":
         takeEvent(message);
@@ -91,10 +96,7 @@ export function createStore(options: StoreOptions): RoomStore {
     if (state.value !== null) state.value = applyPatch(state.value, message.patch);
     const { data } = message;
     if (message.event === "chat_sent" || message.event === "message_broadcast") {
-      const { person_id, name, text, room_ids } = data as unknown as ChatLine;
-      const line: ChatLine = { seq: message.seq, at: message.at, person_id, name, text };
-      if (message.event === "message_broadcast" && room_ids !== undefined) line.room_ids = room_ids;
-      chat.value = [...chat.value.slice(-199), line];
+      chat.value = [...chat.value.slice(-199), { ...(data as unknown as ChatLine), seq: message.seq, at: message.at }];
     }
     for (const listener of listeners) listener(message);
   }
@@ -108,7 +110,7 @@ export function createStore(options: StoreOptions): RoomStore {
     },
   });
   return {
-    state, you, chat, status, ended, speakers, slack, rttMs, client,
+    state, you, chat, earlier, status, ended, speakers, slack, rttMs, client,
     send: client.send,
     serverNow: () => client.serverNow(),
     onEvent: (listener) => {

@@ -123,9 +123,23 @@ export interface ChatLine {
   /** Null for a broadcast of an integrator. */
   person_id: string | null;
   name: string;
+  /** Where its writer was; not of a broadcast. */
+  room_id?: string;
   text: string;
   /** Only of a broadcast: the rooms it went to. */
   room_ids?: string[];
+  /** Not of a broadcast. */
+  to?: "room" | "moderators" | "person";
+  /** Whom a private line is for. */
+  to_person_id?: string;
+  to_name?: string;
+}
+
+/** The chat of a room one has left, up to that moment. */
+export interface EarlierChat {
+  room_id: string;
+  name: string;
+  chat: ChatLine[];
 }
 
 export interface You {
@@ -159,7 +173,8 @@ export interface Commands {
   lock_room: { room_id: string; locked: boolean };
   mute_participant: { person_id?: string };
   set_hand: { raised: boolean; person_id?: string };
-  send_chat: { text: string };
+  lower_hands: { room_id?: string };
+  send_chat: { text: string; to?: "room" | "moderators"; person_id?: string };
   create_rooms: {
     count: number;
     assign?: AssignMode;
@@ -226,6 +241,7 @@ export interface Welcome {
   seq: number;
   state: RoomState;
   chat: ChatLine[];
+  earlier: EarlierChat[];
   ice_servers: IceServer[];
   slack: boolean;
   heartbeat_s: number;
@@ -252,7 +268,7 @@ export type ServerMessage =
   | EventMessage
   | SubscribeMessage
   | ({ type: "result"; id: string } & Result)
-  | { type: "state"; seq: number; state: RoomState; chat: ChatLine[] }
+  | { type: "state"; seq: number; state: RoomState; chat: ChatLine[]; earlier: EarlierChat[] }
   | { type: "published"; sdp: string }
   | { type: "speakers"; person_ids: string[] }
   | { type: "media_reset" }

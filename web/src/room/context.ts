@@ -4,8 +4,11 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { Media } from "../media/media";
 import type { RoomStore } from "../protocol/store";
+import { Chimes } from "./sounds";
 import type { PersonView, RecordingView, Result, RoomState } from "../protocol/types";
 
+/** Whom the next chat message is for. */
+export type ChatTarget = "room" | "moderators" | { person_id: string; name: string };
 export type Panel = "people" | "chat" | null;
 export type OpenDialog = "record" | "stop" | "layout" | "end" | "settings" | "shortcuts" | { remove: PersonView } | null;
 
@@ -28,6 +31,8 @@ export interface Page {
   /** The newest sentences for screen readers; several may come at once. */
   said: Signal<Toast[]>;
   unread: Signal<number>;
+  chatTarget: Signal<ChatTarget>;
+  chimes: Chimes;
 }
 
 export function createPage(store: RoomStore, media: Media, token: string): Page {
@@ -39,11 +44,15 @@ export function createPage(store: RoomStore, media: Media, token: string): Page 
     toasts: signal<Toast[]>([]),
     said: signal<Toast[]>([]),
     unread: signal(0),
+    chatTarget: signal<ChatTarget>("room"),
+    chimes: new Chimes(),
   };
 }
 
 let toastKey = 0;
 const KEEP_SAID = 5;
+const KEEP_TOASTS = 4;
+const TOAST_MS = 6000;
 
 /** Said to screen readers; also when it is the same sentence as before. */
 export function say(page: Page, text: string): void {
@@ -53,15 +62,24 @@ export function say(page: Page, text: string): void {
 /** A short note that goes away by itself; also said to screen readers. */
 export function toast(page: Page, text: string, action?: () => void): void {
   const key = ++toastKey;
-  page.toasts.value = [...page.toasts.value, action === undefined ? { key, text } : { key, text, action }];
+  const close = (): void => void (page.toasts.value = page.toasts.value.filter((other) => other.key !== key));
+  const run = action === undefined ? undefined : (): void => { close(); action(); };
+  page.toasts.value = [...page.toasts.value, { key, text, action: run }].slice(-KEEP_TOASTS);
   say(page, text);
-  setTimeout(() => (page.toasts.value = page.toasts.value.filter((other) => other.key !== key)), 6000);
+  setTimeout(close, TOAST_MS);
 }
 
 /** Show a refusal; true when the command was done. */
 export function done(page: Page, result: Result): boolean {
   if (!result.ok) toast(page, result.error.message);
   return result.ok;
+}
+
+/** Open a panel, or close it; a sheet over it gives way. */
+export function togglePanel(page: Page, name: "people" | "chat"): void {
+  const open = page.panel.value !== name || page.breakoutOpen.value;
+  page.panel.value = open ? name : null;
+  if (open) page.breakoutOpen.value = false;
 }
 
 export const PageContext = createContext<Page | null>(null);
@@ -89,6 +107,13 @@ export function peopleHere(state: RoomState): PersonView[] {
 /** Of these people who shares a screen, the latest first. */
 export function sharers(people: PersonView[]): PersonView[] {
   return people.filter((person) => person.screen).sort((a, b) => (b.screen_since ?? "").localeCompare(a.screen_since ?? ""));
+}
+
+/** Who waits with a raised hand in one's own room: person → place in the line, from 1. */
+export function handOrder(state: RoomState): ReadonlyMap<string, number> {
+  const waiting = peopleHere(state).filter((person) => person.hand_raised_at !== null);
+  waiting.sort((a, b) => (a.hand_raised_at ?? "").localeCompare(b.hand_raised_at ?? ""));
+  return new Map(waiting.map((person, index) => [person.person_id, index + 1]));
 }
 
 /** The live recording of one's own room, if any. */

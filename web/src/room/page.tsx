@@ -9,19 +9,22 @@ import { breakoutNotice, useTimeNotices } from "../breakout/notices";
 import { SelfChoice } from "../breakout/picker";
 import { BreakoutSheets } from "../breakout/sheets";
 import { Media, trackKey } from "../media/media";
-import { createStore, RoomContext, type RoomStore } from "../protocol/store";
+import { createStore, RoomContext } from "../protocol/store";
 import type { EventMessage, RoomState } from "../protocol/types";
 import { DeviceCheck } from "./check";
-import { createPage, done, PageContext, peopleHere, roomName, say, toast, usePage, type Page } from "./context";
+import { createPage, done, PageContext, peopleHere, recordingHere, roomName, say, toast, togglePanel, usePage, type Page } from "./context";
 import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
 import { SidePanel } from "./panel";
 import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog, StopDialog } from "./recording";
 import { NetworkMark } from "./network";
 import { news } from "./news";
+import { announcePeople, sounds, soundsWhileRecording } from "./preferences";
 import { listenForShortcuts, ShortcutSwitch, SHORTCUTS } from "./shortcuts";
+import type { Sound } from "./sounds";
 import { Stage } from "./stage";
 import { t, type TextKey } from "./texts";
+import { Toasts } from "./toasts";
 import { Toolbar } from "./toolbar";
 
 /** What the server writes into the page (docs/rest.md §1). */
@@ -43,14 +46,15 @@ function build(boot: Boot): Page {
     subscribed: (sdp, version) => store.client.subscribed(sdp, version),
     setMedia: (change) => store.send("set_media", change),
   }));
-  expose(store, media);
-  return createPage(store, media, boot.token);
+  const page = createPage(store, media, boot.token);
+  expose(page);
+  return page;
 }
 
 /** For tests: harmless data only. */
-function expose(store: RoomStore, media: Media): void {
+function expose({ store, media, chimes }: Page): void {
   const stats = async (): Promise<object> => ({ connection: store.status.value, lines: media.lines.value, ...(await media.stats()) });
-  const view = { get state() { return store.state.value; }, stats };
+  const view = { get state() { return store.state.value; }, stats, played: chimes.played };
   Object.defineProperty(window, "__sideroom", { value: view, configurable: true });
 }
 
@@ -69,7 +73,12 @@ export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
   useEffect(() => {
     let before: RoomState | null = null;
     return store.state.subscribe((state) => {
-      for (const { key, facts, shown } of state === null ? [] : news(before, state)) (shown ? toast : say)(page, t(key, facts));
+      for (const { key, facts, shown, sound } of state === null ? [] : news(before, state)) {
+        const people = key.startsWith("say.came") || key.startsWith("say.went");
+        if (!people || announcePeople.on.value) (shown ? toast : say)(page, t(key, facts));
+        if (sound !== undefined) chime(page, sound);
+      }
+      if (before !== null && state !== null && before.you.room_id !== state.you.room_id) chime(page, "notice");
       before = state;
     });
   }, [page, store]);
@@ -119,11 +128,34 @@ function hear(page: Page, event: EventMessage): void {
       toast(page, t(event.data.who === "moderators" ? "share.only_moderators" : "share.everyone"));
       break;
     case "chat_sent":
-      if (page.panel.value !== "chat" && event.data.person_id !== me) page.unread.value += 1;
+      if (event.data.person_id === me) break;
+      if (page.panel.value !== "chat" || document.hidden) chime(page, "message");
+      if (page.panel.value === "chat") break;
+      page.unread.value += 1;
+      toast(page, t("chat.new", { name: String(event.data.name), text: excerpt(String(event.data.text)) }), () => togglePanel(page, "chat"));
+      break;
+    case "breakout_closing":
+      chime(page, "notice");
+      break;
+    case "recording_invoked":
+      if (event.data.room_id === store.state.value?.you.room_id) chime(page, "notice");
       break;
     case "recording_status_changed":
       if (event.data.status === "ERRORED") toast(page, t("rec.failed", { error: String(event.data.error ?? "") }));
   }
+}
+
+function chime(page: Page, sound: Sound): void {
+  const state = page.store.state.value;
+  page.chimes.sinkId = page.media.choice.value.speaker;
+  page.chimes.play(sound, state === null ? null : recordingHere(state));
+}
+
+const EXCERPT_CHARS = 120;
+
+function excerpt(text: string): string {
+  const line = text.replace(/\s+/g, " ");
+  return line.length > EXCERPT_CHARS ? `${line.slice(0, EXCERPT_CHARS - 1)}…` : line;
 }
 
 function Room(): JSX.Element {
@@ -169,7 +201,7 @@ function Room(): JSX.Element {
       {page.breakoutOpen.value && (
         <BreakoutSheets state={state} send={store.send} token={page.token} onClose={() => (page.breakoutOpen.value = false)} />
       )}
-      <div class="toasts">{page.toasts.value.map((note) => note.action === undefined ? <p key={note.key} class="toast">{note.text}</p> : <button key={note.key} type="button" class="toast" onClick={note.action}>{note.text}</button>)}</div>
+      <Toasts />
       <div class="unseen" aria-live="polite" data-testid="said">{page.said.value.map((line) => <p key={line.key}>{line.text}</p>)}</div>
     </div>
   );
@@ -233,6 +265,11 @@ function Dialogs(): JSX.Element | null {
         <DeviceSelects media={media} />
         <Check label={t("rec.consent")} checked={isDeclined(page)} testId="settings-decline" onChange={(on) => void setDeclined(page, on)} />
         <p class="quiet">{t("rec.consent.note")}</p>
+        <Check label={t("settings.sounds")} checked={sounds.on.value} testId="settings-sounds" onChange={sounds.set} />
+        {sounds.on.value && (
+          <Check label={t("settings.sounds_recording")} checked={soundsWhileRecording.on.value} testId="settings-sounds-recording" onChange={soundsWhileRecording.set} />
+        )}
+        <Check label={t("settings.announce")} checked={announcePeople.on.value} testId="settings-announce" onChange={announcePeople.set} />
       </Dialog>
     );
   }

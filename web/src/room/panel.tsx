@@ -1,14 +1,13 @@
 /** The side panel (a bottom sheet on narrow screens): people, and the chat of the present room. */
-import { EllipsisVertical, Hand, MicOff, SendHorizontal, X } from "lucide-preact";
+import { EllipsisVertical, Hand, MicOff, X } from "lucide-preact";
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { broadcastTarget } from "../breakout/sentences";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { PersonView, RoomState } from "../protocol/types";
 import { Menu, type MenuItem } from "../ui/kit";
-import { locale } from "../ui/locale";
 import { fold } from "../ui/names";
 import { pure } from "../ui/pure";
-import { done, peopleHere, roomName, usePage, type Page } from "./context";
+import { Chat } from "./chat";
+import { done, handOrder, peopleHere, roomName, usePage, type Page } from "./context";
 import { t } from "./texts";
 
 export function SidePanel(): JSX.Element | null {
@@ -17,10 +16,10 @@ export function SidePanel(): JSX.Element | null {
   const state = page.store.state.value;
   const box = useRef<HTMLElement>(null);
   const shown = open !== null && state !== null;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!shown) return undefined;
     const before = document.activeElement;
-    box.current?.focus();
+    box.current?.focus(); // the chat then takes it into its field
     return () => queueMicrotask(() => {
       if (document.activeElement === document.body && before instanceof HTMLElement) before.focus();
     });
@@ -49,53 +48,6 @@ export function SidePanel(): JSX.Element | null {
   );
 }
 
-function Chat({ state }: { state: RoomState }): JSX.Element {
-  const page = usePage();
-  const [text, setText] = useState("");
-  const [failure, setFailure] = useState("");
-  const list = useRef<HTMLOListElement>(null);
-  const lines = page.store.chat.value;
-  useEffect(() => {
-    page.unread.value = 0;
-    list.current?.scrollTo({ top: list.current.scrollHeight });
-  }, [lines, page]);
-
-  async function send(event: Event): Promise<void> {
-    event.preventDefault();
-    const line = text.trim();
-    if (line === "") return;
-    setText("");
-    const result = await page.store.send("send_chat", { text: line });
-    setFailure(result.ok ? "" : t("chat.failed", { error: result.error.message }));
-    if (!result.ok) setText(line);
-  }
-
-  const label = t("chat.input", { room: roomName(state, state.you.room_id) });
-  return (
-    <>
-      <ol class="chat" ref={list} tabIndex={0} aria-label={t("tool.chat")}>
-        {lines.length === 0 && <li class="quiet">{t("chat.empty")}</li>}
-        {lines.map((line) => (
-          <li key={line.seq} class={[line.person_id === state.you.person_id ? "own" : "", line.room_ids === undefined ? "" : "broadcast"].join(" ").trim()}>
-            <span class="chat-who"><bdi>{line.name}</bdi> <time dateTime={line.at}>{timeOf(line.at)}</time>{line.room_ids !== undefined && <> · <span class="chat-target">{broadcastTarget(state, line.room_ids)}</span></>}</span>
-            <span class="chat-text" dir="auto">{line.text}</span>
-          </li>
-        ))}
-      </ol>
-      {failure !== "" && <p class="trouble" role="alert">{failure}</p>}
-      <form class="chat-form" onSubmit={(event) => void send(event)}>
-        <input data-testid="chat-input" aria-label={label} placeholder={label} value={text} maxLength={1000} dir="auto"
-          autocomplete="off" onInput={(event) => setText(event.currentTarget.value)} />
-        <button type="submit" class="icon" aria-label={t("chat.send")} title={t("chat.send")}><SendHorizontal size={18} aria-hidden="true" /></button>
-      </form>
-    </>
-  );
-}
-
-function timeOf(at: string): string {
-  return new Date(at).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
-}
-
 /** With fewer people nobody needs to search. */
 const SEARCH_FROM = 12;
 
@@ -109,6 +61,7 @@ function People({ state }: { state: RoomState }): JSX.Element {
   const page = usePage();
   const [words, setWords] = useState("");
   const here = peopleHere(state);
+  const hands = handOrder(state);
   const elsewhere = Object.values(state.people).filter((p) => p.online && p.room_id !== state.you.room_id);
   const moderator = state.you.role === "moderator";
   const running = state.breakout.status === "running";
@@ -116,7 +69,7 @@ function People({ state }: { state: RoomState }): JSX.Element {
   const sought = many ? fold(words) : "";
   const found = (people: PersonView[]): PersonView[] => (sought ? people.filter((p) => fold(p.name).includes(sought)) : people);
   const row = (person: PersonView, room: string): JSX.Element => (
-    <Row key={person.person_id} person={person} own={person.person_id === state.you.person_id} room={room} moderator={moderator} running={running} page={page} />
+    <Row key={person.person_id} person={person} own={person.person_id === state.you.person_id} room={room} moderator={moderator} running={running} page={page} place={hands.get(person.person_id)} />
   );
   const near = found(handsFirst(here));
   const far = found(elsewhere);
@@ -124,12 +77,20 @@ function People({ state }: { state: RoomState }): JSX.Element {
     <div class="people">
       <div class="people-head">
         <h2>{t("people.title", { count: here.length })}</h2>
-        {moderator && (
+      </div>
+      {moderator && (
+        <div class="people-tools">
           <button type="button" class="button small" onClick={() => void page.store.send("mute_participant", {}).then((r) => done(page, r))}>
             {t("people.mute_all")}
           </button>
-        )}
-      </div>
+          {hands.size > 0 && (
+            <button type="button" class="button small" data-testid="lower-all"
+              onClick={() => void page.store.send("lower_hands", { room_id: state.you.room_id }).then((r) => done(page, r))}>
+              {t("people.lower_all")}
+            </button>
+          )}
+        </div>
+      )}
       {many && (
         <input class="people-search" type="search" aria-label={t("people.search")} placeholder={t("people.search")} value={words} data-testid="people-search"
           onInput={(event) => setWords(event.currentTarget.value)} />
@@ -155,17 +116,23 @@ interface RowProps {
   /** A breakout: people can be moved. */
   running: boolean;
   page: Page;
+  /** Where the person stands among the raised hands here. */
+  place: number | undefined;
 }
 
 /** Of three hundred rows only those of people who changed are drawn anew. */
-const Row = pure<RowProps>(({ person, own, room, moderator, running, page }) => (
+const Row = pure<RowProps>(({ person, own, room, moderator, running, page, place }) => (
   <li class="person">
     <span class="person-name">
       <bdi>{own ? t("people.you", { name: person.name }) : person.name}</bdi>
       {person.role === "moderator" && <small>{t("people.moderator")}</small>}
       {room !== "" && <small>{room}</small>}
     </span>
-    {person.hand_raised_at !== null && <Hand size={16} aria-label={t("people.hand")} />}
+    {person.hand_raised_at !== null && (
+      <span class="person-hand" role="img" aria-label={place === undefined ? t("people.hand") : t("people.hand_place", { place })}>
+        <Hand size={16} aria-hidden="true" />{place !== undefined && <span aria-hidden="true">{place}</span>}
+      </span>
+    )}
     {room === "" && !person.mic && <MicOff size={16} aria-label={t("people.muted")} />}
     {moderator && (!own || person.hand_raised_at !== null || running) && (
       <Menu label={t("people.actions", { name: person.name })} items={() => actions(page, person, own)} face="icon" testId={`actions-${person.person_id}`}>

@@ -1,4 +1,4 @@
-/** Single-key shortcuts of the room, off while somebody types or a dialog is open, or for good (WCAG 2.1.4). */
+/** Single-key shortcuts of the room, off while somebody types or a panel, a sheet or a dialog has the focus, or for good (WCAG 2.1.4). */
 import { useState } from "preact/hooks";
 import type { JSX } from "preact";
 import { recordingHere, type Page } from "./context";
@@ -43,7 +43,7 @@ export function listenForShortcuts(page: Page): () => void {
     const key = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !isShortcut(key) || areOff()) return;
     const target = event.target;
-    if (target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable], dialog[open], [role=menu]")) return;
+    if (target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable], dialog[open], [role=menu], .panel, .sheet")) return;
     event.preventDefault();
     run(page, key);
   };

@@ -6,7 +6,7 @@ import { useRef } from "preact/hooks";
 import { trackKey } from "../media/media";
 import type { PersonView } from "../protocol/types";
 import { initials } from "../ui/names";
-import { done, peopleHere, recordingHere, sharers, usePage } from "./context";
+import { done, handOrder, peopleHere, recordingHere, sharers, usePage } from "./context";
 import { Picture } from "./picture";
 import { seats } from "./seats";
 import { t } from "./texts";
@@ -21,6 +21,7 @@ export function Stage(): JSX.Element | null {
   if (state === null) return null;
   const people = peopleHere(state);
   const me = state.you.person_id;
+  const hands = handOrder(state);
   const screens = sharers(people).filter((person) => person.person_id !== me && screenOf(person, me, media) !== null);
   // The latest share is shown until somebody chooses another one.
   const sharer = screens.find((person) => person.person_id === chosen.value) ?? screens[0];
@@ -47,7 +48,7 @@ export function Stage(): JSX.Element | null {
       <ul class="tiles" style={{ "--columns": columns, "--rows": Math.ceil((seated.current.length + Math.min(more, 1)) / columns) }}>
         {seated.current.map((id) => {
           const person = state.people[id];
-          return person && <Tile key={id} person={person} own={id === me} />;
+          return person && <Tile key={id} person={person} own={id === me} place={hands.get(id)} />;
         })}
         {more > 0 && (
           <li class="tile">
@@ -107,7 +108,14 @@ function columnsFor(count: number): number {
   return Math.max(1, Math.ceil(Math.sqrt(count)));
 }
 
-function Tile({ person, own }: { person: PersonView; own: boolean }): JSX.Element {
+interface TileProps {
+  person: PersonView;
+  own: boolean;
+  /** Where the person stands among the raised hands. */
+  place: number | undefined;
+}
+
+function Tile({ person, own, place }: TileProps): JSX.Element {
   const { store, media } = usePage();
   const state = store.state.value;
   const recorded = state !== null && recordingHere(state) !== null;
@@ -120,12 +128,14 @@ function Tile({ person, own }: { person: PersonView; own: boolean }): JSX.Elemen
     <li class={speaking ? "tile speaking" : "tile"} data-testid={`tile-${person.person_id}`} data-name={person.name}
       data-video={track === null ? "off" : "on"}>
       {track === null ? <span class="initials" aria-hidden="true">{initials(person.name)}</span> : <Picture track={track} mirrored={own} />}
-      <span class="name">
-        {muted && <MicOff size={14} aria-label={t("people.muted")} />}
-        <bdi>{name}</bdi>
-        {person.declines_recording && recorded && <CircleSlash size={14} aria-label={t("rec.out")} />}
+      <span class="plate">
+        {muted && <span class="mark" data-testid="muted-mark"><MicOff size={14} aria-label={t("people.muted")} /></span>}
+        <span class="name"><bdi>{name}</bdi></span>
+        {person.declines_recording && recorded && <span class="mark"><CircleSlash size={14} aria-label={t("rec.out")} /></span>}
       </span>
-      {person.hand_raised_at !== null && <span class="hand"><Hand size={18} aria-label={t("people.hand")} /></span>}
+      {place !== undefined && (
+        <span class="hand" role="img" aria-label={t("people.hand_place", { place })}><Hand size={18} aria-hidden="true" /><span aria-hidden="true">{place}</span></span>
+      )}
     </li>
   );
 }

@@ -7,7 +7,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { MAIN } from "../breakout/logic";
 import { Menu, type MenuItem } from "../ui/kit";
-import { done, recordingHere, toast, usePage, type Page } from "./context";
+import { done, handOrder, recordingHere, toast, togglePanel, usePage, type Page } from "./context";
 import { pauseOrResume, RecordingIndicator } from "./recording";
 import { t } from "./texts";
 
@@ -60,7 +60,8 @@ export function Toolbar(): JSX.Element | null {
   const raised = state.people[state.you.person_id]?.hand_raised_at != null;
   const canShare = typeof navigator.mediaDevices?.getDisplayMedia === "function";
   const moderator = state.you.role === "moderator";
-  const panel = (name: "people" | "chat"): void => void (page.panel.value = page.panel.value === name ? null : name);
+  // Whom a moderator keeps waiting; the own hand is no news.
+  const hands = moderator ? [...handOrder(state).keys()].filter((id) => id !== state.you.person_id).length : 0;
   const leaving: MenuItem[] = [
     { key: "leave", label: t("menu.leave"), icon: <DoorOpen size={18} />, testId: "menu-leave", onSelect: () => store.client.leave() },
     { key: "end", label: t("menu.end"), icon: <PhoneOff size={18} />, danger: true, testId: "menu-end", onSelect: () => (page.dialog.value = "end") },
@@ -77,10 +78,12 @@ export function Toolbar(): JSX.Element | null {
           <Tool label={t(sharing ? "tool.unshare" : "tool.share")} hint="S" on={sharing} wide testId="share-screen"
             run={() => void toggleScreen(page)}>{sharing ? <MonitorX /> : <MonitorUp />}</Tool>
         )}
-        <Tool label={t(raised ? "tool.lower" : "tool.hand")} hint="H" on={raised} wide testId="raise-hand" run={() => void toggleHand(page)}><Hand /></Tool>
-        <Tool label={t("tool.people")} on={page.panel.value === "people"} opens wide testId="toggle-people" run={() => panel("people")}><Users /></Tool>
-        <Tool label={page.unread.value > 0 ? t("tool.chat_unread", { count: page.unread.value }) : t("tool.chat")} on={page.panel.value === "chat"} opens testId="toggle-chat" badge={page.unread.value} run={() => panel("chat")}><MessageSquare /></Tool>
-        <Menu label={t("tool.more")} testId="more" face="tool" up items={moreItems(page, canShare)}><Ellipsis aria-hidden="true" /></Menu>
+        {/* On a phone there is room for one of the two: a student's hand, or the people (with their hands) of a moderator. */}
+        <Tool label={t(raised ? "tool.lower" : "tool.hand")} hint="H" on={raised} wide={moderator} testId="raise-hand" run={() => void toggleHand(page)}><Hand /></Tool>
+        <Tool label={hands > 0 ? t("tool.people_hands", { count: hands }) : t("tool.people")} on={page.panel.value === "people"} opens wide={!moderator}
+          testId="toggle-people" badge={hands} run={() => togglePanel(page, "people")}><Users /></Tool>
+        <Tool label={page.unread.value > 0 ? t("tool.chat_unread", { count: page.unread.value }) : t("tool.chat")} on={page.panel.value === "chat"} opens testId="toggle-chat" badge={page.unread.value} run={() => togglePanel(page, "chat")}><MessageSquare /></Tool>
+        <Menu label={t("tool.more")} testId="more" face="tool" up items={() => moreItems(page, canShare)}><Ellipsis aria-hidden="true" /></Menu>
       </div>
       <div class="toolbar-end">
         {moderator
@@ -119,17 +122,33 @@ function moreItems(page: Page, canShare: boolean): MenuItem[] {
     );
     items.push({ key: "breakout", label: t("menu.breakout"), icon: <Grid2x2 size={18} />, testId: "menu-breakout", onSelect: () => (page.breakoutOpen.value = true) });
   }
-  if (window.matchMedia("(max-width: 639px)").matches) {
-    if (canShare) items.push({ key: "share", label: t("tool.share"), icon: <MonitorUp size={18} />, onSelect: () => void toggleScreen(page) });
-    items.push(
-      { key: "hand", label: t("tool.hand"), icon: <Hand size={18} />, onSelect: () => void toggleHand(page) },
-      { key: "people", label: t("tool.people"), icon: <Users size={18} />, onSelect: () => (page.panel.value = "people") },
-    );
+  const narrow = window.matchMedia("(max-width: 639px)").matches;
+  if (narrow) items.push(...narrowItems(page, canShare));
+  items.push({ key: "settings", label: t("menu.settings"), icon: <Settings size={18} />, testId: "menu-settings", onSelect: () => (page.dialog.value = "settings") });
+  // A phone has no keys to press.
+  if (!narrow && !window.matchMedia("(hover: none) and (pointer: coarse)").matches) {
+    items.push({ key: "shortcuts", label: t("menu.shortcuts"), icon: <Keyboard size={18} />, testId: "menu-shortcuts", onSelect: () => (page.dialog.value = "shortcuts") });
   }
-  items.push(
-    { key: "settings", label: t("menu.settings"), icon: <Settings size={18} />, testId: "menu-settings", onSelect: () => (page.dialog.value = "settings") },
-    { key: "shortcuts", label: t("menu.shortcuts"), icon: <Keyboard size={18} />, onSelect: () => (page.dialog.value = "shortcuts") },
-  );
+  return items;
+}
+
+/** What the narrow bar has no room for. */
+function narrowItems(page: Page, canShare: boolean): MenuItem[] {
+  const state = page.store.state.value;
+  const items: MenuItem[] = [];
+  if (canShare) {
+    const sharing = page.media.screenOn.value;
+    items.push({
+      key: "share", label: t(sharing ? "tool.unshare" : "tool.share"), icon: sharing ? <MonitorX size={18} /> : <MonitorUp size={18} />,
+      testId: "menu-share", onSelect: () => void toggleScreen(page),
+    });
+  }
+  if (state?.you.role === "moderator") {
+    const raised = state.people[state.you.person_id]?.hand_raised_at != null;
+    items.push({ key: "hand", label: t(raised ? "tool.lower" : "tool.hand"), icon: <Hand size={18} />, testId: "menu-hand", onSelect: () => void toggleHand(page) });
+  } else {
+    items.push({ key: "people", label: t("tool.people"), icon: <Users size={18} />, testId: "menu-people", onSelect: () => togglePanel(page, "people") });
+  }
   return items;
 }
 

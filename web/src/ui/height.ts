@@ -33,7 +33,8 @@ export function followHeight(mostPx = Infinity): void {
 }
 
 let pressed: DOMRect | null = null;
-if (framed())
+// Modules are read without a page in tests.
+if (typeof window !== "undefined" && framed())
   // Safari gives a pressed button no focus.
   document.addEventListener("pointerdown", (event) => { pressed = (event.target as Element).getBoundingClientRect(); }, true);
 

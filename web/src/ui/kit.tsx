@@ -57,12 +57,23 @@ interface DialogProps {
   testId?: string;
 }
 
+const openings = new Set<() => void>();
+
+/** Be told after a modal dialog was opened; returns how to stop. */
+export function onDialogOpened(listener: () => void): () => void {
+  openings.add(listener);
+  return () => openings.delete(listener);
+}
+
 /** A modal dialog: focus goes in and comes back, Escape closes. */
 export function Dialog({ title, onClose, children, foot, testId }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => (ref.current ? keepInView(ref.current) : undefined), []);
-  useFocusReturn(() => ref.current?.showModal());
+  useFocusReturn(() => {
+    ref.current?.showModal();
+    for (const listener of openings) listener();
+  });
   return (
     <dialog
       ref={ref}
