@@ -86,7 +86,7 @@ class Connection:
             certificate, self.endpoint.send, lambda: on_up(self), lambda: on_down(self)
         )
         self.transport = descriptions.Transport(
-            self.endpoint.ufrag, self.endpoint.password, certificate.fingerprint, ips, ice.port
+            self.endpoint.ufrag, self.endpoint.password, certificate.fingerprint, ips, ice.port, ice.has_tcp
         )
         self.local_ssrc = secrets.randbits(31) | 1
         self.session_id = secrets.randbits(62)
@@ -438,10 +438,7 @@ class SubscribeConnection(Connection):
         outgoing = self.ice.outgoing
         size = secure.protect(outgoing, first, second, sequence, timestamp, ssrc, tail)
         if size > 0:
-            try:
-                self.ice.socket.sendto(outgoing.view[:size], address)
-            except OSError:  # full: lost here as it would be on the wire; NACK asks again
-                self.ice.dropped += 1
+            self.ice.send(outgoing.view[:size], address)
 
     def _handle_report(self, packet: object, now: float) -> None:
         if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:

@@ -1,4 +1,4 @@
-"""ICE-lite on one UDP socket for everybody: answers STUN binding requests and hands datagrams to their connection.
+"""ICE-lite on one UDP socket for everybody, and on its TCP twin: answers STUN requests and hands datagrams to their connection.
 
 A connection is found by the first half of USERNAME in its STUN requests and, from then on, by the address these came
 from. Nothing is ever sent to an address that has not proved to know the connection's password.
@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from aioice import stun
 
+from media.icetcp import TcpAddress, TcpDoor
 from media.ortc import DATAGRAM_SIZE, Datagram
 
 log = logging.getLogger("sideroom.media.ice")
@@ -124,6 +125,35 @@ class IceSocket:
         self._by_ufrag: dict[str, IceEndpoint] = {}
         self._by_address: dict[Address, IceEndpoint] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._host = host
+        self._tcp: TcpDoor | None = None
+
+    @property
+    def has_tcp(self) -> bool:
+        """Whether browsers may come by TCP too."""
+        return self._tcp is not None
+
+    async def listen_tcp(self) -> None:
+        """Take TCP connections on the same port number. Where it is taken the room works by UDP alone, and the log says so."""
+        tcp = TcpDoor(self._frame, self._forget)
+        try:
+            await tcp.start(self._host, self.port)
+        except OSError as error:
+            log.warning("ice.no_tcp port=%d error=%s", self.port, error.strerror or type(error).__name__)
+            return
+        self._tcp = tcp
+
+    def _frame(self, data: bytes, address: TcpAddress) -> None:
+        size = len(data)
+        self.incoming.data[:size] = data
+        self._take(size, address)
+
+    def _forget(self, address: TcpAddress) -> None:
+        endpoint = self._by_address.pop(address, None)
+        if endpoint is not None:
+            endpoint.addresses = [a for a in endpoint.addresses if a != address]
+            if endpoint.address == address:
+                endpoint.address = endpoint.addresses[-1] if endpoint.addresses else None
 
     @property
     def receive_buffer(self) -> int:
@@ -146,6 +176,8 @@ class IceSocket:
         if self._loop is not None:
             self._loop.remove_reader(self.socket.fileno())
         self.socket.close()
+        if self._tcp is not None:
+            self._tcp.stop()
 
     def endpoint(self, user: DatagramUser) -> IceEndpoint:
         """A new endpoint with fresh credentials."""
@@ -158,10 +190,16 @@ class IceSocket:
         for address in endpoint.addresses:
             if self._by_address.get(address) is endpoint:
                 del self._by_address[address]
-        endpoint.addresses.clear()
+            if isinstance(address, TcpAddress):
+                address.link.close()
+        endpoint.addresses = []
         endpoint.address = None
 
     def send(self, data: bytes | memoryview, address: Address) -> None:
+        if isinstance(address, TcpAddress):
+            if not address.link.send(data):
+                self.dropped += 1
+            return
         try:
             self.socket.sendto(data, address)
         except OSError:  # full, or the network says no: media is lost, DTLS and NACK send again
@@ -170,7 +208,6 @@ class IceSocket:
     def _readable(self) -> None:
         receive = self.socket.recvfrom_into
         data = self.incoming.data
-        by_address = self._by_address
         for _ in range(BATCH):
             try:
                 size, address = receive(data)
@@ -178,28 +215,33 @@ class IceSocket:
                 return
             except OSError:  # an ICMP error of an earlier send
                 continue
-            if size < 4 or size >= DATAGRAM_SIZE:
-                continue
-            first = data[0]
-            try:
-                if 127 < first < 192:
-                    endpoint = by_address.get(address)
-                    if endpoint is not None and endpoint.user.handle_media(size):
-                        if address != endpoint.address:
-                            self._stray(endpoint, address)
-                        elif endpoint.strays:
-                            endpoint.strays = 0
-                elif 19 < first < 64:
-                    endpoint = by_address.get(address)
-                    if endpoint is not None:
-                        endpoint.user.handle_dtls(bytes(data[:size]))
-                elif first < 4 and 28 <= size <= STUN_MAX and data[4:8] == _COOKIE:
-                    self._handle_stun(bytes(data[:size]), address)
-            except Exception:
-                # One peer's datagram must never stop the others' media.
-                self.faults += 1
-                if self.faults <= 10 or self.faults % 1000 == 0:
-                    log.exception("ice.datagram_failed count=%d", self.faults)
+            self._take(size, address)
+
+    def _take(self, size: int, address: Address) -> None:
+        """What lies in ``incoming``."""
+        if size < 4 or size >= DATAGRAM_SIZE:
+            return
+        data = self.incoming.data
+        first = data[0]
+        try:
+            if 127 < first < 192:
+                endpoint = self._by_address.get(address)
+                if endpoint is not None and endpoint.user.handle_media(size):
+                    if address != endpoint.address:
+                        self._stray(endpoint, address)
+                    elif endpoint.strays:
+                        endpoint.strays = 0
+            elif 19 < first < 64:
+                endpoint = self._by_address.get(address)
+                if endpoint is not None:
+                    endpoint.user.handle_dtls(bytes(data[:size]))
+            elif first < 4 and 28 <= size <= STUN_MAX and data[4:8] == _COOKIE:
+                self._handle_stun(bytes(data[:size]), address)
+        except Exception:
+            # One peer's datagram must never stop the others' media.
+            self.faults += 1
+            if self.faults <= 10 or self.faults % 1000 == 0:
+                log.exception("ice.datagram_failed count=%d", self.faults)
 
     def _handle_stun(self, data: bytes, address: Address) -> None:
         assert self._loop is not None
@@ -253,6 +295,8 @@ class IceSocket:
         endpoint.strays = 0
 
     def _learn(self, endpoint: IceEndpoint, address: Address, now: float, *, nominated: bool) -> None:
+        if isinstance(address, TcpAddress):
+            address.link.proved()
         if address not in endpoint.addresses:
             endpoint.addresses.append(address)
             if len(endpoint.addresses) > ADDRESSES_PER_ENDPOINT:

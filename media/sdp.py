@@ -90,6 +90,8 @@ class Transport:
     ips: tuple[str, ...]
     """Addresses of one or both families, the preferred first."""
     port: int
+    tcp: bool = False
+    """The same port takes TCP too."""
 
 
 def bad(message: str) -> MediaError:
@@ -281,6 +283,12 @@ def _transport(transport: Transport, setup: str) -> list[str]:
         *(
             f"a=candidate:{place + 1} 1 udp {2130706431 - (place << 8)} {ip} {transport.port} typ host"
             for place, ip in enumerate(transport.ips)
+        ),
+        # RFC 6544 §4.2: a passive end of TCP is the last resort.
+        *(
+            f"a=candidate:{len(transport.ips) + place + 1} 1 tcp {2122317823 - (place << 8)} {ip} {transport.port} typ host tcptype passive"
+            for place, ip in enumerate(transport.ips)
+            if transport.tcp
         ),
         "a=end-of-candidates",
         f"a=ice-ufrag:{transport.ufrag}",

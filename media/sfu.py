@@ -85,6 +85,8 @@ class Peer:
     muted: set[MediaSource] = field(default_factory=set)
     version: int = 0
     tracks: tuple[TrackInfo, ...] = ()
+    withheld: int = 0
+    """Pictures that are kept back because the person's line cannot carry them."""
     offered_version: int | None = None
     """Version of the offer the browser has yet to answer."""
     offered_lines: int = 0
@@ -288,7 +290,12 @@ class Sfu:
     def resend_offers(self, owner: str) -> None:
         """Tell ``owner`` again what its peers are shown (it may have missed events)."""
         for peer in self.peers.values():
-            if peer.owner == owner and peer.subscribe is not None:
+            if peer.owner != owner:
+                continue
+            for connection in (peer.publish, peer.subscribe):
+                if connection is not None and connection.secure.ready:
+                    self.emit(owner, PeerConnected(peer.peer_id, connection.direction))
+            if peer.subscribe is not None:
                 if peer.offered_version is not None:
                     self._offer(peer)
                 else:
@@ -332,6 +339,8 @@ class Sfu:
     def _drop_publish(self, peer: Peer, reason: str) -> None:
         connection, peer.publish = peer.publish, None
         if connection is not None:
+            if reason == "replaced" and connection.secure.ready:
+                self.emit(peer.owner, PeerLost(peer.peer_id, connection.direction))
             for source in connection.sources.values():
                 self._end_source(source, reason)
             self._spawn(connection.close())
@@ -339,7 +348,7 @@ class Sfu:
 
     def _drop_subscribe(self, peer: Peer) -> None:
         connection, peer.subscribe = peer.subscribe, None
-        peer.tracks = ()
+        peer.tracks, peer.withheld = (), 0
         peer.offered_version = None
         if connection is not None:
             for line in connection.lines:
@@ -366,7 +375,7 @@ class Sfu:
         else:
             return
         log.info("peer.lost direction=%s", connection.direction)
-        self.emit(peer.owner, PeerLost(peer.peer_id))
+        self.emit(peer.owner, PeerLost(peer.peer_id, connection.direction))
 
     # -- feeding -----------------------------------------------------------------------------------------------
 
@@ -444,6 +453,7 @@ class Sfu:
         shows = connection.video_codecs
         chosen_video = [s for s in video if s.person_id != own and s.codec.name in shows][:MAX_VIDEO]
         limit = connection.downlink.limit
+        withheld = 0 if limit is None else max(0, len(chosen_video) - limit)
         if limit is not None and limit < len(chosen_video):
             voices = self._voices(peer.room)
             chosen_video.sort(key=lambda s: _importance(s, voices))
@@ -460,8 +470,8 @@ class Sfu:
         short = (
             connection.count("audio") < len(chosen_audio) or connection.count("video") < len(chosen_video)
         ) and peer.offered_version is None
-        changed = tracks != peer.tracks or forced
-        peer.tracks = tracks
+        changed = tracks != peer.tracks or withheld != peer.withheld or forced
+        peer.tracks, peer.withheld = tracks, withheld
         if short and time.monotonic() - peer.offered_at < OFFER_EVERY_S:
             self._short.add(peer.room)
             short = False
@@ -514,7 +524,7 @@ class Sfu:
 
     def _emit_tracks(self, peer: Peer, text: str | None) -> None:
         peer.version += 1
-        self.emit(peer.owner, SubscribeOffer(peer.peer_id, text, peer.tracks, peer.version))
+        self.emit(peer.owner, SubscribeOffer(peer.peer_id, text, peer.tracks, peer.version, peer.withheld))
 
     # -- time --------------------------------------------------------------------------------------------------
 

@@ -34,11 +34,12 @@ def event_to_json(event: MediaEvent) -> dict[str, Any]:
                 "sdp": event.sdp,
                 "tracks": tracks,
                 "version": event.version,
+                "withheld": event.withheld,
             }
         case PeerConnected():
             return {"event": "connected", "peer_id": event.peer_id, "direction": event.direction}
         case PeerLost():
-            return {"event": "lost", "peer_id": event.peer_id}
+            return {"event": "lost", "peer_id": event.peer_id, "direction": event.direction}
         case ActiveSpeakers():
             return {
                 "event": "speakers",
@@ -55,11 +56,11 @@ def event_from_json(data: dict[str, Any]) -> MediaEvent:
     match data["event"]:
         case "offer":
             tracks = tuple(TrackInfo(m, PersonId(p), MediaSource(s)) for m, p, s in data["tracks"])
-            return SubscribeOffer(data["peer_id"], data["sdp"], tracks, data["version"])
+            return SubscribeOffer(data["peer_id"], data["sdp"], tracks, data["version"], data["withheld"])
         case "connected":
             return PeerConnected(data["peer_id"], data["direction"])
         case "lost":
-            return PeerLost(data["peer_id"])
+            return PeerLost(data["peer_id"], data["direction"])
         case "speakers":
             people = tuple(PersonId(p) for p in data["person_ids"])
             return ActiveSpeakers(SessionId(data["session_id"]), RoomId(data["room_id"]), people)

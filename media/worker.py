@@ -65,6 +65,7 @@ class Worker:
         ips = advertised(settings.advertise_ip or settings.udp_host)
         ice = IceSocket(settings.udp_host, settings.udp_port)
         self.udp_port = ice.port
+        await ice.listen_tcp()
         self.sfu = Sfu(ice, ips, self.control.emit)
         self.control.sfu = self.sfu
         self.sfu.tap = self.tap

@@ -100,6 +100,8 @@ class SubscribeOffer:
     sdp: str | None
     tracks: tuple[TrackInfo, ...]
     version: int
+    withheld: int = 0
+    """Pictures that are kept back because this person's line cannot carry them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,10 @@ class PeerConnected:
 
 @dataclass(frozen=True, slots=True)
 class PeerLost:
-    """ICE consent or DTLS ended (browser gone or network down)."""
+    """ICE consent or DTLS ended (browser gone or network down), or the browser begins this connection anew."""
 
     peer_id: str
+    direction: str = "publish"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,11 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address the web server listens on.")
     port: int = _setting(8080, "TCP port the web server listens on.")
     media_host: str = _setting(
-        "127.0.0.1", "Address the media worker's UDP port is bound to (`0.0.0.0`: IPv4, `::`: IPv4 and IPv6)."
+        "127.0.0.1", "Address the media worker's port is bound to (`0.0.0.0`: IPv4, `::`: IPv4 and IPv6)."
     )
-    media_port: int = _setting(40000, "The one UDP port of the media worker.")
+    media_port: int = _setting(
+        40000, "The one port of the media worker: UDP, and TCP for networks that block UDP."
+    )
     media_advertise_ip: str = _setting(
         "127.0.0.1",
         "IP address of the media worker as browsers reach it; IPv4 and IPv6 separated by a comma.",

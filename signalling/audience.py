@@ -59,6 +59,19 @@ class Audience:
     async def _read(self, rooms: Rooms, kind: type[Event]) -> Sequence[Recorded]:
         return await asyncio.to_thread(rooms.events_after, self.session_id, 0, kind)
 
+    def troubles(self, room_id: RoomId) -> dict[PersonId, str]:
+        """People in a room who cannot be heard now, though they have not left: person → ``reconnecting`` or ``no_media``."""
+        state = self.newest
+        found: dict[PersonId, str] = {}
+        for connection in self.connections.values():
+            person = None if state is None else state.people.get(connection.access.person_id)
+            if person is None or person.room_id != room_id:
+                continue
+            trouble = connection.trouble
+            if trouble is not None:
+                found[person.person_id] = trouble
+        return found
+
     def view_text(self, state: SessionState, connection: Connection) -> str:
         """The view of a connection's person as JSON."""
         if self._portrait is None or self._portrait[0] is not state:

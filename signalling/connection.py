@@ -14,7 +14,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from models.store.access import Access
-from models.values import MediaSource, RoomId
+from models.values import MediaSource, PersonId, RoomId
+
+NO_MEDIA_S = 8.0
+"""Longer than a good network needs to connect, also on a busy machine."""
 
 
 class Socket(Protocol):
@@ -96,6 +99,28 @@ class Connection:
         """What a moderator switched off."""
         self.told_muted: set[MediaSource] = set()
         """What of it the media plane knows."""
+        self.told_troubles: Mapping[PersonId, str] = {}
+        """Whose line is in trouble in its room, as it was told."""
+        self.links: set[str] = set()
+        """Its media connections that are up: publish, subscribe."""
+        self.apart_since: float | None = time.monotonic()
+        """Since when one of them has not been."""
+
+    @property
+    def trouble(self) -> str | None:
+        """``reconnecting``: its socket is gone; ``no_media``: nothing is heard or seen of it although it is here."""
+        if self.socket is None:
+            return "reconnecting"
+        apart = self.apart_since
+        return "no_media" if apart is not None and time.monotonic() - apart >= NO_MEDIA_S else None
+
+    def linked(self, direction: str, up: bool) -> None:
+        """The media worker told that a connection came up or went down."""
+        (self.links.add if up else self.links.discard)(direction)
+        if {"publish", "subscribe"} <= self.links:
+            self.apart_since = None
+        elif self.apart_since is None:
+            self.apart_since = time.monotonic()
 
     def attach(self, socket: Socket, queue_size: int) -> None:
         """Give it a (new) socket; messages that waited for the old one are gone, a ``welcome`` replaces them."""
@@ -103,6 +128,7 @@ class Connection:
         self.outbox = Outbox(queue_size)
         self.dropped_at = None
         self.is_welcome = False
+        self.told_troubles = {}
 
     def send(self, message: Mapping[str, Any]) -> None:
         if self.socket is not None:

@@ -262,6 +262,7 @@ class Hub:
             await self._see_out(session_id, person_id, command_id, lost)
         for audience in self._sessions.values():
             self._follower.settle(audience)
+            self._tell_troubles(audience)
         for connection in list(self._connections.values()):
             dropped = connection.dropped_at
             if dropped is not None and now - dropped > self.settings.grace_s:
@@ -377,7 +378,13 @@ class Hub:
                         for t in event.tracks
                     ]
                     connection.send(
-                        {"type": "subscribe", "sdp": event.sdp, "tracks": tracks, "version": event.version}
+                        {
+                            "type": "subscribe",
+                            "sdp": event.sdp,
+                            "tracks": tracks,
+                            "version": event.version,
+                            "withheld": event.withheld,
+                        }
                     )
             case ActiveSpeakers():
                 self._tell_speakers(event)
@@ -385,8 +392,31 @@ class Hub:
                 await self._media_reset(event)
             case PeerConnected():
                 log.info("media.connected direction=%s", event.direction)
+                self._linked(event.peer_id, event.direction, True)
             case PeerLost():
-                log.info("media.lost")
+                log.info("media.lost direction=%s", event.direction)
+                self._linked(event.peer_id, event.direction, False)
+
+    def _linked(self, peer_id: str, direction: str, up: bool) -> None:
+        connection = self._connections.get(peer_id)
+        if connection is not None:
+            connection.linked(direction, up)
+
+    def _tell_troubles(self, audience: Audience) -> None:
+        """Each room hears whose line is in trouble, when that has changed."""
+        state = audience.newest
+        if state is None:
+            return
+        rooms = {p.room_id for p in state.people.values() if p.online}
+        now = {room_id: audience.troubles(room_id) for room_id in rooms}
+        for connection in audience.connections.values():
+            person = state.people.get(connection.access.person_id)
+            if person is None or not connection.is_welcome:
+                continue
+            found = now.get(person.room_id, {})
+            if connection.told_troubles != found:
+                connection.told_troubles = found
+                connection.send({"type": "troubles", "people": found})
 
     def _tell_speakers(self, event: ActiveSpeakers) -> None:
         # Often, and for many rooms: from what is known here, without the database.

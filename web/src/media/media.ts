@@ -17,6 +17,24 @@ export interface Wire {
 }
 
 const ANSWER_MS = 8_000;
+const BLOCKED_MS = 8_000;
+
+export type Link = "connecting" | "connected" | "blocked";
+
+export interface MediaAddress {
+  protocol: "udp" | "tcp";
+  ip: string;
+  port: number;
+}
+
+/** The server's own addresses in its description. */
+export function addressesIn(sdp: string): MediaAddress[] {
+  const found = new Map<string, MediaAddress>();
+  for (const [, protocol, ip = "", port] of sdp.matchAll(/^a=candidate:\S+ 1 (udp|tcp) \d+ (\S+) (\d+) typ host/gim)) {
+    found.set(`${protocol} ${ip} ${port}`, { protocol: protocol?.toLowerCase() === "tcp" ? "tcp" : "udp", ip, port: Number(port) });
+  }
+  return [...found.values()];
+}
 
 export function trackKey(personId: string, source: MediaSource): string {
   return `${personId}/${source}`;
@@ -36,7 +54,14 @@ export class Media implements MediaPort {
   /** The others' tracks by `trackKey`. */
   readonly remote = signal<ReadonlyMap<string, MediaStreamTrack>>(new Map());
   readonly lines = signal<TrackLine[]>([]);
+  /** The browser lets no sound play before a click. */
   readonly blocked = signal(false);
+  /** How the own sound and picture travel; `blocked`: not at all, for longer than a good network needs. */
+  readonly link = signal<Link>("connecting");
+  /** Where the server takes media, as it told last: what a firewall must let through. */
+  readonly server = signal<MediaAddress[]>([]);
+  /** Pictures that the server keeps back because this line cannot carry them. */
+  readonly withheld = signal(0);
 
   private screenAudio: MediaStreamTrack | null = null;
   private publisher: Publisher | null = null;
@@ -49,6 +74,7 @@ export class Media implements MediaPort {
   private stopped = false;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private answerTimer: ReturnType<typeof setTimeout> | undefined;
+  private linkTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly loudspeaker = new Loudspeaker((blocked) => (this.blocked.value = blocked));
 
   /** `wire` is asked only after the first welcome. */
@@ -224,6 +250,7 @@ export class Media implements MediaPort {
 
   onPublished(sdp: string): void {
     clearTimeout(this.answerTimer);
+    this.server.value = addressesIn(sdp);
     const publisher = this.publisher;
     publisher?.answered(sdp).then(
       (refused) => {
@@ -238,6 +265,27 @@ export class Media implements MediaPort {
   onSubscribe(message: SubscribeMessage): void {
     this.subscriber ??= this.makeSubscriber();
     this.subscriber.take(message);
+    this.withheld.value = message.withheld;
+  }
+
+  /** At once, not when the pause before the next try is over. */
+  reconnect(): void {
+    this.attempt = 0;
+    this.restart();
+  }
+
+  /** Look whether both connections are up; a break that lasts is told. */
+  private watchLink(): void {
+    if (this.publisher?.state === "connected" && this.subscriber?.state === "connected") {
+      clearTimeout(this.linkTimer);
+      this.linkTimer = undefined;
+      this.link.value = "connected";
+    } else if (this.linkTimer === undefined && this.link.value !== "blocked" && !this.stopped) {
+      this.linkTimer = setTimeout(() => {
+        this.linkTimer = undefined;
+        this.link.value = "blocked";
+      }, BLOCKED_MS);
+    }
   }
 
   onError(code: string): void {
@@ -257,6 +305,7 @@ export class Media implements MediaPort {
     this.stopped = true;
     clearTimeout(this.retryTimer);
     clearTimeout(this.answerTimer);
+    clearTimeout(this.linkTimer);
     this.publisher?.close();
     this.subscriber?.close();
     this.drop("mic");
@@ -278,8 +327,14 @@ export class Media implements MediaPort {
       this.iceServers,
       (sdp, version) => this.wire().subscribed(sdp, version),
       (tracks) => this.show(tracks),
-      () => this.retry(this.publisher),
+      (state) => this.changed(this.publisher, state),
     );
+  }
+
+  private changed(publisher: Publisher | null, state: RTCPeerConnectionState): void {
+    if (publisher !== this.publisher) return;
+    this.watchLink();
+    if (state === "failed") this.retry(publisher);
   }
 
   /** Both connections anew: a publish offer with new credentials makes the server begin both again. */
@@ -290,8 +345,9 @@ export class Media implements MediaPort {
     this.publisher?.close();
     this.subscriber?.close();
     this.subscriber = null;
-    const publisher = new Publisher(this.iceServers, () => this.retry(publisher));
+    const publisher = new Publisher(this.iceServers, (state) => this.changed(publisher, state));
     this.publisher = publisher;
+    this.watchLink();
     publisher.offer(this.own()).then(
       ({ sdp, sources }) => {
         if (publisher !== this.publisher) return;

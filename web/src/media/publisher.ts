@@ -18,8 +18,8 @@ export class Publisher {
   private readonly lines = new Map<MediaSource, RTCRtpTransceiver>();
   closed = false;
 
-  /** `onFailed` is called once when the connection cannot go on. */
-  constructor(iceServers: IceServer[], onFailed: () => void) {
+  /** `onState`: the connection came up, went down, or (failed) cannot go on. */
+  constructor(iceServers: IceServer[], onState: (state: RTCPeerConnectionState) => void) {
     this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     for (const source of SOURCES) {
       const kind = source === "mic" || source === "screen_audio" ? "audio" : "video";
@@ -27,7 +27,7 @@ export class Publisher {
       this.lines.set(source, this.connection.addTransceiver(kind, { direction: "sendonly", sendEncodings }));
     }
     this.connection.onconnectionstatechange = () => {
-      if (!this.closed && this.connection.connectionState === "failed") onFailed();
+      if (!this.closed) onState(this.connection.connectionState);
     };
   }
 

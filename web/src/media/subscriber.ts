@@ -13,7 +13,8 @@ export class Subscriber {
     private readonly iceServers: IceServer[],
     private readonly answer: (sdp: string, version: number) => void,
     private readonly onTracks: (tracks: ReadonlyMap<TrackLine, MediaStreamTrack>) => void,
-    private readonly onFailed: () => void,
+    /** As the publisher's; a description that cannot be used is `failed` too. */
+    private readonly onState: (state: RTCPeerConnectionState) => void,
   ) {}
 
   take(message: SubscribeMessage): void {
@@ -32,7 +33,7 @@ export class Subscriber {
         if (next.sdp !== null) await this.accept(next.sdp, next.version);
       }
     } catch {
-      if (!this.closed) this.onFailed();
+      if (!this.closed) this.onState("failed");
     } finally {
       this.busy = false;
     }
@@ -56,7 +57,7 @@ export class Subscriber {
     this.connection = connection;
     this.ufrag = ufrag;
     connection.onconnectionstatechange = () => {
-      if (connection === this.connection && !this.closed && connection.connectionState === "failed") this.onFailed();
+      if (connection === this.connection && !this.closed) this.onState(connection.connectionState);
     };
   }
 

@@ -5,7 +5,7 @@ import { useContext } from "preact/hooks";
 import { Client, type ClientOptions } from "./client";
 import { applyPatch } from "./patch";
 import type {
-  ChatLine, ConnectionStatus, EarlierChat, Ended, EventMessage, RoomState, Send, ServerMessage, SubscribeMessage, Welcome, You,
+  ChatLine, ConnectionStatus, EarlierChat, Ended, EventMessage, RoomState, Send, ServerMessage, SubscribeMessage, Trouble, Welcome, You,
 } from "./types";
 
 export interface RoomStore {
@@ -18,6 +18,8 @@ export interface RoomStore {
   ended: Signal<Ended | null>;
   /** Loudest first, in one's own room. */
   speakers: Signal<string[]>;
+  /** People in one's own room whose line is in trouble. */
+  troubles: Signal<Readonly<Record<string, Trouble>>>;
   slack: Signal<boolean>;
   /** The last round trip to the server; null before the first. */
   rttMs: Signal<number | null>;
@@ -48,6 +50,7 @@ export function createStore(options: StoreOptions): RoomStore {
   const status = signal<ConnectionStatus>("connecting");
   const ended = signal<Ended | null>(null);
   const speakers = signal<string[]>([]);
+  const troubles = signal<Readonly<Record<string, Trouble>>>({});
   const slack = signal(false);
   const rttMs = signal<number | null>(null);
   const listeners = new Set<(event: EventMessage) => void>();
@@ -56,6 +59,7 @@ export function createStore(options: StoreOptions): RoomStore {
     const media = options.media();
     switch (message.type) {
       case "welcome":
+        troubles.value = {};
         you.value = message.you;
         state.value = message.state;
         chat.value = message.chat;
@@ -74,6 +78,9 @@ export function createStore(options: StoreOptions): RoomStore {
         break;
       case "speakers":
         speakers.value = message.person_ids;
+        break;
+      case "troubles":
+        troubles.value = message.people;
         break;
       case "published":
         media?.onPublished(message.sdp);
@@ -110,7 +117,7 @@ export function createStore(options: StoreOptions): RoomStore {
     },
   });
   return {
-    state, you, chat, earlier, status, ended, speakers, slack, rttMs, client,
+    state, you, chat, earlier, status, ended, speakers, troubles, slack, rttMs, client,
     send: client.send,
     serverNow: () => client.serverNow(),
     onEvent: (listener) => {

@@ -261,7 +261,12 @@ export interface SubscribeMessage {
   sdp: string | null;
   tracks: TrackLine[];
   version: number;
+  /** Pictures that this line cannot carry. */
+  withheld: number;
 }
+
+/** `reconnecting`: their page is not connected; `no_media`: it is, but their sound and picture do not arrive. */
+export type Trouble = "reconnecting" | "no_media";
 
 export type ServerMessage =
   | Welcome
@@ -271,6 +276,7 @@ export type ServerMessage =
   | { type: "state"; seq: number; state: RoomState; chat: ChatLine[]; earlier: EarlierChat[] }
   | { type: "published"; sdp: string }
   | { type: "speakers"; person_ids: string[] }
+  | { type: "troubles"; people: Record<string, Trouble> }
   | { type: "media_reset" }
   | { type: "pong"; t: number; server_time: string }
   | ({ type: "error"; id?: string | null } & Refusal)

@@ -8,7 +8,7 @@ import { Countdowns } from "../breakout/countdown";
 import { breakoutNotice, useTimeNotices } from "../breakout/notices";
 import { SelfChoice } from "../breakout/picker";
 import { BreakoutSheets } from "../breakout/sheets";
-import { Media, trackKey } from "../media/media";
+import { Media } from "../media/media";
 import { createStore, RoomContext } from "../protocol/store";
 import type { EventMessage, RoomState } from "../protocol/types";
 import { DeviceCheck } from "./check";
@@ -17,7 +17,7 @@ import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
 import { SidePanel } from "./panel";
 import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog, StopDialog } from "./recording";
-import { NetworkMark } from "./network";
+import { BlockedBanner, NetworkMark } from "./network";
 import { news } from "./news";
 import { announcePeople, sounds, soundsWhileRecording } from "./preferences";
 import { listenForShortcuts, ShortcutSwitch, SHORTCUTS } from "./shortcuts";
@@ -174,7 +174,6 @@ function Room(): JSX.Element {
     // Seen in the row of tabs too: which room, and whether somebody calls.
     if (name !== "") document.title = `${calls > 0 ? `(${calls}) ` : ""}${name} · ${course}`;
   }, [name, course, calls]);
-  const hidden = useHiddenPictures();
   useTimeNotices(state, store.serverNow, (text) => toast(page, text));
   if (state === null) return <Joining />;
   return (
@@ -182,7 +181,7 @@ function Room(): JSX.Element {
       <div class="top">
         <header class="topbar">
           <h1><span class="course">{state.session.course_title} · </span><span data-testid="room-name">{name}</span></h1>
-          <NetworkMark hidden={hidden} />
+          <NetworkMark />
         </header>
         <ControlBar
           state={state} send={store.send} serverNow={store.serverNow} dashboardOpen={page.breakoutOpen.value}
@@ -191,7 +190,7 @@ function Room(): JSX.Element {
         <Countdowns state={state} send={store.send} serverNow={store.serverNow} />
         <BroadcastLine state={state} chat={store.chat.value} />
       </div>
-      <Banners hidden={hidden} />
+      <Banners />
       <Stage />
       <SidePanel />
       <Toolbar />
@@ -207,24 +206,6 @@ function Room(): JSX.Element {
   );
 }
 
-/** Longer than a picture takes to appear. */
-const HIDDEN_MS = 5000;
-
-/** Pictures that are on, but do not come: the line is too narrow for them, and the server sends the sound instead. */
-function useHiddenPictures(): boolean {
-  const { store, media } = usePage();
-  const state = store.state.value;
-  const missing = state !== null && store.status.value === "online" && peopleHere(state)
-    .some((p) => p.camera && p.person_id !== state.you.person_id && !media.remote.value.has(trackKey(p.person_id, "camera")));
-  const [hidden, setHidden] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setHidden(missing), missing ? HIDDEN_MS : 0);
-    return () => clearTimeout(timer);
-  }, [missing]);
-  // In a room of more than 25 not everybody is shown on any line.
-  return hidden && state !== null && peopleHere(state).filter((p) => p.camera).length <= 25;
-}
-
 /** A server usually answers in a blink; past this the person is told. */
 const SLOW_MS = 5000;
 
@@ -237,12 +218,13 @@ function Joining(): JSX.Element {
   return <p class="waiting" role="status">{t(slow ? "connection.slow" : "check.joining")}</p>;
 }
 
-function Banners({ hidden }: { hidden: boolean }): JSX.Element {
+function Banners(): JSX.Element {
   const { store, media } = usePage();
   return (
     <div class="banners">
       {store.status.value === "reconnecting" && <p class="banner warn" role="status" data-testid="reconnecting">{t("connection.reconnecting")}</p>}
-      {hidden && <p class="banner" role="status" data-testid="hidden-pictures">{t("connection.hidden")}</p>}
+      {store.status.value === "online" && media.link.value === "blocked" && <BlockedBanner />}
+      {media.withheld.value > 0 && <p class="banner" role="status" data-testid="hidden-pictures">{t("connection.hidden")}</p>}
       {media.blocked.value && (
         <p class="banner">{t("connection.blocked")} <button type="button" class="button primary" onClick={() => media.unblock()}>{t("connection.hear")}</button></p>
       )}

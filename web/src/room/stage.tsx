@@ -1,6 +1,6 @@
 /** Who is here: tiles, or a shared screen on stage with a strip of tiles. */
 import { useSignal } from "@preact/signals";
-import { CircleSlash, Hand, MicOff, MonitorUp } from "lucide-preact";
+import { CircleSlash, Hand, MicOff, MonitorUp, WifiOff } from "lucide-preact";
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { trackKey } from "../media/media";
@@ -123,6 +123,7 @@ function Tile({ person, own, place }: TileProps): JSX.Element {
   const track = own ? media.camera.value : (remote ?? null);
   const muted = own ? !media.micOn.value : !person.mic;
   const speaking = !muted && store.speakers.value.includes(person.person_id);
+  const trouble = own ? undefined : store.troubles.value[person.person_id];
   const name = own ? t("people.you", { name: person.name }) : person.name;
   return (
     <li class={speaking ? "tile speaking" : "tile"} data-testid={`tile-${person.person_id}`} data-name={person.name}
@@ -133,6 +134,9 @@ function Tile({ person, own, place }: TileProps): JSX.Element {
         <span class="name"><bdi>{name}</bdi></span>
         {person.declines_recording && recorded && <span class="mark"><CircleSlash size={14} aria-label={t("rec.out")} /></span>}
       </span>
+      {trouble !== undefined && (
+        <span class="tile-trouble" data-testid="tile-trouble"><WifiOff size={16} aria-hidden="true" /> {t(`tile.${trouble}`, { name: person.name })}</span>
+      )}
       {place !== undefined && (
         <span class="hand" role="img" aria-label={t("people.hand_place", { place })}><Hand size={18} aria-hidden="true" /><span aria-hidden="true">{place}</span></span>
       )}

@@ -3,13 +3,23 @@
 import { catalogue } from "../ui/text";
 
 const texts = {
-  "connection.reconnecting": "The connection was lost. Reconnecting… You keep your place.",
+  "connection.reconnecting": "Connection lost. Reconnecting… You'll return to the same room.",
   "connection.slow": "The server does not answer yet. We keep trying; please check your connection too.",
   "network.good": "Your connection is good",
   "network.fair": "Your connection is slow",
   "network.poor": "Your connection is very slow",
   "network.lost": "Your connection was lost",
-  "connection.hidden": "Your connection is slow. Some pictures are hidden so that you hear everybody.",
+  "network.blocked": "Your network blocks the call",
+  "blocked.text": "You can't be heard or seen: your network is blocking the call. Trying another way…",
+  "blocked.retry": "Try again now",
+  "blocked.tell": "What to tell IT",
+  "blocked.advice": "Video calls at {host} need outgoing connections to:",
+  "blocked.rule": "{protocol} port {port} at {ip}",
+  "blocked.copy": "Copy",
+  "blocked.copied": "Copied.",
+  "tile.reconnecting": "Reconnecting…",
+  "tile.no_media": "No audio or video from {name}",
+  "connection.hidden": "Your connection is slow. Some video is paused so that audio stays clear.",
   "connection.blocked": "Your browser waits for a click before it plays sound.",
   "connection.hear": "Click to hear",
 
