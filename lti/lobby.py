@@ -42,6 +42,7 @@ def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
     route("/app/api/handoff", "handoff", door.handoff, methods=["POST"])
     route("/app/api/course/roles", "roles", door.roles)
     route("/app/api/course/roles", "set_roles", door.set_roles, methods=["PUT"])
+    route("/app/api/before", "before", door.before)
     route("/app/api/course/room", "room_settings", door.room_settings)
     route("/app/api/course/room", "set_room_settings", door.set_room_settings, methods=["PUT"])
     route("/app/api/course/attendance", "attendance", door.attendance)
@@ -125,6 +126,30 @@ class _Lobby:
                 "ends_at": ends_at.isoformat() if ends_at is not None else None,
             }
         return jsonify(body)
+
+    def before(self) -> Response:
+        """What somebody wants to know before they join; asked by the room's page, now and then."""
+        access = self._access()
+        if access.kind != "room" or not access.session_id:
+            raise DomainError("not_allowed")
+        state = self._deps.rooms.state(access.session_id)
+        if access.person_id in state.removed:
+            raise DomainError("removed")
+        if not state.is_open:
+            raise DomainError("session_ended")
+        me = state.people.get(access.person_id)
+        room_id = me.room_id if me is not None else MAIN_ROOM
+        here = [p for p in state.people.values() if p.online and p.person_id != access.person_id]
+        return jsonify(
+            {
+                "people": [{"name": p.name, "role": p.role.value} for p in here],
+                "recording": any(
+                    r.status.is_live and r.room_id == room_id for r in state.recordings.values()
+                ),
+                "mute_on_entry": access.role is not Role.MODERATOR
+                and self._room_settings(access).mute_on_entry,
+            }
+        )
 
     def handoff(self) -> Response:
         """A one-time code that opens the room in a window of its own."""
@@ -217,7 +242,7 @@ class _Lobby:
         return jsonify(asdict(self._room_settings(self._check_teacher())))
 
     def set_room_settings(self) -> Response:
-        """Change it (teachers only): ``{"opens"?, "sharing"?}``. Sharing changes in a live room at once, too."""
+        """Change it (teachers only): ``{"opens"?, "sharing"?, "mute_on_entry"?}``. Sharing changes in a live room at once, too."""
         access = self._check_teacher()
         body = _json_body()
         try:

@@ -95,7 +95,7 @@ def test_the_course_chooses_who_opens_its_rooms(world: World, opens: str, waits:
     ended_meeting(world)
     alice = launch(world.lms, "alice")
     changed = world.ask(alice, "PUT", PATH, json={"opens": opens})
-    assert changed.json() == {"opens": opens, "sharing": "everyone"}
+    assert changed.json() == {"opens": opens, "sharing": "everyone", "mute_on_entry": False}
     assert lobby(world, launch(world.lms, "bob"))["waits"] is waits
     assert lobby(world, alice)["waits"] is False
 
@@ -116,7 +116,14 @@ def test_only_the_courses_teachers_see_and_change_it(world: World) -> None:
     charlie = launch(world.lms, "charlie")
     assert world.ask(charlie, "PUT", PATH, json={"opens": "anyone"}).status_code == 200
     assert world.ask(alice, "GET", PATH).json()["opens"] == "after_end", "Charlie's course is another one"
-    for odd in ({"opens": "nobody"}, {"closes": "x"}, [], "x", {"opens": ["anyone"]}):
+    for odd in (
+        {"opens": "nobody"},
+        {"closes": "x"},
+        [],
+        "x",
+        {"opens": ["anyone"]},
+        {"mute_on_entry": "yes"},
+    ):
         assert world.ask(alice, "PUT", PATH, json=odd).status_code == 422
 
 
@@ -147,3 +154,33 @@ def test_what_was_kept_oddly_counts_as_the_default() -> None:
     default = room_settings.RoomSettings()
     for odd in (None, [], {"opens": 3}, {"opens": ["anyone"]}, {"other": "x"}):
         assert room_settings.from_json(odd) == default
+
+
+def test_before_joining_one_is_told_who_is_inside_and_whether_one_enters_muted(world: World) -> None:
+    alice, bob = launch(world.lms, "alice"), launch(world.lms, "bob")
+    session_id = open_room(alice).session_id
+    do(world, person_of(world, "alice"), session_id, c.EnterSession("Alice", Role.MODERATOR))
+    world.ask(alice, "PUT", PATH, json={"mute_on_entry": True})
+
+    def before(token: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.get(f"{world.url}/app/api/before", headers=headers, timeout=60)
+
+    window, teachers = open_room(bob), open_room(alice)
+    expected = {"people": [{"name": "Alice", "role": "moderator"}], "recording": False, "mute_on_entry": True}
+    assert before(window.token).json() == expected
+    assert before(teachers.token).json() == {"people": [], "recording": False, "mute_on_entry": False}
+    do(world, person_of(world, "alice"), session_id, c.StartRecording(MAIN_ROOM))
+    assert before(window.token).json()["recording"] is True
+    # A lobby's token opens no room, and who was sent out is told so before joining.
+    assert world.ask(bob, "GET", "/app/api/before").json()["error"]["code"] == "not_allowed"
+    do(world, person_of(world, "bob"), session_id, c.EnterSession("Bob", Role.PARTICIPANT))
+    do(
+        world,
+        person_of(world, "alice"),
+        session_id,
+        c.RemoveParticipant(PersonId(str(person_of(world, "bob").person_id))),
+    )
+    assert before(window.token).json()["error"]["code"] == "removed"
+    do(world, person_of(world, "alice"), session_id, c.EndSession())
+    assert before(teachers.token).json()["error"]["code"] == "session_ended"

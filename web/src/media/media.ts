@@ -47,6 +47,8 @@ export class Media implements MediaPort {
   readonly screenOn = signal(false);
   readonly micTrouble = signal<Trouble | null>(null);
   readonly cameraTrouble = signal<Trouble | null>(null);
+  /** The camera was asked for and shows nothing yet. */
+  readonly cameraStarting = signal(false);
   /** Own tracks, for the meter and the own tile. */
   readonly mic = signal<MediaStreamTrack | null>(null);
   readonly camera = signal<MediaStreamTrack | null>(null);
@@ -87,7 +89,9 @@ export class Media implements MediaPort {
   /** Open what the remembered choice wants; trouble is kept in signals, nothing is thrown. */
   async prepare(): Promise<void> {
     const { micOn, cameraOn } = this.choice.value;
-    await Promise.all([micOn ? this.setMic(true) : null, cameraOn ? this.setCamera(true) : null]);
+    this.cameraStarting.value = cameraOn;
+    const camera = cameraOn ? this.setCamera(true).finally(() => (this.cameraStarting.value = false)) : null;
+    await Promise.all([micOn ? this.setMic(true) : null, camera]);
   }
 
   async setMic(on: boolean, byOther = false): Promise<void> {

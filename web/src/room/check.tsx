@@ -1,19 +1,27 @@
-/** Before the room: own picture, level, devices, Join. */
+/** Before the room: own picture, level, devices, a sound to try, who is inside, Join. */
 import { Video, VideoOff, Mic, MicOff } from "lucide-preact";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Media } from "../media/media";
+import type { Before } from "./before";
 import { DeviceSelects } from "./devices";
+import type { Chimes } from "./sounds";
 import { Picture } from "./picture";
+import { locale } from "../ui/locale";
 import { t } from "./texts";
 
 interface CheckProps {
   media: Media;
+  chimes: Chimes;
   room: string;
+  /** One's own name, as the others will see it. */
+  name: string;
+  /** Null until the server has told. */
+  before: Before | null;
   onJoin: () => void;
 }
 
-export function DeviceCheck({ media, room, onJoin }: CheckProps): JSX.Element {
+export function DeviceCheck({ media, chimes, room, name, before, onJoin }: CheckProps): JSX.Element {
   const join = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     void media.prepare();
@@ -26,7 +34,10 @@ export function DeviceCheck({ media, room, onJoin }: CheckProps): JSX.Element {
     <main class="check">
       <form class="check-card" onSubmit={(event) => { event.preventDefault(); onJoin(); }}>
         <div class="check-picture">
-          {camera === null ? <p>{t("check.camera_off")}</p> : <Picture track={camera} mirrored />}
+          {camera === null
+            ? <p role="status">{t(media.cameraStarting.value ? "check.camera_starting" : "check.camera_off")}</p>
+            : <Picture track={camera} mirrored />}
+          <p class="check-name" data-testid="check-name"><bdi>{name}</bdi></p>
           <div class="check-toggles">
             <Toggle on={micOn} label={t(micOn ? "tool.mute" : "tool.unmute")} run={() => void media.setMic(!micOn)}
               icon={micOn ? <Mic /> : <MicOff />} testId="check-mic" />
@@ -37,12 +48,32 @@ export function DeviceCheck({ media, room, onJoin }: CheckProps): JSX.Element {
         <div class="check-side">
           <h1>{t("check.title")}</h1>
           <p class="quiet">{room}</p>
-          <DeviceSelects media={media} />
+          <Inside before={before} />
+          <DeviceSelects media={media} chimes={chimes} />
+          {before?.mute_on_entry === true && <p class="quiet" data-testid="check-muted">{t("check.muted")}</p>}
           <button ref={join} type="submit" class="button primary big" data-testid="join">{t("check.join")}</button>
           <p class="quiet small">{t("check.enter")}</p>
         </div>
       </form>
     </main>
+  );
+}
+
+const MOST_NAMES = 3;
+
+/** Who is in the room already, and whether it is being recorded. */
+function Inside({ before }: { before: Before | null }): JSX.Element {
+  const people = before?.people ?? [];
+  const names = people.slice(0, MOST_NAMES).map((person) => person.name);
+  const more = people.length - names.length;
+  const listed = new Intl.ListFormat(locale, { type: "conjunction" }).format(more > 0 ? [...names, t("check.more", { count: more })] : names);
+  return (
+    <div class="check-inside" role="status">
+      {before !== null && (
+        <p data-testid="check-inside">{people.length === 0 ? t("check.empty") : t("check.inside", { count: people.length, names: listed })}</p>
+      )}
+      {before?.recording === true && <p class="check-recording" data-testid="check-recording"><span class="rec-dot" aria-hidden="true" /> {t("check.recording")}</p>}
+    </div>
   );
 }
 

@@ -33,6 +33,8 @@ export interface Page {
   unread: Signal<number>;
   chatTarget: Signal<ChatTarget>;
   chimes: Chimes;
+  /** The screen is kept awake. */
+  awake: Signal<boolean>;
 }
 
 export function createPage(store: RoomStore, media: Media, token: string): Page {
@@ -46,6 +48,7 @@ export function createPage(store: RoomStore, media: Media, token: string): Page 
     unread: signal(0),
     chatTarget: signal<ChatTarget>("room"),
     chimes: new Chimes(),
+    awake: signal(false),
   };
 }
 

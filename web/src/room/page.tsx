@@ -11,10 +11,12 @@ import { BreakoutSheets } from "../breakout/sheets";
 import { Media } from "../media/media";
 import { createStore, RoomContext } from "../protocol/store";
 import type { EventMessage, RoomState } from "../protocol/types";
+import { useBefore } from "./before";
 import { DeviceCheck } from "./check";
 import { createPage, done, PageContext, peopleHere, recordingHere, roomName, say, toast, togglePanel, usePage, type Page } from "./context";
 import { DeviceSelects } from "./devices";
 import { Dialog } from "./dialog";
+import { guardExit, mayRejoin } from "./exit";
 import { SidePanel } from "./panel";
 import { Check, isDeclined, LayoutDialog, RecordedNotice, setDeclined, StartDialog, StopDialog } from "./recording";
 import { BlockedBanner, NetworkMark } from "./network";
@@ -52,16 +54,24 @@ function build(boot: Boot): Page {
 }
 
 /** For tests: harmless data only. */
-function expose({ store, media, chimes }: Page): void {
+function expose({ store, media, chimes, awake }: Page): void {
   const stats = async (): Promise<object> => ({ connection: store.status.value, lines: media.lines.value, ...(await media.stats()) });
-  const view = { get state() { return store.state.value; }, stats, played: chimes.played };
+  const view = { get state() { return store.state.value; }, stats, played: chimes.played, get awake() { return awake.value; } };
   Object.defineProperty(window, "__sideroom", { value: view, configurable: true });
 }
 
 export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
   const page = useMemo(() => build(boot), [boot]);
-  const [joined, setJoined] = useState(false);
+  // After a reload or a closed window one is back at once, with the devices as they were.
+  const back = useMemo(() => mayRejoin(boot.session_id), [boot]);
+  const [joined, setJoined] = useState(back);
   const { store, media } = page;
+  useEffect(() => {
+    if (!back) return;
+    void media.prepare();
+    store.client.start();
+  }, [back, media, store]);
+  useEffect(() => (joined ? guardExit(page, boot.session_id) : undefined), [joined, page, boot]);
 
   useEffect(() => effect(() => {
     const state = store.state.value;
@@ -87,15 +97,31 @@ export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
   }, [store.status.value, media, store]);
 
   if (store.status.value === "stopped") return <Goodbye code={store.ended.value?.code ?? ""} message={store.ended.value?.message ?? ""} />;
-  if (!joined) {
-    const join = (): void => { setJoined(true); store.client.start(); };
-    return <DeviceCheck media={media} room={boot.course.title} onJoin={join} />;
-  }
+  if (!joined) return <Before page={page} boot={boot} onJoin={() => setJoined(true)} />;
   return (
     <RoomContext.Provider value={store}>
       <PageContext.Provider value={page}><Room /></PageContext.Provider>
     </RoomContext.Provider>
   );
+}
+
+/** The device check; who would be refused is told so before, not after it. */
+function Before({ page, boot, onJoin }: { page: Page; boot: Boot; onJoin: () => void }): JSX.Element {
+  const { media, store } = page;
+  const { before, ended } = useBefore(boot.token);
+  useEffect(() => {
+    if (ended !== null) media.stop();
+  }, [ended, media]);
+  if (ended !== null) return <Goodbye code={ended} message="" />;
+  const join = (): void => {
+    if (before?.mute_on_entry === true && media.micOn.value) {
+      void media.setMic(false, true);
+      toast(page, t("say.entered_muted"));
+    }
+    onJoin();
+    store.client.start();
+  };
+  return <DeviceCheck media={media} chimes={page.chimes} room={boot.course.title} name={boot.person.name} before={before} onJoin={join} />;
 }
 
 /** Events that ask something of this page or are worth a sentence. */
@@ -244,7 +270,7 @@ function Dialogs(): JSX.Element | null {
   if (open === "settings") {
     return (
       <Dialog title={t("settings.title")} onClose={close}>
-        <DeviceSelects media={media} />
+        <DeviceSelects media={media} chimes={page.chimes} />
         <Check label={t("rec.consent")} checked={isDeclined(page)} testId="settings-decline" onChange={(on) => void setDeclined(page, on)} />
         <p class="quiet">{t("rec.consent.note")}</p>
         <Check label={t("settings.sounds")} checked={sounds.on.value} testId="settings-sounds" onChange={sounds.set} />
