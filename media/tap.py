@@ -44,7 +44,7 @@ class Keep:
     """How much is kept for a recorder that is away or slow: of one room, of all together, and for how long."""
 
     room_bytes: int = 64 << 20
-    total_bytes: int = 512 << 20
+    total_bytes: int = 768 << 20
     seconds: float = 60.0
 
 

@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tap-keep-s", type=int, default=60, help="seconds kept for a recorder that is away")
     parser.add_argument("--tap-keep-mb", type=int, default=64, help="MiB of one room kept at most")
     parser.add_argument(
-        "--tap-keep-total-mb", type=int, default=512, help="MiB of all rooms together kept at most"
+        "--tap-keep-total-mb", type=int, default=768, help="MiB of all rooms together kept at most"
     )
     parser.add_argument("--name", default="w1", help="name of this worker")
     parser.add_argument("--log-level", default=os.environ.get("SIDEROOM_LOG_LEVEL", "INFO"))

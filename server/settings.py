@@ -84,7 +84,7 @@ class Settings:
     tap_keep_mb: int = _setting(
         64, "MiB of one recorded room that are kept at most; six cameras and a shared screen need 1 MiB/s."
     )
-    tap_keep_total_mb: int = _setting(512, "MiB of all recorded rooms together that are kept at most.")
+    tap_keep_total_mb: int = _setting(768, "MiB of all recorded rooms together that are kept at most.")
     secret: str = _setting(
         "", "Site secret (32 or more characters); empty: made once and kept in the data folder.", secret=True
     )
