@@ -215,7 +215,7 @@ def judge(folder: Path, journal: Path, down: list[float], recordings: int, late_
     command = [sys.executable, "-m", "recorder.compose", str(journal), str(out), "--options", options]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     path = out / "recording.mp4"
-    film = check(path, Expected(timeline.duration / 1e6, told.sound, told.pictures))
+    film = check(path, Expected(timeline.duration / 1e6, sound=told.sound, pictures=told.pictures))
     return Killed(
         len(down),
         down,
