@@ -223,7 +223,7 @@ def test_gaps_freezes_and_missing_sources_are_told_with_names_and_places() -> No
         line("stop", 40, reason="empty"),
     )
     facts = found.facts
-    assert facts["gaps"] == [{"at_s": 33.0, "length_s": 2.0}]
+    assert facts["gaps"] == [{"at_s": 33.0, "length_s": 2.0, "reason": "recorder"}]
     assert (facts["frozen_s"], [x["length_s"] for x in facts["freezes"]]) == (10.0, [8.0, 2.0])
     assert facts["missing"] == [{"at_s": 4.0, "length_s": 36.0, "person_id": "bob", "source": "mic"}]
     assert facts["silent_microphones"][0]["length_s"] == 3.5
