@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from api.app import create_blueprints
@@ -102,6 +102,7 @@ def running_api(
         webhooks=Setup(world.db, SEAL),
         storages=storages,
         limits=limits,
+        reference=lambda: Response("the page that shows the document"),
         report_wait_s=report_wait_s,
     ):
         flask.register_blueprint(blueprint)

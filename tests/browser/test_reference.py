@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from api.v1.messages import MESSAGES
 from api.v1.routes import ROUTES
 from tests.browser.kit import WAIT_MS, chromium, person, running_demo
 
@@ -24,7 +25,7 @@ def test_every_call_is_shown_and_all_of_it_comes_from_this_server(tmp_path: Path
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         base_url = demo.settings.base_url
         page.goto(f"{base_url}/api/v1/docs")
-        expect(page.locator(".opblock")).to_have_count(len(ROUTES), timeout=WAIT_MS)
+        expect(page.locator(".opblock")).to_have_count(len(ROUTES) + len(MESSAGES), timeout=WAIT_MS)
         page.locator("#operations-recordings-start_recording .opblock-summary-control").click()
         expect(page.get_by_text("on_behalf_of").first).to_be_visible(timeout=WAIT_MS)
         outside = [url for url in asked if not url.startswith((f"{base_url}/", "data:"))]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from api.app import create_blueprints
@@ -43,6 +43,7 @@ def flask(world: World) -> Iterator[Flask]:
         db=world.db,
         rooms=rooms,
         library_root=world.root,
+        reference=lambda: Response("the page that shows the document"),
         link_key=KEY,
         base_url="https://rooms.test",
         webhooks=Setup(world.db, SEAL),
