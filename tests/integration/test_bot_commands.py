@@ -69,7 +69,7 @@ def test_recording_from_slack(bot: Bot) -> None:
     assert recording.started_by == bot.actors[ALICE].person_id
     assert "already being recorded" in bot.say(ALICE, "/record start main now")
     assert "recording starting" in bot.say(ALICE, "/record status")
-    assert "Recording stops" in bot.say(ALICE, "/record stop")
+    assert "Recording stopped" in bot.say(ALICE, "/record stop")
     assert next(iter(bot.state.recordings.values())).desired == "stopped"
 
 
@@ -84,7 +84,7 @@ def test_one_room_of_two_recordings(bot: Bot) -> None:
     assert bot.state.breakout.status is BreakoutStatus.RUNNING
     assert {r.desired for r in bot.state.recordings.values()} == {"recording"}
     assert "no room 7" in bot.say(ALICE, "/record stop room 7")
-    assert "Recording stops" in bot.say(ALICE, "/record stop room 2")
+    assert "Recording stopped" in bot.say(ALICE, "/record stop room 2")
     assert bot.state.recordings[first].desired == "recording"
     assert bot.state.recordings[second].desired == "stopped"
     assert bot.say(ALICE, "/record pause main")

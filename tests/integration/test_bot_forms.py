@@ -79,7 +79,7 @@ def test_the_room_menu(running: Bot) -> None:
     assert "Record *Room 2*?" in choose("rec_start", 2)
     assert "momentarily" in running.press(ALICE, "rec_go", f"{running.session_id}:2")
     assert {r.room_id for r in running.state.recordings.values()} == {first.room_id, second.room_id}
-    assert "Recording stops" in choose("rec_stop", 2)
+    assert "Recording stopped" in choose("rec_stop", 2)
     assert "no room 9" in choose("rec_start", 9)
     assert "no live session" in running.press(ALICE, "room_menu", "rec_start:another:1")
     assert "has ended" in running.press(ALICE, "room_menu", "nonsense")
