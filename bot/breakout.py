@@ -86,7 +86,7 @@ class BreakoutVerbs:
         rooms = accepted.state.breakout_rooms
         said = f"{len(rooms)} rooms start" if len(rooms) != 1 else "1 room starts"
         tail = f" Time limit: {_time(limit_s)}." if limit_s else ""
-        tail += " Every room is recorded." if record else ""
+        tail += " All rooms are recorded." if record else ""
         if {room.room_id for room in rooms} != {room.room_id for room in mine}:
             tail += " Somebody else made other rooms in the same moment; theirs were taken."
         return Reply(f"{said} in {accepted.state.breakout.countdown_s} s.{tail}")

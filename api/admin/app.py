@@ -125,7 +125,7 @@ class _Door:
             raise DomainError("rate_limited", "Too many wrong passwords. Wait ten minutes, then try again.")
         if outcome == "wrong":
             log.warning("admin.sign_in_refused")
-            raise DomainError("unauthenticated", "Name or password is wrong.")
+            raise DomainError("unauthenticated", "Wrong name or password.")
         log.info("admin.signed_in")
         answer = jsonify({"name": name.strip(), "csrf": self._csrf(outcome)})
         return self._with_cookie(answer, outcome)

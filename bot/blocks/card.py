@@ -184,6 +184,6 @@ def _tools(state: SessionState, sid: str, rev: int) -> Block:
     elements = [button("Shuffle", "shuffle", sid), button("Move to next room", "rr", sid)]
     if state.breakout.ends_at is not None:
         elements.append(button("+5 min", "add_time", sid))
-    asked = confirm("Record every room?", "Everybody sees that the rooms are recorded.", "Start recording")
+    asked = confirm("Record all rooms?", "Everybody sees that the rooms are recorded.", "Start recording")
     elements.append(button("Record all rooms", "rec_all", sid, confirm=asked))
     return actions(f"bottom:{sid}:{rev}", *elements)

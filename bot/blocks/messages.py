@@ -56,7 +56,7 @@ CREATE = (
     option("Create new rooms, participants choose", "self"),
 )
 EXTRAS = (
-    option("Record every room", "record"),
+    option("Record all rooms", "record"),
     option("Participants may return to the main room", "may_return"),
 )
 

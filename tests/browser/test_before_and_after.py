@@ -46,7 +46,7 @@ def test_the_device_check_tells_who_is_inside_and_tries_the_speaker(
     expect(bob.get_by_test_id("check-inside")).to_have_text("No one else is here yet.")
     bob.get_by_test_id("test-speaker").click()
     until(lambda: bob.evaluate("() => window.__sideroom.played") == ["call"], "the sound")
-    expect(bob.get_by_text("Didn't hear it?", exact=False)).to_be_visible()
+    expect(bob.get_by_text("Didn’t hear it?", exact=False)).to_be_visible()
     # Which device “default” is, and the meter right below its own field.
     expect(bob.get_by_test_id("select-mic").locator("option").first).to_contain_text("Default: Fake")
     field = bob.locator(".device-group", has=bob.get_by_test_id("select-mic"))

@@ -78,7 +78,7 @@ def test_who_is_blocked_is_told_so_and_the_others_see_whom_they_miss(demo: Demo,
     bob = arrive(person(browser, NO_WAY), demo.lms_url, "bob")
     blocked = bob.get_by_test_id("media-blocked")
     blocked.wait_for(timeout=20_000)
-    expect(blocked).to_contain_text("You can't be heard or seen")
+    expect(blocked).to_contain_text("You can’t be heard or seen")
     expect(bob.get_by_test_id("network")).to_have_attribute("data-line", "lost")
     # What an administrator needs: protocol, port and address, of both ways.
     blocked.get_by_text("What to tell IT").click()

@@ -154,7 +154,7 @@ def test_moves_are_taken_back_and_a_gathering_ends_with_everybody_back(demo: Dem
     assert countdown["y"] + countdown["height"] <= stage["y"] + 1
     shot(bob, "countdown")
     alice.get_by_test_id("cancel-moves").click()
-    toast(bob, "The move was canceled. You stay here.")
+    toast(bob, "Move canceled. You’ll stay here.")
     expect(row).to_have_count(0)
     alice.get_by_test_id("gather").click()
     until(lambda: here(bob) == here(ben) == "main", "everybody gathered")
@@ -211,7 +211,7 @@ def test_broadcasts_time_and_calls_are_told_to_everybody_they_concern(demo: Demo
     expect(bob.get_by_test_id("control-bar")).to_contain_text("Alice Moreau is here with you.")
     expect(bob.get_by_test_id("cancel-call")).to_have_text("Thanks, done")
     alice.get_by_test_id("open-dashboard").click()
-    expect(alice.get_by_test_id("calls")).to_contain_text("You're helping Bob Keller")
+    expect(alice.get_by_test_id("calls")).to_contain_text("You’re helping Bob Keller")
     shot(alice, "helping")
     alice.locator("[data-testid^='call-done-']").click()
     bob.get_by_test_id("call-moderator").wait_for()
@@ -306,7 +306,7 @@ def test_the_latest_share_is_seen_the_sharer_knows_it_and_a_moderator_ends_it(
     bob = arrive(person(browser), demo.lms_url, "bob")
     bea = arrive(person(browser), demo.lms_url, "bea")
     bob.get_by_test_id("share-screen").click()
-    expect(bob.get_by_test_id("own-share")).to_contain_text("You're sharing your screen")
+    expect(bob.get_by_test_id("own-share")).to_contain_text("You’re sharing your screen")
     assert bob.locator("figure.share").count() == 0, "no screen in its own picture"
     expect(bea.locator("figure.share")).to_contain_text("Bob Keller is sharing their screen", timeout=WAIT_MS)
     alice.get_by_test_id("share-screen").click()

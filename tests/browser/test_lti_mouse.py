@@ -105,7 +105,7 @@ def test_the_library(world: World, page: Page, height: int, resize: str, tmp_pat
     dialog_is_at_hand(page, library, "Rename")
     library.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     library.get_by_test_id("publish").click()
-    library.get_by_role("button", name="Take out of the Media Gallery").wait_for()
+    library.get_by_role("button", name="Unpublish").wait_for()
     library.get_by_test_id("delete").click()
     dialog_is_at_hand(page, library, "Delete")
     library.get_by_test_id("confirm-delete").click()

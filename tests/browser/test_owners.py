@@ -1,4 +1,4 @@
-"""Every room is recorded by the set-up's box and by Slack's word, with the usual countdown: the films are in My Media of who asked.
+"""All rooms are recorded by the set-up's box and by Slack's word, with the usual countdown: the films are in My Media of who asked.
 
 Real processes, real WebRTC, the practice LMS and the practice Slack, as in the story.
 """
@@ -65,7 +65,7 @@ def test_my_media_of_who_asked_and_of_nobody_else(demo: Demo, browser: Browser) 
     slack.goto(f"{demo.slack_url}/?user=U0ALICE&channel=C0BIO101MOD")
     slack.locator("#text").fill("/breakout start 2 for 10m auto record")
     slack.locator("#text").press("Enter")
-    expect(slack.locator("#messages")).to_contain_text("Every room is recorded.", timeout=WAIT_MS)
+    expect(slack.locator("#messages")).to_contain_text("All rooms are recorded.", timeout=WAIT_MS)
     bob.get_by_test_id("countdown").wait_for()
     over(tara, bob)
 

@@ -101,7 +101,7 @@ def test_the_whole_story(demo: tuple[Demo, Supervisor], contexts: Callable[[], B
     alice.get_by_test_id("broadcast-send").click()
     expect(bob.get_by_text("Two minutes left").first).to_be_visible(timeout=WAIT_MS)
     bob.get_by_test_id("call-moderator").click()
-    expect(alice.get_by_test_id("said")).to_contain_text("Bob Keller asks for help in Projektübung.")
+    expect(alice.get_by_test_id("said")).to_contain_text("Bob Keller needs help in Projektübung")
     alice.get_by_test_id("bell").click()
     alice.locator("[data-testid^='call-join-']").first.click()
     until(lambda: here(alice) == here(bob), "the moderator beside the caller")

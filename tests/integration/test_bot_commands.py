@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 
 def test_start_with_everything_in_one_line(bot: Bot) -> None:
     said = bot.say(ALICE, "/breakout start 4 for 15m auto record")
-    assert said == "4 rooms start in 5 s. Time limit: 15 min. Every room is recorded."
+    assert said == "4 rooms start in 5 s. Time limit: 15 min. All rooms are recorded."
     state = bot.state
     assert len(state.breakout_rooms) == 4
     assert (state.breakout.time_limit_s, state.breakout.record) == (900, True)

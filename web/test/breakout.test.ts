@@ -68,7 +68,7 @@ describe("sentences for events", () => {
   });
 
   it("says that the time is up, and nothing more when a moderator ends it", () => {
-    expect(breakoutNotice(state("participant"), event("breakout_closing", { reason: "time" }))).toBe("Time's up. Everyone returns to the main room.");
+    expect(breakoutNotice(state("participant"), event("breakout_closing", { reason: "time" }))).toBe("Time’s up. Everyone returns to the main room.");
     expect(breakoutNotice(state("participant"), event("breakout_closing", { reason: "moderator" }))).toBeNull();
   });
 

@@ -147,7 +147,7 @@ export function Dashboard({ state, send, roster, note, onClose }: DashboardProps
             <>
               <Button onClick={() => setEnding(false)}>{t("cancel")}</Button>
               <Button look="danger" testId="confirm-end-breakout" onClick={() => { setEnding(false); void tell("end_breakout", {}); }}>
-                {away === 0 ? t("end") : t("endConfirm", { count: away })}
+                {t("end")}
               </Button>
             </>
           }

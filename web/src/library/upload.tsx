@@ -12,7 +12,7 @@ const t = catalogue({
   sending: "Uploading {name}: {percent}",
   checking: "Checking {name}…",
   cancel: "Cancel upload",
-  failed: "The upload did not arrive. Check your connection and try again.",
+  failed: "Upload failed. Check your connection and try again.",
 });
 
 interface UploadProps {

@@ -6,7 +6,7 @@ import { catalogue } from "../ui/text";
 
 const t = catalogue({
   title: "Administration",
-  text: "You administer this LMS: platforms, courses and keys of Sideroom are yours to see.",
+  text: "As an administrator of this LMS, you can manage Sideroom’s platforms, courses and API keys.",
   open: "Open administration",
   opening: "Opening…",
   blocked: "Your browser blocked the new window. Use this link within a minute:",

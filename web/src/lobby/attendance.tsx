@@ -5,16 +5,16 @@ import { call, type ApiError, type Boot } from "../ui/page";
 import { catalogue } from "../ui/text";
 
 const t = catalogue({
-  title: "Attendance score",
-  text: "Each room gets a column in the gradebook: the share of its meetings that a student attended, sent after each meeting.",
-  unavailable: "The LMS offers its gradebook to this tool no longer or not yet. Ask your administrator to allow grading for it.",
-  enabled: "Write an attendance score into the gradebook",
-  maximum: "Points for attending every meeting",
-  share: "Attended is a meeting after this share of it (%)",
-  show: "Set up the attendance score",
+  title: "Attendance",
+  text: "Each room gets a gradebook column with the share of its sessions that a student attended. Scores are sent after each session.",
+  unavailable: "The LMS doesn’t give this tool access to the gradebook. Ask your administrator to allow grading for it.",
+  enabled: "Send attendance to the gradebook",
+  maximum: "Points for attending every session",
+  share: "Minimum time in a session for it to count (%)",
+  show: "Set up attendance",
   save: "Save",
   saved: "Saved.",
-  scores: "{sent} scores sent, {waiting} waiting, {failed} failed.",
+  scores: "Scores: {sent} sent, {waiting} waiting, {failed} failed.",
 });
 
 interface Settings {

@@ -16,13 +16,13 @@ import "./lobby.css";
 
 const t = catalogue({
   live: "Live now",
-  quiet: "Nobody is in the room yet.",
+  quiet: "No one is in the room yet.",
   people: { one: "{count} person is in the room", other: "{count} people are in the room" },
   rest: { one: "and {count} more", other: "and {count} more" },
   open: "Open room",
   opening: "Opening…",
-  window: "The room opens in a window of its own.",
-  closed: "The room opens in a window of its own, because camera and microphone do not work inside the course page.",
+  window: "The room opens in a new window.",
+  closed: "The room opens in a new window.",
   waits: "Waiting for a moderator to open the room. This page updates automatically.",
   locked: "A moderator locked this room. Ask them to let you in; this page updates automatically.",
   blocked: "Your browser blocked the new window. Use this link:",
@@ -30,7 +30,7 @@ const t = catalogue({
   recordings: { one: "My recordings ({count})", other: "My recordings ({count})" },
   back: "Back to the room",
   loading: "Loading…",
-  failed: "The lobby could not be loaded",
+  failed: "This page couldn’t be loaded",
   again: "Try again",
 });
 

@@ -6,13 +6,13 @@ import { catalogue } from "../ui/text";
 
 const t = catalogue({
   title: "Who moderates",
-  text: "Teachers and the LMS's administrators always moderate. Your choice holds from everybody's next launch.",
+  text: "Teachers and LMS administrators are always moderators. Changes apply the next time people open the room.",
   assistant: "Teaching assistants",
   developer: "Content developers",
   mentor: "Mentors",
   learner: "Students",
-  moderator: "Moderate",
-  participant: "Take part",
+  moderator: "Moderators",
+  participant: "Participants",
   show: "Change who moderates",
   saved: "Saved.",
 });

@@ -32,7 +32,7 @@ interface Waiting {
 
 const OFFLINE: Result = {
   ok: false,
-  error: { code: "offline", message: "The connection was lost, so this was not done. Please try again.", facts: {} },
+  error: { code: "offline", message: "You’re offline, so this wasn’t done. Try again.", facts: {} },
 };
 
 export class Client {

@@ -3,7 +3,7 @@ import { catalogue } from "./text";
 import type { Boot } from "./page";
 
 const t = catalogue({
-  text: "You’re viewing this course as {role}. A preview isn’t on the roster and has no recordings of its own.",
+  text: "You’re viewing this course as {role}. A preview isn’t on the roster and has no recordings.",
 });
 
 export function PreviewNote({ boot }: { boot: Pick<Boot, "preview"> }) {

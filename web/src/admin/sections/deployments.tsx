@@ -6,16 +6,16 @@ import type { Section, SectionProps } from "../sections";
 
 const t = catalogue({
   title: "Deployments",
-  intro: "An LMS gives each place where a tool stands an id. People get in only from deployments that are let in.",
+  intro: "An LMS gives each place where a tool is installed a deployment ID. People can only launch from deployments you allow.",
   none: "No deployments yet",
-  noneText: "They appear here when somebody opens the tool from the LMS.",
+  noneText: "Deployments appear here when people open the tool from the LMS.",
   platform: "Platform",
   deployment: "Deployment",
   state: "State",
-  isIn: "Let in",
-  isOut: "Waits or is kept out",
-  letIn: "Let in",
-  keepOut: "Keep out",
+  isIn: "Allowed",
+  isOut: "Waiting or blocked",
+  letIn: "Allow",
+  keepOut: "Block",
 });
 
 interface Deployment {

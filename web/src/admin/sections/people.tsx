@@ -6,12 +6,12 @@ import type { Section, SectionProps } from "../sections";
 
 const t = catalogue({
   title: "People",
-  none: "Nobody has come yet",
+  none: "No people yet",
   name: "Name",
-  unnamed: "(no name sent)",
+  unnamed: "(no name)",
   courses: "Courses",
   moderates: "{course} (moderator)",
-  lms: "Known to the LMS as",
+  lms: "LMS user ID",
   seen: "Last seen",
 });
 

@@ -8,19 +8,19 @@ import type { Section, SectionProps } from "../sections";
 
 const t = catalogue({
   title: "Recordings",
-  none: "Nothing has been recorded yet",
+  none: "No recordings yet",
   all: "All states",
   state: "State",
   course: "Course and room",
   when: "Started",
   duration: "Length",
   size: "Size",
-  by: "By {name}",
+  by: "Recorded by {name}",
   expired: "File expired",
   INVOKED: "Starting",
   RECORDING: "Recording",
   PAUSED: "Paused",
-  UPLOADING: "Being prepared {percent}",
+  UPLOADING: "Processing {percent}",
   UPLOADED: "In the library",
   ERRORED: "Failed",
 });

@@ -7,16 +7,16 @@ import type { Section, SectionProps } from "../sections";
 
 const t = catalogue({
   title: "Usage",
-  intro: "Recordings of the last twelve months, by the month (UTC) in which they were started.",
-  none: "Nothing has been recorded yet",
+  intro: "Recordings from the last 12 months, by the month (UTC) they started in.",
+  none: "No recordings yet",
   month: "Month",
   course: "Course",
   recordings: "Recordings",
   minutes: "Minutes recorded",
-  composing: "Composing time",
-  files: "Files kept",
-  bytes: "Their size",
-  total: "All",
+  composing: "Processing time",
+  files: "Files stored",
+  bytes: "Total size",
+  total: "Total",
 });
 
 interface Row {

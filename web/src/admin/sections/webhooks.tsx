@@ -9,17 +9,17 @@ import { SecretDialog } from "../secret";
 
 const t = catalogue({
   title: "Webhooks",
-  intro: "Other systems are told what happens by signed messages, which are sent again for a day when they fail.",
+  intro: "Webhooks send signed messages to other systems when something happens. Failed deliveries are retried for a day.",
   create: "New webhook",
-  none: "Nobody is told yet",
-  noneText: "Add the address of a system that wants to hear of recordings or meetings.",
+  none: "No webhooks yet",
+  noneText: "Add the address of a system to notify about recordings or sessions.",
   name: "Name",
   url: "Address",
-  urlNote: "https://… of the system that is told",
+  urlNote: "The https://… address that receives the messages",
   events: "Events",
   course: "Course",
-  courseId: "Course id",
-  courseNote: "Empty: all courses",
+  courseId: "Course ID",
+  courseNote: "Leave empty for all courses",
   allCourses: "All courses",
   state: "State",
   on: "On",
@@ -36,11 +36,11 @@ const t = catalogue({
   rotateName: "New secret for “{name}”",
   remove: "Delete",
   removeTitle: "Delete “{name}”?",
-  removeText: "Nothing is sent there any more, and its log is deleted.",
+  removeText: "Nothing more will be sent there, and its log will be deleted.",
   removeConfirm: "Delete “{name}”",
   cancel: "Cancel",
   secretTitle: "Secret of “{name}”",
-  secretText: "Copy the signing secret now. It is not shown again. A secret it had before signs too for a day.",
+  secretText: "Copy the signing secret now. You won’t see it again. A previous secret stays valid for one more day.",
 });
 
 export interface Webhook {
