@@ -74,7 +74,7 @@ class Settings:
         "IP address of the media worker as browsers reach it; IPv4 and IPv6 separated by a comma.",
     )
     control_port: int = _setting(
-        40001, "Loopback TCP port on which the media worker takes the server's orders."
+        40001, "Loopback TCP port on which the media worker takes the server's commands."
     )
     tap_port: int = _setting(40002, "Loopback TCP port on which the media worker feeds the recorder.")
     tap_keep_s: int = _setting(
@@ -127,8 +127,8 @@ class Settings:
     slack_api_url: str = _setting("https://slack.com/api/", "Address of Slack's Web API.")
     previous_secrets: str = _setting(
         "",
-        "Earlier site secrets, comma separated: stored credentials (storages, webhooks, Slack) are read with them and sealed anew, "
-        "links that recordings have in the LMS stay good.",
+        "Earlier site secrets, comma separated: stored credentials (storages, webhooks, Slack) are read with them and sealed again with the current one; "
+        "links to recordings in the LMS stay valid.",
         secret=True,
     )
     time_zone: str = _setting(
@@ -137,18 +137,18 @@ class Settings:
     )
     retention_days: int = _setting(
         7,
-        "Days a recording is kept here after its copies at all storages are confirmed; 0: for ever. Without storages nothing is deleted by this.",
+        "Days a recording is kept here after its copies at all storages are confirmed; 0: forever. Without storages nothing is deleted by this.",
     )
     retention_uncopied_days: int = _setting(
         0,
-        "Days a recording or upload of which there is no copy is kept; then it is gone for good. 0: for ever.",
+        "Days a recording or upload of which there is no copy is kept; then it is gone for good. 0: forever.",
     )
     storage_private_endpoints: bool = _setting(
         False, "Let storage endpoints be http and on this machine or its private network."
     )
     transfer_days: int = _setting(14, "Days a failing copy to a storage is tried again by itself.")
     journal_days: int = _setting(
-        7, "Days the encoded tracks are kept after the film is in the library; 0: for ever."
+        7, "Days the encoded tracks are kept after the film is in the library; 0: forever."
     )
     upload_max_mb: int = _setting(2048, "Largest file (MiB) that a person may upload to My Media.")
     upload_quota_mb: int = _setting(
@@ -175,12 +175,12 @@ class Settings:
 
     @property
     def retention(self) -> timedelta | None:
-        """How long recordings stay here after their copies are confirmed; None: for ever."""
+        """How long recordings stay here after their copies are confirmed; None: forever."""
         return timedelta(days=self.retention_days) if self.retention_days else None
 
     @property
     def retention_uncopied(self) -> timedelta | None:
-        """How long what has no copy is kept; None: for ever."""
+        """How long what has no copy is kept; None: forever."""
         return timedelta(days=self.retention_uncopied_days) if self.retention_uncopied_days else None
 
     @property
