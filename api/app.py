@@ -45,7 +45,7 @@ class ApiDeps:
 
 
 def create_blueprint(deps: ApiDeps) -> Blueprint:
-    """Routes of docs/rest.md §2 for media."""
+    """Routes of docs/page-api.md §2 for media."""
     blueprint = Blueprint("api", __name__)
     door = _Media(deps)
     route = blueprint.add_url_rule
@@ -73,7 +73,7 @@ def create_blueprints(
     reference: Callable[[], Response] | None = None,
     report_wait_s: float = 3.0,
 ) -> list[Blueprint]:
-    """The doors: the pages' media and uploads (docs/rest.md §2) and the integrators' API (§3)."""
+    """The doors: the pages' media and uploads (docs/page-api.md §2) and the integrators' API (docs/rest.md)."""
     library = Library(db, library_root)
     view = View(db, link_key, base_url)
     integrators = Deps(db, rooms, view, webhooks, storages, library, limits, reference, report_wait_s)

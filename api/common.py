@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 def refuse(error: DomainError) -> tuple[Response, int]:
-    """A refusal as docs/rest.md §2 shows it."""
+    """A refusal as docs/page-api.md §2 shows it."""
     return jsonify(
         {"error": {"code": error.code, "message": error.message, "facts": error.facts}}
     ), error.http_status

@@ -69,7 +69,7 @@ class _Content:
 
 
 class Files:
-    """``GET /media/<entry_id>/<name>?exp=&sig=`` of docs/rest.md §2, mounted at ``/media``. ``close`` it at the end."""
+    """``GET /media/<entry_id>/<name>?exp=&sig=`` of docs/page-api.md §2, mounted at ``/media``. ``close`` it at the end."""
 
     def __init__(self, db: Database, library_root: Path, link_key: str, storages: Storages) -> None:
         self._db, self._root, self._link_key, self._storages = db, library_root, link_key, storages

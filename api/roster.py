@@ -1,4 +1,4 @@
-"""The course's people and groups for moderators' pages (docs/rest.md §2). Reads what the job worker has fetched."""
+"""The course's people and groups for moderators' pages (docs/page-api.md §2). Reads what the job worker has fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST /app/api/uploads``: a person's own file for their My Media (docs/rest.md §2). A Flask blueprint."""
+"""``POST /app/api/uploads``: a person's own file for their My Media (docs/page-api.md §2). A Flask blueprint."""
 
 from __future__ import annotations
 

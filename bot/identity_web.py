@@ -36,7 +36,7 @@ SHOWN = 30
 
 
 def create_blueprint(settings: BotSettings, db: Database, *, enabled: bool) -> Blueprint:
-    """``/app/api/slack…`` (docs/rest.md) and the pages Slack sends browsers back to."""
+    """``/app/api/slack…`` (docs/page-api.md §2) and the pages Slack sends browsers back to."""
     blueprint = Blueprint("slack_identity", __name__)
     door = _Door(settings, db, enabled)
     route = blueprint.add_url_rule

@@ -49,7 +49,7 @@ AGAIN = (
 
 
 def create_blueprint(deps: LtiDeps) -> Blueprint:
-    """Routes of docs/rest.md §1 and the lobby's part of §2."""
+    """Routes of docs/page-api.md §1 and the lobby's part of §2."""
     blueprint = Blueprint("lti", __name__)
     door = _Door(deps)
     route = blueprint.add_url_rule

@@ -35,7 +35,7 @@ TEACHERS = (RoleKind.ADMINISTRATOR, RoleKind.INSTRUCTOR)
 
 
 def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
-    """Routes of docs/rest.md §2 for the lobby, and of the room's window."""
+    """Routes of docs/page-api.md §2 for the lobby, and of the room's window."""
     door = _Lobby(deps)
     route = blueprint.add_url_rule
     route("/app/api/lobby", "lobby", door.lobby)

@@ -46,7 +46,7 @@ def create_blueprint(deps: Deps) -> Blueprint:
 
 
 def refuse(error: DomainError) -> tuple[Response, int]:
-    """A refusal as docs/rest.md §3 shows it."""
+    """A refusal as docs/rest.md shows it."""
     body = {"code": error.code, "message": error.message, "facts": error.facts}
     answer = jsonify({"success": False, "error": body})
     if "retry_after_s" in error.facts:

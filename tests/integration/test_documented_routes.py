@@ -1,4 +1,4 @@
-"""docs/rest.md names exactly the calls that there are, and what other pages call an address of ours is one."""
+"""rest.md and page-api.md name exactly the calls of their API; what other pages call an address of ours is one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,13 @@ def test_every_call_that_is_documented_exists(there: set[tuple[str, str]]) -> No
 
 
 def test_every_call_of_the_interfaces_is_documented(there: set[tuple[str, str]]) -> None:
-    assert {route for route in there if route[1].startswith(("/app/api/", "/api/v1/"))} <= named("rest.md")
+    for prefix, page, other in (
+        ("/api/v1/", "rest.md", "page-api.md"),
+        ("/app/api/", "page-api.md", "rest.md"),
+    ):
+        routes = {route for route in there if route[1].startswith(prefix)}
+        assert routes and routes <= named(page), page
+        assert not routes & named(other), f"{other} is not for {prefix}"
 
 
 def test_every_address_is_told_somewhere(there: set[tuple[str, str]]) -> None:

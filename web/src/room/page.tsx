@@ -29,7 +29,7 @@ import { t, type TextKey } from "./texts";
 import { Toasts } from "./toasts";
 import { Toolbar } from "./toolbar";
 
-/** What the server writes into the page (docs/rest.md §1). */
+/** What the server writes into the page (docs/page-api.md §1). */
 export interface Boot {
   token: string;
   ws_url: string;

@@ -1,4 +1,4 @@
-/** What was chosen, as the server takes it (docs/rest.md §1), and how it is sent. */
+/** What was chosen, as the server takes it (docs/page-api.md §1), and how it is sent. */
 import type { Boot } from "../ui/page";
 
 export interface DeepLinkBoot extends Boot {

@@ -1,4 +1,4 @@
-/** The page's boot data and its JSON calls (docs/rest.md). */
+/** The page's boot data and its JSON calls (docs/page-api.md). */
 
 export interface Boot {
   page: "lobby" | "mymedia" | "gallery" | "entry" | "selector" | "room";
@@ -22,7 +22,7 @@ export function readBoot(): Boot {
   return JSON.parse(document.getElementById("boot")?.textContent ?? "{}") as Boot;
 }
 
-/** A refusal as docs/rest.md shows it, or an unreachable server (code `offline`). */
+/** A refusal as docs/page-api.md shows it, or an unreachable server (code `offline`). */
 export class ApiError extends Error {
   constructor(
     readonly code: string,
