@@ -295,5 +295,27 @@ def test_the_changelog_keeps_its_form() -> None:
 
 
 def test_decisions_are_numbered_without_gaps() -> None:
-    numbers = sorted(int(page.name[:4]) for page in (ROOT / "docs" / "adr").glob("*.md"))
+    numbers = sorted(int(page.name[:4]) for page in decisions())
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def decisions() -> list[Path]:
+    return [page for page in (ROOT / "docs" / "adr").glob("*.md") if page.name != "template.md"]
+
+
+def test_every_decision_has_the_shape_of_the_template() -> None:
+    template = (ROOT / "docs" / "adr" / "template.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## .+$", template, re.M)
+    assert headings == ["## Context", "## Decision", "## Consequences"]
+    for page in decisions():
+        text = TEXTS[page]
+        assert re.findall(r"^## .+$", text, re.M) == headings, name(page)
+        assert re.match(rf"# {int(page.name[:4])}\. .+\n\n\*\*Status:\*\* (accepted|superseded)", text), name(
+            page
+        )
+
+
+def test_the_index_names_every_page() -> None:
+    index = TEXTS[ROOT / "docs" / "README.md"]
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index, name(page)
