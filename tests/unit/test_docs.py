@@ -7,6 +7,7 @@ import ast
 import json
 import re
 import shlex
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -290,6 +291,9 @@ def test_the_changelog_keeps_its_form() -> None:
     assert re.findall(r"^## .+$", text, re.M)[0] == "## [Unreleased]"
     for release in re.findall(r"^## (.+)$", text, re.M)[1:]:
         assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", release)
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    web = json.loads((ROOT / "web" / "package.json").read_text(encoding="utf-8"))["version"]
+    assert re.findall(r"^## \[(\d.+?)\]", text, re.M)[0] == package == web
     kinds = re.findall(r"^### (.+)$", text, re.M)
     assert set(kinds) <= {*"Added Changed Deprecated Removed Fixed Security".split(), "Known limits"}
 
