@@ -108,6 +108,19 @@ def graphemes(text: str) -> list[str]:
     return found
 
 
+MOST_BYTES_A_CHARACTER: Final = 40
+"""More than the longest emoji of Unicode has (two people, two skin tones, a heart: 35 bytes of UTF-8)."""
+
+
+def fits(text: str, most: int) -> bool:
+    """Whether it has at most ``most`` characters as people count them, without being larger than such a text can be."""
+    if len(text) <= most:
+        return True
+    return (
+        len(text.encode("utf-8", "replace")) <= MOST_BYTES_A_CHARACTER * most and len(graphemes(text)) <= most
+    )
+
+
 def is_visible(text: str) -> bool:
     """Whether anything of it can be seen: not only spaces, fillers and what has no picture."""
     return _VISIBLE.search(text) is not None

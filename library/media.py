@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from foundation.text import clean, is_visible
+from foundation.text import clean, fits, is_visible
 from library.values import FOLDER_BREAKOUT, Entry
 from models.store import library as store
 from models.store import transfers
@@ -132,7 +132,7 @@ class Library:
         values: dict[str, Any] = {}
         if title is not None:
             title = plain_title(title)
-            if not 0 < len(title) <= MAX_TITLE_CHARS:
+            if not title or not fits(title, MAX_TITLE_CHARS):
                 raise DomainError(
                     "bad_value", f"A title has 1 to {MAX_TITLE_CHARS} characters.", field="title"
                 )

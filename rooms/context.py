@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from foundation.text import clean, is_visible
+from foundation.text import clean, fits, is_visible
 from models.values import Actor, BreakoutStatus, PersonId, RoomId
 from rooms.commands import MAX_COUNTDOWN_S, MAX_NAME_CHARS, Envelope
 from rooms.errors import DomainError
@@ -74,12 +74,12 @@ class Context:
 
 
 def clean_text(text: str, most: int, what: str, *, keep_lines: bool = False) -> str:
-    """Text of 1…``most`` characters as it can be kept and shown, on one line unless ``keep_lines``. Raises ``bad_value``.
+    """Text of 1…``most`` characters, as people count them, as it can be kept and shown, on one line unless ``keep_lines``. Raises ``bad_value``.
 
     What cannot be seen is taken out rather than refused: it comes along unnoticed when people paste.
     """
     kept = clean(text, keep_lines=keep_lines)
-    if not 0 < len(kept) <= most:
+    if not kept or not fits(kept, most):
         raise DomainError("bad_value", f"{what} must have 1 to {most} characters.", field=what, most=most)
     if not is_visible(kept):
         raise DomainError("bad_value", f"{what} has nothing that can be seen.", field=what)

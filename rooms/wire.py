@@ -23,7 +23,8 @@ from rooms.errors import DomainError
 from rooms.events import Event, Recorded
 
 T = TypeVar("T")
-MAX_TEXT = 4000
+MAX_TEXT = 16_000
+"""Unicode code points: a message of nothing but emoji of many parts has so many."""
 MAX_ITEMS = 1000
 
 

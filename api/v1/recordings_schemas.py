@@ -242,7 +242,7 @@ class ActBody(Body):
 class EntryBody(Body):
     """What the library shows; at least one of the two."""
 
-    title: str | None = Field(None, max_length=200)
+    title: str | None = Field(None, max_length=8000, description="1 to 200 characters, as people count them.")
     published: bool | None = Field(None, description="True: the course sees it in its Media Gallery.")
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from bot.blocks.parts import (
     Block,
     context,
+    cut,
     escape,
     length,
     option,
@@ -47,6 +48,8 @@ def status_lines(state: SessionState, now: datetime) -> str:
     )
 
 
+MAX_INPUT_UNITS: Final = 3000
+"""Slack takes no more in a field; the limit that counts people’s characters is the command’s own, told under the field."""
 MOST_ROOMS: Final = 100
 """As many as a breakout may have."""
 KEEP = option("Keep existing rooms", "keep")
@@ -103,9 +106,14 @@ def _sessions(sessions: Sequence[tuple[str, str]]) -> list[Block]:
 
 def broadcast_modal(meta: str, text: str = "", sessions: Sequence[tuple[str, str]] = ()) -> Block:
     """The form of a broadcast."""
-    element: Block = {"type": "plain_text_input", "action_id": "v", "multiline": True, "max_length": 1000}
+    element: Block = {
+        "type": "plain_text_input",
+        "action_id": "v",
+        "multiline": True,
+        "max_length": MAX_INPUT_UNITS,
+    }
     if text:
-        element["initial_value"] = text[:1000]
+        element["initial_value"] = cut(text, MAX_INPUT_UNITS, markup=False)
     blocks = [*_sessions(sessions), _input("text", "Message to all breakout rooms", element)]
     return _modal("broadcast", meta, "Broadcast", "Broadcast", blocks)
 

@@ -28,7 +28,7 @@ from rooms.core import DECIDERS
 from rooms.decide_recording import REPORTS
 from rooms.evolve import EVOLVERS
 from rooms.policy import RULES
-from rooms.wire import CLIENT_COMMANDS, COMMANDS, EVENTS, command_name
+from rooms.wire import CLIENT_COMMANDS, COMMANDS, EVENTS, command_from_json, command_name
 from tests.people import ALICE, BEA, BEN, BOB, CHARLIE, COURSE, KEY
 from tests.unit.test_core_properties import TARA, History, opened
 
@@ -361,6 +361,17 @@ def test_values_out_of_range_are_refused_and_change_nothing(command: Command) ->
     before = history.state
     assert history.do(ALICE, command) == "bad_value"
     assert history.state == before
+
+
+def test_limits_count_characters_as_people_do() -> None:
+    """Sixty families are sixty characters, of seven code points each; they arrive whole."""
+    family = "👨\u200d👩\u200d👧\u200d👦"
+    history = opened()
+    assert history.do(ALICE, c.CreateRooms(1, names=(family * 60,))) == OK
+    assert [room.name for room in history.state.breakout_rooms] == [family * 60]
+    assert history.do(ALICE, c.CreateRooms(1, names=(family * 61,))) == "bad_value"
+    assert history.do(ALICE, command_from_json("send_chat", {"text": family * 1000})) == OK
+    assert history.do(ALICE, c.SendChat(family * 1001)) == "bad_value"
 
 
 def test_the_end_for_everyone_and_what_is_possible_after_it() -> None:

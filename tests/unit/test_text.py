@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundation.text import clean, cut, fold, graphemes, initials, is_keepable, is_visible
+from foundation.text import clean, cut, fits, fold, graphemes, initials, is_keepable, is_visible
 
 pytestmark = pytest.mark.unit
 EXAMPLES = json.loads((Path(__file__).parents[1] / "payloads" / "names.json").read_text(encoding="utf-8"))
@@ -65,6 +65,18 @@ def test_cleaned_text_can_be_kept_everywhere(
     assert not any(unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t" for letter in kept)
     if not keep_lines:
         assert kept == " ".join(kept.split())
+
+
+@pytest.mark.parametrize(
+    "one", ["x", "é", "क्षि", FAMILY, ENGLAND, "👩🏽\u200d❤️\u200d💋\u200d👨🏾", "e" + "\u0323" * 10]
+)
+def test_a_limit_counts_as_people_do(one: str) -> None:
+    assert fits(one * 60, 60) and not fits(one * 61, 60)
+
+
+def test_a_limit_is_also_one_of_size() -> None:
+    endless = "👩" + "\u200d👩" * 10_000
+    assert len(graphemes(endless)) == 1 and not fits(endless, 60)
 
 
 def test_lines_of_a_message_stay() -> None:

@@ -3,6 +3,7 @@ import { ChevronDown, ChevronUp, Megaphone, X } from "lucide-preact";
 import { useState } from "preact/hooks";
 import type { ChatLine, RoomState, Send } from "../protocol/types";
 import { Button, Dialog } from "../ui/kit";
+import { limited } from "../ui/names";
 import { currentBroadcasts } from "./sentences";
 import { t } from "./texts";
 
@@ -28,8 +29,8 @@ export function BroadcastDialog({ send, room, onClose }: DialogProps) {
         <div class="field">
           <label for="broadcast-text">{room === undefined ? t("broadcastText") : t("broadcastTo", { room: room.name })}</label>
           <textarea
-            id="broadcast-text" data-testid="broadcast-text" rows={3} maxLength={1000} required value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
+            id="broadcast-text" data-testid="broadcast-text" rows={3} required value={text}
+            onInput={(event) => setText(limited(event, 1000))}
           />
           {error && <p class="error" role="alert">{error}</p>}
         </div>

@@ -3,6 +3,7 @@ import { Circle, Ellipsis, EllipsisVertical, Lock, PanelRightClose, PanelRightOp
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { PersonView, RecordingView, RoomState, RoomView, Send } from "../protocol/types";
 import { Avatar, Button, Dialog, IconButton, Menu, Sheet, type MenuItem } from "../ui/kit";
+import { limited } from "../ui/names";
 import { pure } from "../ui/pure";
 import { BroadcastDialog } from "./broadcasts";
 import { CallList } from "./calls";
@@ -263,7 +264,7 @@ function RenameDialog({ room, send, onClose }: { room: RoomView; send: Send; onC
       <form class="stack" onSubmit={(event) => void save(event)}>
         <div class="field">
           <label for="room-rename">{t("roomName")}</label>
-          <input id="room-rename" value={name} maxLength={60} required onInput={(event) => setName(event.currentTarget.value)} />
+          <input id="room-rename" value={name} required onInput={(event) => setName(limited(event, 60))} />
           {error && <p class="error" role="alert">{error}</p>}
         </div>
         <div class="row"><Button look="primary" type="submit">{t("save")}</Button><Button onClick={onClose}>{t("cancel")}</Button></div>

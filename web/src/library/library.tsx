@@ -3,6 +3,7 @@ import { ArrowLeft, Play } from "lucide-preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
 import { locale } from "../ui/locale";
+import { limited } from "../ui/names";
 import { ApiError, call, type Boot } from "../ui/page";
 import { PreviewNote } from "../ui/preview";
 import { catalogue, day, length } from "../ui/text";
@@ -382,7 +383,7 @@ function Rename({ entry, onSave, onClose }: { entry: Entry; onSave: (title: stri
       >
         <div class="field">
           <label for="entry-title">{t("title")}</label>
-          <input id="entry-title" value={title} maxLength={200} required onInput={(event) => setTitle(event.currentTarget.value)} />
+          <input id="entry-title" value={title} required onInput={(event) => setTitle(limited(event, 200))} />
         </div>
         <div class="row"><Button look="primary" type="submit">{t("save")}</Button><Button onClick={onClose}>{t("cancel")}</Button></div>
       </form>

@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { broadcastTarget } from "../breakout/sentences";
 import type { ChatLine, RoomState } from "../protocol/types";
 import { locale } from "../ui/locale";
+import { limited } from "../ui/names";
 import { roomName, usePage, type ChatTarget, type Page } from "./context";
 import { linked } from "./links";
 import { t } from "./texts";
@@ -83,8 +84,8 @@ export function Chat({ state }: { state: RoomState }): JSX.Element {
         <>
           <Target state={state} page={page} />
           <form class="chat-form" onSubmit={(event) => void send(event)}>
-            <input ref={field} data-testid="chat-input" aria-label={label} placeholder={label} value={draftOf(key)} maxLength={1000} dir="auto"
-              autocomplete="off" onInput={(event) => setDraft(key, event.currentTarget.value)} />
+            <input ref={field} data-testid="chat-input" aria-label={label} placeholder={label} value={draftOf(key)} dir="auto"
+              autocomplete="off" onInput={(event) => setDraft(key, limited(event, 1000))} />
             <button type="submit" class="icon" aria-label={t("chat.send")} title={t("chat.send")}><SendHorizontal size={18} aria-hidden="true" /></button>
           </form>
         </>

@@ -3,6 +3,7 @@ import { Check, Play, X } from "lucide-preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Upload } from "../library/upload";
 import { Button, Dialog, Empty, Spinner } from "../ui/kit";
+import { limited } from "../ui/names";
 import { ApiError, call } from "../ui/page";
 import { catalogue, day, length } from "../ui/text";
 import { send, toggled, type Choice, type DeepLinkBoot } from "./answer";
@@ -276,7 +277,7 @@ function RoomForm({ onAdd }: { onAdd: (choice: Choice) => void }) {
       <p>{t("roomText")}</p>
       <div class="field">
         <label for="room-name">{t("roomName")}</label>
-        <input id="room-name" data-testid="room-name" value={title} maxLength={200} required pattern=".*\S.*" placeholder={t("roomExample")} onInput={(event) => setTitle(event.currentTarget.value)} />
+        <input id="room-name" data-testid="room-name" value={title} required pattern=".*\S.*" placeholder={t("roomExample")} onInput={(event) => setTitle(limited(event, 200))} />
       </div>
       <label class="choice">
         <input type="checkbox" checked={wait} data-testid="room-wait" onChange={(event) => setWait(event.currentTarget.checked)} />

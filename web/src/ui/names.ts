@@ -8,6 +8,23 @@ export function graphemes(text: string): string[] {
   return segmenter ? Array.from(segmenter.segment(text), (part) => part.segment) : (text.match(/\P{M}(?:[\p{M}\p{Emoji_Modifier}]|\u200d\P{M})*/gsu) ?? []);
 }
 
+/**
+ * The text of a field after something was typed or pasted: at most so many characters as people count them. As with `maxlength`, what
+ * is too much of the new text is not taken, and nothing that stood there goes; while an input method composes, nothing is changed.
+ */
+export function limited(event: Event & { currentTarget: HTMLInputElement | HTMLTextAreaElement }, most: number): string {
+  const field = event.currentTarget;
+  const { value } = field;
+  if (value.length <= most || (event as unknown as InputEvent).isComposing) return value;
+  const excess = graphemes(value).length - most;
+  if (excess <= 0) return value;
+  const caret = field.selectionEnd ?? value.length;
+  const before = graphemes(value.slice(0, caret)).slice(0, -excess).join("");
+  field.value = before + value.slice(caret);
+  field.setSelectionRange(before.length, before.length);
+  return field.value;
+}
+
 const VISIBLE = /[^\p{Default_Ignorable_Code_Point}\s\p{C}\u2800]|\p{Co}/u;
 const NAMED = /[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
 
