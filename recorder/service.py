@@ -90,6 +90,8 @@ class RecorderService:
         self._routes: dict[int, list[Capture]] = {}
         self._stopping = threading.Event()
         self._busy_at = time.monotonic()
+        self._looked = threading.Event()
+        """What an earlier recorder left live is known: before that nothing is begun."""
 
     def stop(self) -> None:
         """Ask ``run`` to end. Live recordings stay live: the next recorder adopts them."""
@@ -144,6 +146,7 @@ class RecorderService:
         while not self._stopping.is_set():
             if time.monotonic() >= next_look:
                 self._guarded(self._look)
+                self._looked.set()
                 next_look = time.monotonic() + LOOK_S
             try:
                 wish = self._reports.get(timeout=max(0.01, next_look - time.monotonic()))
@@ -200,6 +203,8 @@ class RecorderService:
 
     def _take_news(self) -> None:
         """Of several states of a session only the newest counts: when a class of hundreds moves, one look is enough."""
+        if not self._looked.is_set():
+            return
         newest: dict[SessionId, SessionState] = {}
         happened: list[_Happened] = []
         while not self._states.empty():
@@ -208,18 +213,28 @@ class RecorderService:
                 happened.append(news)
             elif news.session_id not in newest or news.seq >= newest[news.session_id].seq:
                 newest[news.session_id] = news
-        for state in newest.values():
+        # What goes on from an earlier recorder comes first: it keeps the clock as it is.
+        for state in sorted(newest.values(), key=lambda state: not self._goes_on(state)):
             self._reconcile(state)
         for news in happened:
             self._note_events(news)
 
+    def _goes_on(self, state: SessionState) -> bool:
+        return any(r.status.is_live and self._has_journal(r.recording_id) for r in state.recordings.values())
+
+    def _has_journal(self, recording_id: RecordingId) -> bool:
+        return (self._settings.recordings_dir / recording_id).exists()
+
+    def _settle(self) -> None:
+        self._busy_at = time.monotonic()
+        self._tap.clock_jumped(self._clock.settle())
+
     def _tick(self) -> None:
-        now_us = self._clock.now_us()
         if self._captures:
             self._busy_at = time.monotonic()
         elif time.monotonic() - self._busy_at > IDLE_S:
-            self._busy_at = time.monotonic()
-            self._tap.clock_jumped(self._clock.settle())
+            self._settle()
+        now_us = self._clock.now_us()
         for recording_id, capture in list(self._captures.items()):
             if capture.behind and time.monotonic() - self._behind_since.get(recording_id, 0.0) > AWAY_S:
                 self._go_on_without(recording_id, capture)
@@ -385,11 +400,14 @@ class RecorderService:
             self._routes.pop(track, None)
 
     def _obey(self, state: SessionState, recording: Recording) -> None:
-        recording_id, now_us = recording.recording_id, self._clock.now_us()
+        recording_id = recording.recording_id
         done = self._closed.get(recording_id)
         if done is not None:
             self._report(state.session_id, recording_id, RecordingStatus.UPLOADING, done[1], done[0])
             return
+        if not self._captures and not self._has_journal(recording_id):
+            self._settle()  # the wall clock may have been set since the last recording
+        now_us = self._clock.now_us()
         capture = self._captures.get(recording_id) or self._open(state, recording, now_us)
         if capture.behind:
             now_us = capture.time_us(now_us)

@@ -102,6 +102,53 @@ def frames(journal: Path, who: str, after_us: int = 0) -> int:
     return sum(whose[r.segment] == who and r.arrival_us > after_us for r in read_records(journal))
 
 
+HOUR_NS = 3600 * 10**9
+
+
+def set_wall_clock(monkeypatch: pytest.MonkeyPatch, on_ns: int) -> None:
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + on_ns)
+
+
+def began_s(journal: Path) -> float:
+    """The Unix time at which a recording begins by its own account."""
+    until(lambda: (journal / "manifest.jsonl").exists() and bool(lines(journal, "start")), "it begins")
+    return int(str(lines(journal, "start")[0]["at"])) / 1e6
+
+
+def test_a_recording_begins_with_the_wall_clock_of_then(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = classroom.start()
+    classroom.stop()
+    set_wall_clock(monkeypatch, HOUR_NS)
+    classroom.tell(ALICE, c.StartRecording(room_id=MAIN_ROOM))
+    asked = time.monotonic()
+    *_, second = classroom.rooms.state(classroom.session_id).recordings
+    began = began_s(classroom.folder / second)
+    assert time.monotonic() - asked < 8, "the next one is begun at once"
+    assert abs(began - time.time_ns() / 1e9) < 10 and began - began_s(first) > 3500
+
+
+def test_what_goes_on_keeps_its_clock_although_another_begins(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder is away, the wall clock is set, somebody asks for another recording: only then the recorder comes back."""
+    other = classroom.rooms.open_session(COURSE, "Biology", "Another", "another")
+    journal = classroom.start()
+    classroom.stop_recorder()
+    set_wall_clock(monkeypatch, HOUR_NS)
+    classroom.rooms.submit(ask(ALICE, c.EnterSession("Alice", Role.MODERATOR), other))
+    classroom.rooms.submit(ask(ALICE, c.StartRecording(room_id=MAIN_ROOM), other))
+    (new,) = classroom.rooms.state(other).recordings
+    classroom.start_recorder()
+    began = began_s(classroom.folder / new)
+    assert began - began_s(journal) < 300, "while one goes on, time does not step"
+    classroom.stop()
+    ended = int(str(lines(journal, "stop")[0]["at"])) / 1e6
+    assert 0 < ended - began_s(journal) < 300
+
+
 def lines(journal: Path, kind: str) -> list[dict[str, object]]:
     return [line for line in read_manifest(journal) if line["k"] == kind]
 
