@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 # A busy machine makes single examples slow: that is no fault of what is tested.
 settings.register_profile("sideroom", deadline=None)
@@ -16,12 +18,16 @@ ORDER = ["browser", "media", "integration", "unit"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the suite out to parallel processes: a file stays in one, and browsers, which need both cores, in one after the other."""
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(Path(__file__).parent).parts[0]))
 
-    def folder(item: pytest.Item) -> str:
-        return item.path.relative_to(Path(__file__).parent).parts[0]
 
-    items.sort(key=lambda item: ORDER.index(folder(item)))
-    for item in items:
-        group = "browser" if folder(item) == "browser" else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+class FilesAndBrowsers(LoadFileScheduling):
+    """How a parallel run is shared out: a file stays in one process, and all browser tests, which need both cores, in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndBrowsers:
+    return FilesAndBrowsers(config, log)
