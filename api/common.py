@@ -26,7 +26,9 @@ def check_texts(value: object) -> None:
     """No text may hold what databases and UTF-8 cannot: NUL and halves of surrogate pairs. Raises ``bad_command``."""
     if isinstance(value, str):
         if any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
-            raise DomainError("bad_command", "A text has characters that cannot be kept.")
+            raise DomainError(
+                "bad_command", "The text contains characters that can’t be stored. Remove them."
+            )
     elif isinstance(value, dict):
         for key, item in value.items():
             check_texts(key)
@@ -63,10 +65,10 @@ def json_object() -> dict[str, Any]:
     try:
         body = request.get_json(force=True)
     except RequestEntityTooLarge:
-        raise DomainError("bad_command", "The body is larger than 64 KiB.") from None
+        raise DomainError("bad_command", "The request body is larger than 64 KiB.") from None
     except (BadRequest, RecursionError):
-        raise DomainError("bad_command", "The body must be a JSON object.") from None
+        raise DomainError("bad_command", "The request body must be a JSON object.") from None
     if not isinstance(body, dict):
-        raise DomainError("bad_command", "The body must be a JSON object.")
+        raise DomainError("bad_command", "The request body must be a JSON object.")
     check_texts(body)
     return body

@@ -107,11 +107,14 @@ class Files:
         if verdict != "good" or not _NAME.fullmatch(name) or not _NAME.fullmatch(entry_id):
             expired = verdict == "expired"
             return _told(
-                "This link has expired. Reload the page." if expired else "This link is not valid.", 403
+                "This link has expired. Reload the page."
+                if expired
+                else "This link isn’t valid. Reload the page.",
+                403,
             )
         row = store.get_entry(self._db, entry_id)
         if row is None or not row["path"]:
-            return _told("This file is not here any more.", 404)
+            return _told("This file is no longer here.", 404)
         if row["status"] == "expired":
             return _told("This recording has expired; its files were deleted.", 404)
         path = self._root / row["path"] / name
@@ -137,10 +140,8 @@ class Files:
             except TransferFailed as error:
                 log.warning("media.copy_unreadable entry_id=%s reason=%s", row["id"], error)
         if tried:
-            return _told(
-                "The storage that has this file does not answer now. Try again in some minutes.", 503
-            )
-        return _told("This file is not here any more.", 404)
+            return _told("The storage for this file isn’t responding. Try again in a few minutes.", 503)
+        return _told("This file is no longer here.", 404)
 
     def _from(self, copy: Copy, row: Mapping[str, Any], name: str, request: Request) -> Response:
         shown = _download_name(row, name)
@@ -148,7 +149,7 @@ class Files:
             link = copy.target.link(copy.name, COPY_LINK_S, shown)
             if link is not None:
                 if copy.target.size(copy.name) is None:
-                    raise TransferFailed("the copy is not at the store any more")
+                    raise TransferFailed("the copy is no longer at the storage")
                 return RedirectResponse(link, 302, {"Cache-Control": "private, no-store"})
         file = MediaFile(name, "composite", copy.mime, copy.size_bytes, copy.sha256)
         content = _Content(

@@ -61,7 +61,9 @@ class WhichOne(SlackRefusal):
     """Said where several are meant. ``choices``: (title, course or session id)."""
 
     def __init__(self, choices: list[tuple[str, str]]) -> None:
-        super().__init__("which_one", "Several courses may be meant. Do this in the channel of one of them.")
+        super().__init__(
+            "which_one", "This could apply to several courses. Do this in the channel of one of them."
+        )
         self.choices = choices
 
 
@@ -69,17 +71,17 @@ FIXES: Final[dict[str, tuple[str, str]]] = {
     "not_connected": ("Connect", "connect_open"),
     "channel_not_linked": ("Link course", "link_open"),
     "app_not_in_channel": ("Try again", "link_open"),
-    "no_session": ("Start the live room", "session_start"),
-    "session_ended": ("Show what is live", "status_show"),
+    "no_session": ("Open the room", "session_start"),
+    "session_ended": ("Show live sessions", "status_show"),
     "already_running": ("Show the card", "status_show"),
     "not_running": ("Start breakout", "start_open"),
     "no_rooms": ("Start breakout", "start_open"),
     "room_unknown": ("Show the rooms", "status_show"),
-    "call_unknown": ("Show open calls", "calls_show"),
-    "call_closed": ("Show open calls", "calls_show"),
-    "already_claimed": ("Show open calls", "calls_show"),
+    "call_unknown": ("Show help calls", "calls_show"),
+    "call_closed": ("Show help calls", "calls_show"),
+    "already_claimed": ("Show help calls", "calls_show"),
     "nothing_recording": ("Start recording", "rec_open"),
-    "already_recording": ("What is recorded", "rec_show"),
+    "already_recording": ("Show recordings", "rec_show"),
     "recorder_failed": ("Retry", "rec_open"),
     "bad_usage": ("Help", "help_show"),
 }

@@ -19,13 +19,13 @@ from rooms.errors import DomainError
 ASKED = {
     "gather": ("Bring {people} back to the main room? The breakout continues.", "Gather everyone", False),
     "shuffle": ("Assign {people} to rooms at random?", "Shuffle", False),
-    "end": ("End the breakout for {people}? Everybody returns after a countdown.", "End breakout", True),
+    "end": ("End the breakout for {people}? Everyone returns after a countdown.", "End breakout", True),
 }
 DONE = {
-    "gather": "Everyone is coming back to the main room.",
+    "gather": "Everyone is returning to the main room.",
     "shuffle": "Shuffled.",
-    "rr": "Everyone moves to the next room.",
-    "end": "The breakout ends after the countdown.",
+    "rr": "Everyone is moving to the next room.",
+    "end": "The breakout will end after the countdown.",
     "add_time": "Added 5 min.",
     "rec_all": "Recording will start momentarily in every room.",
 }
@@ -49,7 +49,7 @@ class BreakoutVerbs:
         if assign == "keep" and typed.number not in (None, existing):
             raise SlackRefusal(
                 "bad_usage",
-                f"`keep` uses the rooms that there are ({existing}). Leave out the number, or leave out `keep` to make new rooms.",
+                f"`keep` uses the existing rooms ({existing}). Leave out the number, or leave out `keep` to create new rooms.",
                 value="start",
             )
         count = 4 if typed.number is None else typed.number
@@ -88,7 +88,7 @@ class BreakoutVerbs:
         tail = f" Time limit: {_time(limit_s)}." if limit_s else ""
         tail += " All rooms are recorded." if record else ""
         if {room.room_id for room in rooms} != {room.room_id for room in mine}:
-            tail += " Somebody else made other rooms in the same moment; theirs were taken."
+            tail += " Another moderator created rooms at the same time, so theirs are used."
         return Reply(f"{said} in {accepted.state.breakout.countdown_s} s.{tail}")
 
     def add(self, asker: Asker, typed: Typed) -> Reply:
@@ -96,7 +96,7 @@ class BreakoutVerbs:
         scene = self._stage.scene(asker)
         if seconds == 0:
             scene.require_moderator()
-            raise SlackRefusal("bad_usage", "Say how much: `/breakout add 5m`.", value="add")
+            raise SlackRefusal("bad_usage", "Add how much: `/breakout add 5m`.", value="add")
         self._stage.submit(scene, c.AddTime(seconds))
         return Reply(f"Added {_time(seconds)}.")
 
@@ -140,11 +140,11 @@ class BreakoutVerbs:
         inside = scene.state.people.get(person_id)
         if inside is not None:
             self._stage.submit(scene, c.MoveParticipant(person_id, room.room_id))
-            return Reply(f"*{escape(inside.name)}* moves to *{escape(room.name)}*.")
+            return Reply(f"*{escape(inside.name)}* is moving to *{escape(room.name)}*.")
         person = people.get_person(self._stage.db, person_id)
-        name = escape(person.name if person is not None else "Somebody")
+        name = escape(person.name if person is not None else "A participant")
         self._stage.submit(scene, c.AssignParticipant(person_id, room.room_id if room.number else None))
-        return Reply(f"*{name}* has not come in yet, and will come into *{escape(room.name)}*.")
+        return Reply(f"*{name}* hasn’t joined yet. They’ll go to *{escape(room.name)}* when they join.")
 
     def _person(self, scene: Scene, typed: Typed) -> PersonId:
         """Somebody of this course, by mention or by name; who is here goes before who has the same name and is not."""
@@ -160,9 +160,13 @@ class BreakoutVerbs:
         meant = [person_id for person_id in matches if person_id in state.people] or matches
         who = f"“{escape(typed.text)[:80]}”"
         if not meant:
-            raise SlackRefusal("person_unknown", f"Nobody in this course is called {who}.")
+            raise SlackRefusal(
+                "person_unknown", f"No one in this course is called {who}. Check the name under People."
+            )
         if len(meant) > 1:
-            raise SlackRefusal("person_unknown", f"More than one person is called {who}. Say the whole name.")
+            raise SlackRefusal(
+                "person_unknown", f"More than one person is called {who}. Use their full name."
+            )
         return meant[0]
 
     def _mentioned(self, scene: Scene, user_id: str) -> PersonId:
@@ -170,10 +174,10 @@ class BreakoutVerbs:
         if found is None:
             raise SlackRefusal(
                 "person_unknown",
-                f"<@{user_id}> has not connected a course account. Say the name: `/breakout move Bob Keller 2`.",
+                f"<@{user_id}> hasn’t connected a course account. Use their name instead: `/breakout move Bob Keller 2`.",
             )
         if people.membership_role(self._stage.db, scene.state.course_id, found) is None:
-            raise SlackRefusal("person_unknown", f"<@{user_id}> does not belong to this course.")
+            raise SlackRefusal("person_unknown", f"<@{user_id}> isn’t in this course.")
         return found
 
     # -- broadcast ---------------------------------------------------------------------------------------------

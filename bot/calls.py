@@ -27,7 +27,7 @@ class CallVerbs:
         scene.require_moderator()
         calls = open_calls(scene.state)
         if not calls:
-            return Reply("Nobody is waiting for help.")
+            return Reply("No one is waiting for help.")
         blocks, lines = [], []
         for number, call in enumerate(calls, 1):
             lines.append(f"{number}. {call_blocks.call_text(scene.state, call)} ({call.status.value})")
@@ -44,10 +44,10 @@ class CallVerbs:
         scene.require_moderator()
         calls = open_calls(scene.state)
         if typed.number is None and not claim and len(calls) > 1:
-            raise SlackRefusal("bad_usage", "Say which call: `/help-calls dismiss 2`.", value="dismiss")
+            raise SlackRefusal("bad_usage", "Add which call: `/help-calls dismiss 2`.", value="dismiss")
         number = 1 if typed.number is None else typed.number
         if not 1 <= number <= len(calls):
-            raise SlackRefusal("call_unknown", f"There is no call {number}. Type `/help-calls list`.")
+            raise SlackRefusal("call_unknown", f"There’s no call {number}. Type `/help-calls list`.")
         return self._answer(scene, calls[number - 1].call_id, claim=claim)
 
     def answer(self, asker: Asker, value: str, *, claim: bool) -> Reply:
@@ -73,8 +73,8 @@ class CallVerbs:
             return Reply("Dismissed.")
         me = accepted.state.people.get(scene.actor.person_id) if scene.actor.person_id is not None else None
         if me is not None and me.online:
-            return Reply("You are on the way.")
-        text = "You are on the way. Open the room: you come in where you are called."
+            return Reply("You’re on the way.")
+        text = "You’re on the way. Open the room to join them."
         return Reply(text, [section(text), self.open_button(scene.state)])
 
     def open_button(self, state: SessionState) -> dict[str, object]:

@@ -200,7 +200,7 @@ def _clock(headers: Mapping[str, str]) -> Iterator[Finding]:
     if off_s > MOST_CLOCK_S / 2:
         yield Finding(
             "wrong" if off_s > MOST_CLOCK_S else "warning",
-            f"This server's clock differs from Slack's by {off_s:.0f} s; requests more than {MOST_CLOCK_S} s off are refused.",
+            f"This server’s clock differs from Slack’s by {off_s:.0f} s; requests more than {MOST_CLOCK_S} s off are refused.",
             "Set the clock (NTP).",
         )
 
@@ -237,7 +237,7 @@ def _sign_in(settings: BotSettings) -> Iterator[Finding]:
     if settings.can_sign_in:
         yield Finding(
             "ok",
-            f"Sign in with Slack is set up; Slack's list of redirect URLs must contain {settings.base_url}/slack/openid_redirect.",
+            f"Sign in with Slack is set up; Slack’s list of redirect URLs must contain {settings.base_url}/slack/openid_redirect.",
         )
     else:
         yield Finding(
@@ -330,5 +330,5 @@ def _unreachable(settings: BotSettings, failure: SlackFailure) -> Finding:
         "wrong",
         f"Slack cannot be reached at {settings.api_url} ({failure.why}).",
         "Does the firewall let this server connect to slack.com (and wss-primary.slack.com for Socket Mode) by https, "
-        "without a proxy that answers in Slack's place?",
+        "without a proxy that answers in Slack’s place?",
     )

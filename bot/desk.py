@@ -165,13 +165,13 @@ class Desk:
     def _unreachable(self, task: Task) -> Reply:
         if not task.keep:
             return refused(
-                "classroom_unreachable", "The classroom cannot be reached just now. Try again in a moment."
+                "classroom_unreachable", "The room can’t be reached right now. Try again in a moment."
             )
         thread = threading.Thread(target=self._keep_trying, args=(task,), name="bot.kept", daemon=True)
         thread.start()
         return refused(
             "classroom_unreachable",
-            "The classroom cannot be reached just now. This is kept and tried again for a minute.",
+            "The room can’t be reached right now. We’ll keep trying for a minute.",
         )
 
     def _keep_trying(self, task: Task) -> None:
@@ -198,7 +198,7 @@ class Desk:
             log.warning("slack.modal_failed code=%s page=%s", failure, failure.rule.page)
             return refused(
                 "slack_unreachable",
-                "The form could not be opened: Slack did not answer in time. Please try again.",
+                "The form couldn’t be opened because Slack didn’t answer in time. Try again.",
             )
         return Reply(code="opened")
 

@@ -57,7 +57,7 @@ class Forms:
     def submit(self, asker: Asker, name: str, meta: Mapping[str, str], values: Values) -> Reply:
         form = self._forms.get(name)
         if form is None:
-            raise SlackRefusal("bad_usage", "This form is of an older version. Open it again.")
+            raise SlackRefusal("bad_usage", "This form is out of date. Open it again.")
         return form(asker, meta, values)
 
     def _create(self, asker: Asker, meta: Mapping[str, str], values: Values) -> Reply:
@@ -92,7 +92,7 @@ class Forms:
     def shortcut(self, asker: Asker, name: str, text: str) -> Reply:
         """Open a form: of a message with its text, or from anywhere (then one says which course, if several are live)."""
         if name not in ("start_breakout", "broadcast_message"):
-            raise SlackRefusal("bad_usage", "This shortcut is of an older version.")
+            raise SlackRefusal("bad_usage", "This shortcut is out of date. Type `/room help` instead.")
         try:
             scene = self._stage.scene(asker)
         except SlackRefusal as refusal:
@@ -129,7 +129,7 @@ def _whole(values: Values, block_id: str) -> int:
     try:
         return int(_field(values, block_id).get("value") or 0)
     except (ValueError, TypeError):
-        raise FieldError(block_id, "Give a whole number.") from None
+        raise FieldError(block_id, "Enter a whole number.") from None
 
 
 def _chosen(values: Values, block_id: str) -> str:

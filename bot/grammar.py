@@ -118,7 +118,7 @@ def _broadcast(text: str) -> Typed:
     if len(body) > 1 and body[0] == body[-1] == '"':
         body = body[1:-1].strip()
     if not body:
-        raise BadUsage("Say what to send: `/broadcast Two minutes left`.")
+        raise BadUsage("Add the message to send: `/broadcast Two minutes left`.")
     return Typed(verb, text=body, rooms=rooms)
 
 
@@ -143,7 +143,7 @@ def _addressed(text: str) -> tuple[tuple[int, ...], str]:
         low, high = sorted((int(first), int(last or first)))
         if high - low >= _MOST_ROOMS:
             raise BadUsage(
-                f"Rooms {low} to {high} are too many at once; leave the numbers out to reach all rooms."
+                f"Rooms {low} to {high} are too many at once. Leave the numbers out to reach all rooms."
             )
         numbers += range(low, high + 1)
     return tuple(dict.fromkeys(numbers)), text[at + 1 :]
@@ -175,7 +175,7 @@ def _arguments(verb: Verb, words: list[str]) -> Typed:
             return Typed(verb, words=roles, text=rest, is_bare=not words)
         case _:
             if words and not verb.usage:
-                raise BadUsage(f"“{_plain(words[0])}” was not understood. Say only `{verb.full}`.")
+                raise BadUsage(f"Unknown word “{_plain(words[0])}”. Type only `{verb.full}`.")
             return Typed(verb, text=" ".join(words), is_bare=not words)
 
 
@@ -201,7 +201,7 @@ def duration(word: str) -> int:
         return int(long[1]) * 3600 + int(long[2]) * 60
     found = _DURATION.fullmatch(word)
     if found is None:
-        raise BadUsage(f"“{_plain(word)}” is not a time. Say `15m`, `90s` or `1h 30m`.")
+        raise BadUsage(f"“{_plain(word)}” isn’t a time. Use `15m`, `90s` or `1h 30m`.")
     unit = (found[2] or "m")[0].lower()
     return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[unit]
 
@@ -211,7 +211,7 @@ def _number(words: list[str], default: int | None) -> int | None:
         return default
     word = words[0].removeprefix("#")
     if not _NUMBER.fullmatch(word) or len(words) > 1:
-        raise BadUsage(f"“{_plain(' '.join(words))}” is not a number.")
+        raise BadUsage(f"“{_plain(' '.join(words))}” isn’t a number.")
     return int(word)
 
 
@@ -230,7 +230,7 @@ def _start(verb: Verb, words: list[str]) -> Typed:
         word = rest.pop(0).lower().strip(_ENDS)
         if word == "for":
             if not rest:
-                raise BadUsage("Say for how long: `for 15m`.")
+                raise BadUsage("Add how long: `for 15m`.")
             seconds = duration(rest.pop(0).strip(_ENDS))
         elif word in ("auto", "manual", "self", "keep", "record"):
             said.add(word)
@@ -242,7 +242,7 @@ def _start(verb: Verb, words: list[str]) -> Typed:
             seconds = duration(word)
         else:
             raise BadUsage(
-                f"“{_plain(word)}” was not understood. Example: `/breakout start 4 for 15m auto record`."
+                f"Unknown word “{_plain(word)}”. Example: `/breakout start 4 for 15m auto record`."
             )
     if len(said & {"auto", "manual", "self", "keep"}) > 1:
         raise BadUsage("Choose one of `auto`, `manual`, `self`, `keep`.")
@@ -251,7 +251,7 @@ def _start(verb: Verb, words: list[str]) -> Typed:
 
 def _move(verb: Verb, words: list[str]) -> Typed:
     """``@bob 2``, ``Bob Keller to room 2``, ``"Bob Keller" main``: the last word is the room."""
-    usage = BadUsage("Say who and where: `/breakout move @bob 2`.")
+    usage = BadUsage("Add who and where: `/breakout move @bob 2`.")
     if len(words) < 2:
         raise usage
     *who, where = words
@@ -275,9 +275,9 @@ def _record(verb: Verb, words: list[str]) -> Typed:
         return Typed(verb, words=said, is_bare=True)
     first, *rest = lowered[1:] if lowered[0] == "room" and len(lowered) > 1 else lowered
     if rest:
-        raise BadUsage(f"“{_plain(rest[0])}” was not understood. One room at a time, or `all`.")
+        raise BadUsage(f"Unknown word “{_plain(rest[0])}”. Name one room, or `all`.")
     if first in ("all", "main"):
         return Typed(verb, words=frozenset({first}) | said)
     if first == "room":
-        raise BadUsage(f"Say which room: `/record {verb.name} room 2`, `main` or `all`.")
+        raise BadUsage(f"Add which room: `/record {verb.name} room 2`, `main` or `all`.")
     return Typed(verb, number=_number([first], None), words=said)

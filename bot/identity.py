@@ -25,13 +25,13 @@ FRESH = timedelta(minutes=5)
 USABLE = timedelta(hours=24)
 """Older than FRESH it is used and asked anew in the background; older than this it is asked before anything is done."""
 MOST_COLLEAGUES = 10_000
-NOT_CONNECTED = "Connect your course account first: open the Room in your course; in its card *Slack* sign in, or press *Show code* and type `/room connect CODE`."
+NOT_CONNECTED = "Connect your course account first: open the room in your course. Under *Slack*, sign in, or press *Show code* and type `/room connect CODE`."
 _SAID = {
     Standing.STRANGER: (
         "external_refused",
-        "You belong to another Slack workspace. The room can be run only by members of the workspace that the app is installed in.",
+        "You’re in another Slack workspace. Only members of the workspace where the app is installed can run the room.",
     ),
-    Standing.BOT: ("external_refused", "Apps and bots cannot run the room."),
+    Standing.BOT: ("external_refused", "Apps and bots can’t run the room."),
     Standing.DEACTIVATED: (
         "not_connected",
         "This Slack account is deactivated. Ask an administrator of the workspace.",
@@ -123,7 +123,7 @@ class Identity:
         if not self._settings.guests_moderate and self._moderates(person_id):
             raise SlackRefusal(
                 "guest_refused",
-                "You are a guest in this Slack workspace, and guests cannot run the room from Slack. Use the page of the room instead.",
+                "You’re a guest in this Slack workspace, and guests can’t run the room from Slack. Use the room’s page instead.",
             )
 
     def _moderates(self, person_id: PersonId) -> bool:
@@ -171,7 +171,7 @@ class Identity:
         """Ask Slack now (2 s at most) and remember. Raises SlackRefusal when Slack does not answer."""
         client = self._workspaces.client(team_id)
         if client is None:
-            raise SlackRefusal("not_connected", "The app is not installed in this workspace any more.")
+            raise SlackRefusal("not_connected", "The app is no longer installed in this workspace.")
         try:
             user = ask(lambda: client.users_info(user=user_id)).get("user")
         except SlackFailure as failure:
@@ -191,4 +191,4 @@ class Identity:
     @staticmethod
     def _silent(why: str) -> SlackRefusal:
         log.warning("slack.user_unknown error=%s", why)
-        return SlackRefusal("slack_unreachable", "Slack did not tell who you are. Please try again.")
+        return SlackRefusal("slack_unreachable", "Slack didn’t say who you are. Try again.")

@@ -7,10 +7,12 @@ from models.store import people, slack, slack_inbox, slack_outbox, slack_people
 from models.store.database import Database
 
 REPLACED = (
-    "Your connection to the course system was replaced: *{name}* is now connected with another Slack user. "
-    "Was this not you? Open the Room in your course and press *Disconnect*."
+    "Your connection was replaced: *{name}* is now connected to another Slack user. "
+    "Wasn’t this you? Open the room in your course and press *Disconnect*."
 )
-TAKEN_OVER = "You are now connected as *{name}*; the connection as *{before}* is gone. Was this not you? Type `/room disconnect`."
+TAKEN_OVER = (
+    "You’re now connected as *{name}* instead of *{before}*. Wasn’t this you? Type `/room disconnect`."
+)
 
 
 def connect(db: Database, team_id: str, user_id: str, person_id: str, how: str) -> None:
@@ -45,7 +47,7 @@ def disconnect(db: Database, person_id: str, by: str, team_id: str = "") -> int:
 
 def _name(db: Database, person_id: str) -> str:
     person = people.get_person(db, person_id)
-    return escape(person.name) if person is not None and person.name else "somebody"
+    return escape(person.name) if person is not None and person.name else "another person"
 
 
 def _tell(db: Database, team_id: str, user_id: str, text: str) -> None:

@@ -88,14 +88,12 @@ class OpenId:
             raise _unreachable(error) from error
         except jwt.PyJWTError as error:
             log.warning("slack.id_token_refused error=%s", type(error).__name__)
-            raise SignInFailed(
-                "bad_token", "Slack's answer could not be verified. Please try again."
-            ) from error
+            raise SignInFailed("bad_token", "Slack’s answer couldn’t be verified. Try again.") from error
         if not nonce_hash or hash_secret(str(claims.get("nonce", ""))) != nonce_hash:
-            raise SignInFailed("bad_nonce", "This answer of Slack belongs to another sign-in. Start again.")
+            raise SignInFailed("bad_nonce", "This answer from Slack belongs to another sign-in. Start again.")
         team_id, user_id = str(claims.get(TEAM_CLAIM, "")), str(claims.get(USER_CLAIM, ""))
         if not team_id or not user_id:
-            raise SignInFailed("bad_token", "Slack did not say who you are. Please try again.")
+            raise SignInFailed("bad_token", "Slack didn’t say who you are. Try again.")
         return SignedIn(
             team_id,
             user_id,
@@ -118,11 +116,11 @@ class OpenId:
                 raise _unreachable(failure) from failure
             log.warning("slack.sign_in_refused code=%s", failure.code)
             raise SignInFailed(
-                "refused", "Slack did not accept this sign-in; it may be too old. Please start again."
+                "refused", "Slack didn’t accept this sign-in. It may have expired. Start again."
             ) from failure
         return str(answer.get("id_token") or "")
 
 
 def _unreachable(error: Exception) -> SignInFailed:
     log.warning("slack.unreachable method=openid error=%s", type(error).__name__)
-    return SignInFailed("unreachable", "Slack cannot be reached now. Please try again in a minute.")
+    return SignInFailed("unreachable", "Slack can’t be reached right now. Try again in a minute.")

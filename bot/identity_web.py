@@ -76,7 +76,7 @@ class _Door:
 
     def _need_slack(self) -> None:
         if not self._enabled:
-            raise DomainError("not_allowed", "Slack is not set up here.")
+            raise DomainError("not_allowed", "Slack isn’t set up here. Ask your administrator.")
 
     def overview(self) -> Response:
         """What is linked, and what was done from Slack: by the person, and for moderators in the course's channels."""
@@ -121,7 +121,7 @@ class _Door:
         access = self._access()
         if people.is_preview(self._db, access.course_id, access.person_id):
             raise DomainError(
-                "not_allowed", "A preview cannot be connected to Slack. Leave it in the LMS first."
+                "not_allowed", "A preview can’t be connected to Slack. Leave the preview in the LMS first."
             )
         return access
 
@@ -135,7 +135,7 @@ class _Door:
         access = self._linkable()
         self._need_slack()
         if not self._settings.can_sign_in:
-            raise DomainError("not_allowed", "Sign in with Slack is not set up here. Use a code.")
+            raise DomainError("not_allowed", "Sign in with Slack isn’t set up here. Use a code instead.")
         nonce = secrets.token_urlsafe(24)
         state = State(
             "signin",
@@ -160,11 +160,9 @@ class _Door:
         """
         state = take_state(self._db, "signin", request.args.get("state", "")[:200])
         if state is None:
-            return page(
-                "This sign-in is over", f"It was used already or waited too long. {AGAIN}", status=403
-            )
+            return page("This sign-in has ended", f"It was already used or has expired. {AGAIN}", status=403)
         if request.args.get("error"):
-            return page("Not connected", f"Slack says that you did not agree. {AGAIN}", status=403)
+            return page("Not connected", f"You didn’t allow access in Slack. {AGAIN}", status=403)
         try:
             found = self._openid.signed_in(request.args.get("code", "")[:500], state.nonce_hash)
             self._check(found.team_id, found.user_id, state)
@@ -214,7 +212,7 @@ class _Door:
         if self._workspaces.find(team_id) is None:
             raise SlackRefusal(
                 "external_refused",
-                "You signed in to a Slack workspace that this server does not work with. Sign in to your course's workspace.",
+                "This server doesn’t work with the Slack workspace you signed in to. Sign in to your course’s workspace.",
             )
         self._identity.check_link(Asker(team_id, user_id, "", ""), PersonId(state.person_id))
 
@@ -223,9 +221,7 @@ class _Door:
         state = take_state(self._db, "confirm", request.form.get("state", "")[:200])
         browser = request.cookies.get(COOKIE, "")
         if state is None or not browser or hash_secret(browser) != state.browser_hash:
-            return page(
-                "This sign-in is over", f"It was used already or waited too long. {AGAIN}", status=403
-            )
+            return page("This sign-in has ended", f"It was already used or has expired. {AGAIN}", status=403)
         identity_links.connect(self._db, state.team_id, state.user_id, state.person_id, "sign-in")
         log.info("slack.connected how=sign-in")
         answer = page("Connected", "You can close this window and type /room status in Slack.")

@@ -89,12 +89,12 @@ class _Door:
         browser = request.cookies.get(COOKIE, "")
         if state is None or not browser or hash_secret(browser) != state.browser_hash:
             return page(
-                "This installation is over",
-                f"It was finished already, waited too long, or was begun in another browser. {AGAIN}",
+                "This installation has ended",
+                f"It was already finished, has expired, or was started in another browser. {AGAIN}",
                 status=403,
             )
         if request.args.get("error"):
-            return page("Not installed", f"Slack says that you did not agree. {AGAIN}", status=403)
+            return page("Not installed", f"You didn’t allow access in Slack. {AGAIN}", status=403)
         try:
             installation = self._installation(request.args.get("code", "")[:500])
         except InstallFailed as failed:
@@ -104,11 +104,11 @@ class _Door:
         self._workspaces.installs.save(installation)
         log.info("slack.installed team_id=%s", installation.team_id)
         missing = sorted(set(BOT_SCOPES) - set(installation.scopes.split(",")))
-        more = f" Slack did not grant: {', '.join(missing)}; some commands will fail." if missing else ""
+        more = f" Slack didn’t grant: {', '.join(missing)}. Some commands will fail." if missing else ""
         return page(
             "Installed",
-            f"The app is in the workspace “{installation.team_name or installation.team_id}”.{more} Next: open the Room in your course, "
-            "connect yourself in its card Slack, then type /invite and /room link in a channel.",
+            f"The app is in the workspace “{installation.team_name or installation.team_id}”.{more} Next: open the room in your course and "
+            "connect under Slack, then type /invite and /room link in a channel.",
         )
 
     def _installation(self, code: str) -> Installation:
@@ -127,10 +127,10 @@ class _Door:
         except SlackFailure as failure:
             if failure.is_refusal:
                 raise InstallFailed(
-                    failure.code, f"Slack did not accept this installation ({failure.code[:40]}). {AGAIN}"
+                    failure.code, f"Slack didn’t accept this installation ({failure.code[:40]}). {AGAIN}"
                 ) from failure
             raise InstallFailed(
-                "unreachable", f"Slack cannot be reached now. Wait a minute. {AGAIN}"
+                "unreachable", f"Slack can’t be reached right now. Wait a minute. {AGAIN}"
             ) from failure
 
     def _checked(self, answer: dict[str, Any]) -> Installation:
@@ -143,16 +143,18 @@ class _Door:
             ask(client.auth_revoke)
             raise InstallFailed(
                 "org_install",
-                "The app was installed for a whole organisation. Install it in one workspace at a time: choose the workspace on Slack's page.",
+                "The app was installed for a whole organization. Install it in one workspace at a time: choose the workspace on Slack’s page.",
             )
         if not self._workspaces.is_allowed(team_id):
             ask(client.auth_revoke)
             raise InstallFailed(
                 "team_refused",
-                f"This server does not work with the workspace {team_id}. Its administrator names the workspaces in SIDEROOM_SLACK_TEAM_ID.",
+                f"This server doesn’t work with the workspace {team_id}. The server’s administrator lists allowed workspaces in SIDEROOM_SLACK_TEAM_ID.",
             )
         if not token.startswith(("xoxb-", "xoxe.xoxb-")):
-            raise InstallFailed("no_bot_token", "Slack gave no bot token. Does the app have a bot user?")
+            raise InstallFailed(
+                "no_bot_token", "Slack didn’t issue a bot token. Check that the app has a bot user."
+            )
         who = ask(client.auth_test)
         expires_s = answer["expires_in"] if isinstance(answer.get("expires_in"), int) else 0
         return Installation(

@@ -21,7 +21,7 @@ from models.values import CourseId, PersonId
 from rooms.errors import DomainError
 
 EVERY = " · every room"
-NO_CODE = "Open the Room in your course; in its card *Slack* sign in, or press *Show code* and type `/room connect CODE`."
+NO_CODE = "Open the room in your course. Under *Slack*, sign in, or press *Show code* and type `/room connect CODE`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ class LinkVerbs:
     def _read(self, asker: Asker, code: str, *, use: bool) -> PersonId:
         found = slack.read_code(self._stage.db, asker.team_id, asker.user_id, code, use=False)
         if found == "too_many":
-            raise SlackRefusal("code_wrong", "Too many wrong codes. Wait ten minutes and make a new one.")
+            raise SlackRefusal("code_wrong", "Too many wrong codes. Wait ten minutes, then get a new one.")
         if found == "wrong":
             raise SlackRefusal(
                 "code_wrong",
-                "This code is wrong, used or older than ten minutes. Make a new one in the course page.",
+                "This code is wrong, already used or older than ten minutes. Get a new one on the course page.",
             )
         self._identity.check_link(asker, found)
         if use and slack.read_code(self._stage.db, asker.team_id, asker.user_id, code, use=True) != found:
-            raise SlackRefusal("code_wrong", "This code was used in this very moment. Make a new one.")
+            raise SlackRefusal("code_wrong", "This code was just used. Get a new one on the course page.")
         return found
 
     def open_connect(self, asker: Asker) -> Reply:
@@ -94,7 +94,7 @@ class LinkVerbs:
         if person_id is not None:
             identity_links.disconnect(self._stage.db, person_id, "slack", asker.team_id)
         publish(self._stage, asker.team_id, asker.user_id)
-        return Reply("Disconnected. Your course account is not linked to Slack any more.", replace=True)
+        return Reply("Disconnected. Your course account is no longer connected to Slack.", replace=True)
 
     # -- channels ----------------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class LinkVerbs:
     def _may_link(self, asker: Asker) -> tuple[PersonId, list[Course]]:
         person_id, found = self._stage.linked(asker)
         if asker.is_direct:
-            raise SlackRefusal("channel_unfit", "Type `/room link` in the channel that you want to link.")
+            raise SlackRefusal("channel_unfit", "Type `/room link` in the channel you want to link.")
         mine = self._stage.moderated(person_id)
         if not mine:
             raise DomainError("not_moderator")
@@ -176,7 +176,7 @@ class LinkVerbs:
             person_id,
             target.room_key,
         )
-        kind = "moderators' channel" if role == "moderators" else "class channel"
+        kind = "moderators’ channel" if role == "moderators" else "class channel"
         where = f"to *{escape(target.title)}* as its {kind}."
         self._announce(asker, f"<@{asker.user_id}> linked this channel {where}")
         return Reply(f"This channel is linked {where}")
@@ -187,12 +187,12 @@ class LinkVerbs:
             info = self._channel(asker)
         except SlackFailure:
             raise SlackRefusal(
-                "slack_unreachable", "Slack did not tell about this channel. Please try again."
+                "slack_unreachable", "Slack didn’t return this channel’s details. Try again."
             ) from None
         if info is None or info.get("is_member") is False:
             raise SlackRefusal(
                 "app_not_in_channel",
-                "The app is not in this channel. Type `/invite @Sideroom`, then try again.",
+                "The app isn’t in this channel. Type `/invite @Sideroom`, then try again.",
             )
         self._check_kind(info, role)
 
@@ -200,17 +200,17 @@ class LinkVerbs:
     def _check_kind(info: dict[str, Any], role: str) -> None:
         if info.get("is_ext_shared") or info.get("is_archived") or info.get("is_im"):
             raise SlackRefusal(
-                "channel_unfit", "Only channels of this workspace that are not archived can be linked."
+                "channel_unfit", "You can only link channels in this workspace that aren’t archived."
             )
         if role == "moderators" and not info.get("is_private"):
             raise SlackRefusal(
                 "channel_unfit",
-                "Everybody can read this channel. Link a private channel of the moderators, or type `/room link class`.",
+                "Everyone can read this channel. Link a private channel for moderators, or type `/room link class`.",
             )
 
     def ask_unlink(self, asker: Asker, _typed: Typed) -> Reply:
         self._require_moderator(asker)
-        text = "Unlink this channel? It gets no card, help calls or recordings any more."
+        text = "Unlink this channel? It will no longer get the card, help calls or recordings."
         return question(text, "unlink", asker.channel_id, "Unlink", danger=True)
 
     def unlink(self, asker: Asker, channel_id: str) -> Reply:
@@ -225,13 +225,15 @@ class LinkVerbs:
         self._require_moderator(place)
         slack.unlink_channel(self._stage.db, place.team_id, place.channel_id)
         self._announce(place, f"<@{asker.user_id}> unlinked this channel from its course.")
-        return Reply("This channel is not linked to a course any more.", replace=True)
+        return Reply("This channel is no longer linked to a course.", replace=True)
 
     def _require_moderator(self, asker: Asker) -> None:
         """A moderator of the course to which the channel belongs, also while the link is suspended."""
         _, found = self._stage.linked(asker)
         if found.channel is None:
-            raise SlackRefusal("channel_not_linked", "This channel belongs to no course.")
+            raise SlackRefusal(
+                "channel_not_linked", "This channel isn’t linked to a course. A moderator types `/room link`."
+            )
         if found.role is None:
             raise DomainError("other_course")
         if found.role.value != "moderator":
@@ -259,4 +261,4 @@ def _choose(targets: list[Target], wanted: str, role: str) -> Target:
         if len(meant) == 1:
             return meant[0]
     titles = ", ".join(f"`/room link {role} {escape(each.title)}`" for each in (found or targets)[:10])
-    raise SlackRefusal("bad_usage", f"Say which course: {titles}.", value="link")
+    raise SlackRefusal("bad_usage", f"Add which course: {titles}.", value="link")

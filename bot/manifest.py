@@ -36,19 +36,19 @@ SHORTCUTS = [
         "name": "Start breakout",
         "type": "global",
         "callback_id": "start_breakout",
-        "description": "Make breakout rooms in your live session",
+        "description": "Create breakout rooms in your live session",
     },
     {
         "name": "Broadcast to rooms",
         "type": "message",
         "callback_id": "broadcast_message",
-        "description": "Send this message's text to the breakout rooms",
+        "description": "Send this message to the breakout rooms",
     },
 ]
 ABOUT = (
-    "Sideroom gives a course live video rooms with breakouts. From Slack its moderators start breakout rooms, see who is where, answer "
-    "help calls, send a text to all rooms, and start and stop recordings. Who moderates is decided by the course system (LMS), never by "
-    "Slack: connect your course account from the course page first. The app reads no messages."
+    "Sideroom gives a course live video rooms with breakouts. From Slack, moderators can start breakout rooms, see who’s where, answer "
+    "help calls, message all rooms, and start and stop recordings. The course system (LMS) decides who moderates, never "
+    "Slack: connect your course account from the course page first. The app doesn’t read messages."
 )
 FOLDER = Path(__file__).parents[1] / "manifests"
 

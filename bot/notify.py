@@ -284,7 +284,7 @@ class Notifier:
         ]
         mentions = " ".join(f"<@{user}>" for user in sorted(here or linked.values()))
         text = (
-            f":bell: {call_blocks.call_text(state, call)}, and nobody has answered for a minute. {mentions}"
+            f":bell: {call_blocks.call_text(state, call)}, and no one has answered for a minute. {mentions}"
         )
         payload = {"text": text.strip(), "thread_key": f"card:{state.session_id}", "broadcast": False}
         self._put(channel, key, payload, state.seq, CALL, delay_s=REMIND_S)

@@ -370,7 +370,7 @@ class Outbox:
             team_id=item.team_id,
             channel_id=item.channel_id,
             method="message",
-            payload={"text": f":warning: {calls} could not be shown here while Slack was away."},
+            payload={"text": f":warning: {calls} couldn’t be shown here while Slack was unavailable."},
             coalesce_key=f"missed:{hour}",
             rev=count,
             priority=2,

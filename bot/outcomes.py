@@ -227,4 +227,4 @@ def _refused(error: SlackApiError) -> SlackFailure:
     # A proxy or captive portal answered; 429 and Retry-After are plain HTTP and count all the same.
     if status == 429:
         return SlackFailure("ratelimited", status, wait_s)
-    return SlackFailure(UNREACHABLE, status, why=f"status {status}, no answer of Slack's")
+    return SlackFailure(UNREACHABLE, status, why=f"status {status}, no answer of Slack’s")

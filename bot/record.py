@@ -63,8 +63,8 @@ class RecordVerbs:
 
     def _ask(self, scene: Scene, which: str) -> Reply:
         value = f"{scene.state.session_id}:{which}"
-        where = "every breakout room" if which == "all" else f"*{escape(scene.room(int(which)).name)}*"
-        text = f"Record {where}? Everybody there sees that it is recorded."
+        where = "all breakout rooms" if which == "all" else f"*{escape(scene.room(int(which)).name)}*"
+        text = f"Record {where}? Everyone there will see that it’s being recorded."
         return question(text, "rec_go", value, "Start recording")
 
     def go(self, asker: Asker, value: str) -> Reply:
@@ -86,7 +86,7 @@ class RecordVerbs:
         return self.choose(self._stage.scene(asker))
 
     def choose(self, scene: Scene) -> Reply:
-        """Which room shall be recorded?"""
+        """Which room do you want to record?"""
         scene.require_moderator()
         rooms = sorted(scene.state.rooms.values(), key=lambda room: room.number)
         return Reply("Which room?", recordings.chooser(scene.state.session_id, rooms))
@@ -131,7 +131,7 @@ class RecordVerbs:
         names = ", ".join(sorted(escape(r.room_name) for r in running))
         raise SlackRefusal(
             "bad_usage",
-            f"Say which: `/record {what} room 2`, `main` or `all`. Recorded: {names}.",
+            f"Add which room: `/record {what} room 2`, `main` or `all`. Recorded: {names}.",
             value=what,
         )
 
@@ -163,10 +163,10 @@ class RecordVerbs:
         wanted = recordings_list.Filter(course.course_id)
         found, total = recordings_list.find_recordings(self._stage.db, wanted, 0, LISTED)
         if not found:
-            return Reply("This course has no recordings.")
+            return Reply("This course has no recordings yet.")
         blocks = [recordings.listed(asdict(each), datetime.now(UTC)) for each in found]
         if total > len(found):
-            blocks.append(context(f"{total - len(found)} more: open the course's Media Gallery."))
+            blocks.append(context(f"{total - len(found)} more in the course’s Media Gallery."))
         return Reply(f"{total} recordings of {escape(course.title)}", blocks)
 
     # -- one recording's message -------------------------------------------------------------------------------
@@ -175,11 +175,9 @@ class RecordVerbs:
         """A link of this person's own, good for some minutes, to a page that plays the recording."""
         person_id, access, entry = self._entry(asker, value)
         if entry.status != "ready":
-            raise DomainError("recording_unknown", "This recording is not ready, or it is gone.")
+            raise DomainError("recording_unknown", "This recording isn’t ready yet, or it was deleted.")
         url = self._links.watch(person_id, access.course_id, entry.entry_id)
-        text = (
-            f"*{escape(entry.title)}*: the link is yours alone and works for {self._links.minutes} minutes."
-        )
+        text = f"*{escape(entry.title)}*: only you can use this link. It works for {self._links.minutes} minutes."
         return Reply(
             text,
             [
@@ -197,33 +195,35 @@ class RecordVerbs:
         if not any(each.kind in TRACKS for each in files):
             return Reply(f"*{escape(entry.title)}* has no separate tracks.")
         url = self._links.watch(person_id, access.course_id, entry.entry_id)
-        text = "The separate tracks stand below the player; the link is yours alone."
+        text = "The separate tracks are below the player. Only you can use this link."
         return Reply(text, [section(text), actions("play:tracks", button("Open", "open_dashboard", url=url))])
 
     def publish(self, asker: Asker, recording_id: str, *, published: bool) -> Reply:
         _, access, entry = self._entry(asker, recording_id)
         self._library.change(access, entry.entry_id, None, published)
-        where = "is in the course's gallery." if published else "is not in the course's gallery any more."
+        where = "is published to the Media Gallery." if published else "is no longer in the Media Gallery."
         return Reply(f"*{escape(entry.title)}* {where}")
 
     def ask_delete(self, asker: Asker, recording_id: str) -> Reply:
         _, access, entry = self._entry(asker, recording_id)
         if not self._library.may_edit(access, entry):
             raise DomainError("not_allowed")
-        text = f"Delete *{escape(entry.title)}* and its files for ever?"
+        text = f"Delete *{escape(entry.title)}* and its files permanently? You can’t undo this."
         return question(text, "rec_delete", recording_id, "Delete", danger=True)
 
     def delete(self, asker: Asker, recording_id: str) -> Reply:
         _, access, entry = self._entry(asker, recording_id)
         self._library.delete(access, entry.entry_id)
-        return Reply(f"*{escape(entry.title)}* is deleted.")
+        return Reply(f"Deleted *{escape(entry.title)}*.")
 
     def _entry(self, asker: Asker, recording_id: str) -> tuple[PersonId, Access, Entry]:
         """The library's entry as this person may see it. Raises SlackRefusal, DomainError ``recording_unknown``."""
         person_id, place = self._stage.linked(asker)
         row = library_store.entry_of_recording(self._stage.db, recording_id)
         if row is None:
-            raise DomainError("recording_unknown", "This recording is not in the library (any more).")
+            raise DomainError(
+                "recording_unknown", "This recording isn’t in the library. It may have been deleted."
+            )
         role = people.membership_role(self._stage.db, row["course_id"], person_id) or Role.GUEST
         access = Access("page", person_id, row["course_id"], role, place.name)
         return person_id, access, self._library.get(access, row["id"])

@@ -13,7 +13,7 @@ METHOD: Final = "work"
 """Of the outbox's rows that are requests to us, not calls of Slack."""
 RUN_WITHIN_S: Final = 120.0
 """A request is run again only so soon after it came: what a class needed then may be wrong now."""
-TOO_LATE: Final = "Sideroom was restarted while it did this. See whether it happened (`/room status`); if not, please do it again."
+TOO_LATE: Final = "Sideroom restarted while it was working on this. Check with `/room status`, and try again if it didn’t happen."
 _KEPT: Final = (
     "type",
     "command",

@@ -31,7 +31,7 @@ ALIASES = {
 DESCRIPTIONS = {
     "/room": "Your live room: status, connect, join",
     "/breakout": "Start and run breakout rooms",
-    "/broadcast": "Send a text to breakout rooms",
+    "/broadcast": "Send a message to breakout rooms",
     "/help-calls": "Answer help calls",
     "/record": "Record rooms",
 }
@@ -45,7 +45,7 @@ USAGE = {
 
 VERBS: tuple[Verb, ...] = (
     Verb("", "status", "", "Show the live room", "connected user"),
-    Verb("", "help", "[verb]", "Show what you can type", "anyone", "help start"),
+    Verb("", "help", "[verb]", "List the commands", "anyone", "help start"),
     Verb(
         "",
         "connect",
@@ -54,12 +54,12 @@ VERBS: tuple[Verb, ...] = (
         "anyone",
         "connect ABCD2345",
     ),
-    Verb("", "disconnect", "", "Forget the connection; asks first", "anyone"),
+    Verb("", "disconnect", "", "Disconnect your course account; asks first", "anyone"),
     Verb(
         "",
         "link",
         "[moderators|class] [COURSE]",
-        "Link this channel to your course; without arguments a form opens",
+        "Link this channel to your course; opens a form without arguments",
         "moderator",
         "link moderators",
     ),
@@ -69,7 +69,7 @@ VERBS: tuple[Verb, ...] = (
         "breakout",
         "start",
         "[N] [for 15m] [auto|manual|self|keep] [record]",
-        "Make rooms and start; without arguments a form opens",
+        "Create rooms and start; opens a form without arguments",
         "moderator",
         "start 4 for 15m auto record",
     ),
@@ -81,7 +81,7 @@ VERBS: tuple[Verb, ...] = (
         "breakout",
         "move",
         "@person|NAME N|main",
-        "Move somebody of the course to room N or the main room",
+        "Move a participant to room N or the main room",
         "moderator",
         "move @bob 2",
     ),
@@ -90,7 +90,7 @@ VERBS: tuple[Verb, ...] = (
         "broadcast",
         "",
         "[1,3-5:] TEXT",
-        "Send a text to all rooms, or to some",
+        "Send a message to all rooms, or to some",
         "moderator",
         "1,3: Two minutes left",
     ),
@@ -101,7 +101,7 @@ VERBS: tuple[Verb, ...] = (
         "record",
         "start",
         "[room N|main|all] [now]",
-        "Record a room or every breakout room; asks first",
+        "Record a room or all breakout rooms; asks first",
         "moderator",
         "start all",
     ),
@@ -127,7 +127,7 @@ VERBS: tuple[Verb, ...] = (
         "moderator",
     ),
     Verb("record", "status", "", "What is being recorded", "moderator"),
-    Verb("record", "list", "", "The course's recordings, with Watch", "moderator"),
+    Verb("record", "list", "", "The course’s recordings, with Watch", "moderator"),
 )
 DEFAULT_VERB = {"": "status", "breakout": "start", "broadcast": "", "help-calls": "list", "record": "status"}
 """What a command without arguments means."""

@@ -44,7 +44,8 @@ class RoomVerbs:
         link = slack.channel_link(self._stage.db, asker.team_id, asker.channel_id)
         if link is None or link.suspended or link.course_id != scene.state.course_id:
             raise SlackRefusal(
-                "channel_not_linked", "The card can stand in a channel of this course. Type `/room link`."
+                "channel_not_linked",
+                "The card can only be posted in a channel linked to this course. Type `/room link`.",
             )
         key = f"card:{session_id}"
         self._retire(asker, key, scene.state.seq)
@@ -66,7 +67,7 @@ class RoomVerbs:
             rev=scene.state.seq,
             priority=2,
         )
-        return Reply("The card is posted here.", replace=True)
+        return Reply("The card is now posted here.", replace=True)
 
     def _retire(self, asker: Asker, key: str, rev: int) -> None:
         """An older card must not look live for ever. It is not deleted: help calls stand in its thread."""
@@ -76,7 +77,7 @@ class RoomVerbs:
             return
         moved = f"{slack_outbox.MOVED}{ts}"
         slack.save_message(db, team_id, channel_id, moved, ts)
-        text = "The card of this live room stands further down now."
+        text = "The card has moved further down."
         slack_outbox.put_out(
             db,
             team_id=team_id,
@@ -107,8 +108,8 @@ class RoomVerbs:
             room = scene.room(number)
             if me is not None and me.online:
                 self._stage.submit(scene, c.JoinRoom(room.room_id))
-                return Reply(f"You are moving to *{escape(room.name)}*.")
-        text = f"*{escape(scene.state.course_title)}* is live. Your browser asks the course page who you are."
+                return Reply(f"You’re moving to *{escape(room.name)}*.")
+        text = f"*{escape(scene.state.course_title)}* is live. You’ll sign in through your course page."
         return Reply(
             text,
             [
@@ -125,13 +126,13 @@ class RoomVerbs:
         scene.require_moderator()
         room = scene.room(number)
         if number == 0:
-            raise SlackRefusal("bad_usage", "The main room cannot be closed.")
+            raise SlackRefusal("bad_usage", "The main room can’t be closed.")
         inside = [p.person_id for p in scene.state.people.values() if p.online and p.room_id == room.room_id]
         if not inside:
-            raise SlackRefusal("person_unknown", f"Nobody is in *{escape(room.name)}*.")
+            raise SlackRefusal("person_unknown", f"No one is in *{escape(room.name)}*.")
         for person_id in inside:
             self._stage.submit(scene, c.MoveParticipant(person_id, scene.room(0).room_id), step=person_id)
-        return Reply(f"Everybody in *{escape(room.name)}* comes back to the main room.")
+        return Reply(f"Everyone in *{escape(room.name)}* is returning to the main room.")
 
     def start_session(self, asker: Asker) -> Reply:
         """Open the live room of this course, so that people who come find it; moderators only."""

@@ -43,7 +43,7 @@ class Scene:
         room = next((r for r in self.state.rooms.values() if r.number == number), None)
         if room is None:
             names = ", ".join(f"{r.number} {r.name}" for r in self.state.breakout_rooms) or "none yet"
-            raise SlackRefusal("room_unknown", f"There is no room {number}. Rooms: {escape(names)}.")
+            raise SlackRefusal("room_unknown", f"There’s no room {number}. Rooms: {escape(names)}.")
         return room
 
     @property
@@ -113,11 +113,12 @@ class Stage:
     def _require_link(found: Place) -> None:
         if found.channel is None:
             raise SlackRefusal(
-                "channel_not_linked", "This channel belongs to no course. A moderator types `/room link`."
+                "channel_not_linked",
+                "This channel isn’t linked to a course. A moderator can type `/room link`.",
             )
         if found.channel.suspended:
             raise SlackRefusal(
-                "channel_not_linked", "The link of this channel is suspended. Type `/room link` again."
+                "channel_not_linked", "This channel’s link is suspended. Type `/room link` again."
             )
 
     def course(self, asker: Asker) -> tuple[Actor, Course]:

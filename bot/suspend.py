@@ -15,12 +15,12 @@ WHY: Final = {
     "is_archived": "it was archived. Unarchive it, or link another channel with `/room link`",
     "channel_deleted": "it was deleted. Link another channel with `/room link`",
     "group_deleted": "it was deleted. Link another channel with `/room link`",
-    "channel_shared": "it is shared with another organisation now. Link a channel of this workspace with `/room link`",
-    "not_in_channel": "the app is not in it any more. Type `/invite @Sideroom` and `/room link` there",
-    "restricted_action_read_only_channel": "it is read-only. Allow the app to post there, or link another channel with `/room link`",
-    "restricted_action_thread_only_channel": "only threads can be answered there. Link another channel with `/room link`",
-    "restricted_action": "a setting of the workspace does not let the app post there. Ask an administrator, then type `/room link` there",
-    "channel_not_found": "the app cannot see it any more. Type `/invite @Sideroom` and `/room link` there",
+    "channel_shared": "it’s now shared with another organization. Link a channel in this workspace with `/room link`",
+    "not_in_channel": "the app is no longer in it. Type `/invite @Sideroom` and `/room link` there",
+    "restricted_action_read_only_channel": "it’s read-only. Allow the app to post there, or link another channel with `/room link`",
+    "restricted_action_thread_only_channel": "it only allows replies in threads. Link another channel with `/room link`",
+    "restricted_action": "a workspace setting stops the app from posting there. Ask an administrator, then type `/room link` there",
+    "channel_not_found": "the app can no longer see it. Type `/invite @Sideroom` and `/room link` there",
 }
 
 
@@ -32,8 +32,8 @@ def suspend_channel(db: Database, team_id: str, channel_id: str, reason: str) ->
     log.info("slack.channel_suspended reason=%s", reason)
     slack_outbox.drop_channel(db, team_id, channel_id)
     user_ids = _whom(db, team_id, channel_id, linked_by)
-    why = WHY.get(reason, f"Slack refuses messages there ({reason}). Mend that, then type `/room link` there")
-    text = f"<#{channel_id}> gets no more messages about your live room: {why}."
+    why = WHY.get(reason, f"Slack refuses messages there ({reason}). Fix that, then type `/room link` there")
+    text = f"<#{channel_id}> will get no more messages about your live session: {why}."
     for user_id in user_ids:
         slack_outbox.put_out(
             db, team_id=team_id, channel_id=user_id, method="message", payload={"text": text}, priority=2

@@ -75,7 +75,9 @@ def create_blueprint(db: Database, links: Links, library_root: Path, media_key: 
         whose = links.opened(entry_id, request.args.to_dict(), time.time())
         if whose is None:
             return _page(
-                "This link is over", _said("Press Watch in Slack again; each link works a while."), 403
+                "This link has expired",
+                _said("Press Watch in Slack again. Each link only works for a while."),
+                403,
             )
         person_id, course_id = whose
         role = people.membership_role(db, course_id, person_id) or Role.GUEST
@@ -89,7 +91,11 @@ def create_blueprint(db: Database, links: Links, library_root: Path, media_key: 
                 raise DomainError("recording_unknown")
         except DomainError:
             log.info("slack.watch_refused entry_id=%s", entry_id)
-            return _page("This recording is not here", _said("It is gone, or not yours to see."), 404)
+            return _page(
+                "This recording isn’t available",
+                _said("It was deleted, or you don’t have access to it."),
+                404,
+            )
 
         def file(name: str, download: bool) -> str:
             return media_links.link(media_key, entry_id, name, int(time.time()), download=download)

@@ -29,7 +29,7 @@ from rooms.errors import DomainError
 log = logging.getLogger("sideroom.transfer")
 SMALL_KINDS: Final = frozenset({"thumbnail", "chapters"})
 """Files that stay here also when the copies are confirmed: pages need them at once."""
-_MISSING: Final = "{name} is missing in the library's folder on this server, so it cannot be copied. Restore it from a backup."
+_MISSING: Final = "{name} is missing in the library’s folder on this server, so it can’t be copied. Restore it from a backup."
 
 
 # -- which copies there shall be ---------------------------------------------------------------------------------

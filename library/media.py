@@ -81,7 +81,7 @@ class Library:
         """An entry that this person may see; for all others it does not exist. Raises ``recording_unknown``."""
         row = store.get_entry(self._db, entry_id)
         if row is None or not self._may_see(access, _entry(row)):
-            raise DomainError("recording_unknown", "There is no such recording, or it is not yours to see.")
+            raise DomainError("recording_unknown", "This recording doesn’t exist, or you can’t access it.")
         return _entry(row)
 
     def _may_see(self, access: Access, entry: Entry) -> bool:
@@ -134,7 +134,7 @@ class Library:
             title = plain_title(title)
             if not title or not fits(title, MAX_TITLE_CHARS):
                 raise DomainError(
-                    "bad_value", f"A title has 1 to {MAX_TITLE_CHARS} characters.", field="title"
+                    "bad_value", f"A title must have 1 to {MAX_TITLE_CHARS} characters.", field="title"
                 )
             values["title"] = title
         if published is not None:
@@ -153,9 +153,7 @@ class Library:
         if row is None:
             raise DomainError("recording_unknown")
         if row["status"] == "processing":
-            raise DomainError(
-                "still_recording", "This recording is still being made. Wait until it is ready."
-            )
+            raise DomainError("still_recording", "This recording is still processing. Wait until it’s ready.")
         transfers.delete_of_entry(self._db, entry_id)
         # Files first: after a crash in between the entry is still there to be deleted again.
         remove_files(self.root, row["path"])

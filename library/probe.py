@@ -40,25 +40,25 @@ def probe(path: Path, picture: Path) -> dict[str, Any]:
         with av.open(str(path), options=only) as file:
             return _look(file, picture)
     except av.FFmpegError as error:
-        raise NotPlayable(f"This file could not be opened as video or sound. {FORMATS}") from error
+        raise NotPlayable(f"This file couldn’t be opened as video or audio. {FORMATS}") from error
 
 
 def _look(file: Any, picture: Path) -> dict[str, Any]:
     container = CONTAINERS.get(file.format.name)
     if container is None:
-        raise NotPlayable(f"This kind of file does not play in browsers. {FORMATS}")
+        raise NotPlayable(f"Browsers can’t play this type of file. {FORMATS}")
     # A cover in a sound file is a video stream of one still.
     videos = [s for s in file.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
     audios = list(file.streams.audio)
     for stream, allowed in [(s, VIDEO[container]) for s in videos] + [(s, AUDIO[container]) for s in audios]:
         if stream.codec_context.name not in allowed:
             raise NotPlayable(
-                f"Browsers do not play “{stream.codec_context.name}” in this kind of file. {FORMATS}"
+                f"Browsers can’t play “{stream.codec_context.name}” in this type of file. {FORMATS}"
             )
     for stream in videos:
         _check_pixels(stream.codec_context)
     if not videos and not audios:
-        raise NotPlayable(f"There is neither picture nor sound in this file. {FORMATS}")
+        raise NotPlayable(f"This file has no video or audio. {FORMATS}")
     facts: dict[str, Any] = {
         "container": container,
         "duration_s": _duration(file),
@@ -69,7 +69,7 @@ def _look(file: Any, picture: Path) -> dict[str, Any]:
     if videos:
         context = videos[0].codec_context
         if max(context.width, context.height) > MAX_SIDE:
-            raise NotPlayable(f"This picture is larger than {MAX_SIDE} pixels. Make it smaller first.")
+            raise NotPlayable(f"This video is larger than {MAX_SIDE} pixels. Make it smaller first.")
         shown = _still(file, videos[0], float(facts["duration_s"]), picture)
         facts |= {"width": shown[0], "height": shown[1], "thumbnail": True}
     else:
@@ -93,7 +93,7 @@ def _check_pixels(context: Any) -> None:
     """H.264 with more colour or finer shades than usual plays in few browsers, and only where the processor does it."""
     if context.name == "h264" and context.pix_fmt not in PLAIN_PIXELS:
         raise NotPlayable(
-            "This video is H.264 with 10 bits or fuller colour, which many browsers and phones do not play. "
+            "This video is H.264 with 10-bit or 4:2:2 color, which many browsers and phones can’t play. "
             "Export it as 8-bit 4:2:0 (“yuv420p”)."
         )
 
@@ -103,7 +103,7 @@ def _still(file: Any, stream: Any, duration_s: float, picture: Path) -> tuple[in
     file.seek(int(min(3.0, duration_s / 3) * av.time_base))
     frame = next(file.decode(stream), None)
     if frame is None:
-        raise NotPlayable(f"The picture in this file cannot be decoded. {FORMATS}")
+        raise NotPlayable(f"The video in this file can’t be decoded. {FORMATS}")
     image = frame.to_image()
     aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     if aspect and aspect > 0 and aspect != 1:

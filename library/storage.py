@@ -72,11 +72,11 @@ class Storages:
         """
         kind, course_id = _scope(scope)
         if course_id is not None and get_course(self._db, course_id) is None:
-            raise DomainError("bad_value", "There is no such course.", field="course_id")
+            raise DomainError("bad_value", "This course doesn’t exist. Check its ID.", field="course_id")
         checked = read_config(config, local=kind == "site" and folders)
         _check_name(name)
         if kind != "call" and store.count(self._db, kind, course_id) >= MOST:
-            raise DomainError("too_many", f"There are {MOST} storages already. Remove one first.")
+            raise DomainError("too_many", f"There are already {MOST} storages. Remove one first.")
         if dry_run:
             problem = self.try_out(checked)
             if problem is not None:
@@ -200,15 +200,15 @@ class Storages:
                 target.put(source, name, hashlib.sha256(data).hexdigest())
                 step = "reading the test file"
                 if target.size(name) != len(data) or b"".join(target.read(name, 0, len(data))) != data:
-                    return "The test file came back different. This store cannot be trusted with recordings."
+                    return "The test file came back changed. Don’t use this storage for recordings."
                 step = "deleting the test file"
                 target.delete(name)
                 if target.size(name) is not None:
-                    return "The test file could not be deleted. Is the bucket locked against deletion?"
+                    return "The test file couldn’t be deleted. Check whether the bucket is locked against deletion."
         except TransferFailed as error:
             return f"While {step}: {error}"
         except OSError as error:
-            return f"While {step}: {error.strerror or 'the disk could not be used'}."
+            return f"While {step}: {error.strerror or 'the disk couldn’t be used'}."
         return None
 
     def reseal(self) -> int:
@@ -229,7 +229,7 @@ class Storages:
 
 def _check_name(name: str) -> None:
     if len(name) > MAX_NAME_CHARS:
-        raise DomainError("bad_value", f"A name has at most {MAX_NAME_CHARS} characters.", field="name")
+        raise DomainError("bad_value", f"A name can have at most {MAX_NAME_CHARS} characters.", field="name")
 
 
 def public(storage: Storage) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _time(at: datetime | None) -> str | None:
 def _scope(scope: str) -> tuple[Scope, str | None]:
     kind, _, course_id = scope.partition(":")
     if kind not in ("site", "course", "call") or bool(course_id) is (kind == "site"):
-        raise ValueError("a storage's scope is site, course:<id> or call:<id>")
+        raise ValueError("a storage’s scope is site, course:<id> or call:<id>")
     return cast(Scope, kind), course_id or None
 
 

@@ -32,7 +32,7 @@ TYPES: Final[dict[str, _Type]] = {
 _ELSEWHERE: Final = {
     "gcs": "Google Cloud Storage is used as type s3 with its HMAC keys and endpoint_url https://storage.googleapis.com.",
     "cloudflare": "Cloudflare R2 is used as type s3 with endpoint_url https://<account id>.r2.cloudflarestorage.com.",
-    "sftp": "SFTP is not supported. Use aws, azure, digitalocean or s3.",
+    "sftp": "SFTP isn’t supported. Use aws, azure, digitalocean or s3.",
 }
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CONTAINER: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
@@ -71,11 +71,11 @@ def read_config(config: Mapping[str, Any], *, local: bool = False) -> StorageCon
         if name == "type" or (value is None and name not in spec.required):
             continue
         if not isinstance(name, str) or name not in spec.required | spec.optional | spec.must_be_empty:
-            raise _bad(str(name), f"Storage of type {kind} has no such field.")
+            raise _bad(str(name), f"Storage of type {kind} doesn’t have this field.")
         if not isinstance(value, str) or len(value) > _MAX_CHARS or any(ord(each) < 32 for each in value):
-            raise _bad(name, f"This is a text of at most {_MAX_CHARS} characters.")
+            raise _bad(name, f"Enter at most {_MAX_CHARS} characters.")
         if name in spec.must_be_empty and value:
-            raise _bad(name, f"Storage of type {kind} does not use this; leave it empty.")
+            raise _bad(name, f"Storage of type {kind} doesn’t use this. Leave it empty.")
         values[name] = value.strip()
     for name in sorted(spec.required):
         if not values.get(name):
@@ -88,22 +88,22 @@ def _checked(kind: str, values: dict[str, str]) -> StorageConfig:
     values = {name: value for name, value in values.items() if value}
     if kind == "local":
         if not Path(values["path"]).is_absolute():
-            raise _bad("path", "Give an absolute folder, such as /mnt/recordings.")
+            raise _bad("path", "Enter an absolute folder, such as /mnt/recordings.")
         return StorageConfig(kind, path=values["path"])
     values["path"] = values.get("path", "").strip("/")
     path = values["path"]
     if path and (not _FOLDERS.fullmatch(path) or len(path) > 500 or {".", ".."} & set(path.split("/"))):
         raise _bad("path", "Use letters, digits and ! _ . ' ( ) - in folder names, with / between them.")
     if not (_CONTAINER if kind == "azure" else _BUCKET).fullmatch(values["bucket"]):
-        raise _bad("bucket", "A bucket's name has 3 to 63 lower-case letters, digits and hyphens.")
+        raise _bad("bucket", "A bucket’s name must have 3 to 63 lowercase letters, digits and hyphens.")
     if "region" in values:
         values["region"] = values["region"].lower()
         if not _REGION.fullmatch(values["region"]):
-            raise _bad("region", "Give the region as the provider writes it, such as ap-south-1 or SGP1.")
+            raise _bad("region", "Enter the region as the provider writes it, such as ap-south-1 or SGP1.")
     if "endpoint_url" in values:
         if "?" in values["endpoint_url"]:
             raise _bad(
-                "endpoint_url", "Give the endpoint as https://host or https://host:port, without a query."
+                "endpoint_url", "Enter the endpoint as https://host or https://host:port, without a query."
             )
         values["endpoint_url"] = values["endpoint_url"].rstrip("/")
     return StorageConfig(kind, credentials=credentials, **values)

@@ -45,7 +45,7 @@ class Vault:
 
 
 LOST = (
-    "The stored credentials cannot be read: the site secret was changed. Put the old secret into "
+    "The stored credentials can’t be read because the site secret changed. Put the old secret into "
     "SIDEROOM_PREVIOUS_SECRETS and restart, or remove this storage and add it again."
 )
 

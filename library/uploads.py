@@ -73,10 +73,13 @@ class Uploads:
         """
         if is_preview(self.db, access.course_id, access.person_id):
             raise DomainError(
-                "not_allowed", "A preview keeps nothing. Leave it in the LMS, then upload the file."
+                "not_allowed",
+                "A preview doesn’t keep anything. Leave the preview in the LMS, then upload the file.",
             )
         if access.role is Role.GUEST:
-            raise DomainError("not_allowed", "Guests have no My Media.")
+            raise DomainError(
+                "not_allowed", "Guests don’t have My Media. Sign in to the LMS to upload files."
+            )
         if length is not None and length > self.max_bytes:
             raise too_large(self.max_bytes)
         with self._one_of_few(access.person_id):
@@ -96,7 +99,7 @@ class Uploads:
         with self._lock:
             if self._busy[person_id] >= OF_ONE or self._busy.total() >= AT_ONCE:
                 raise DomainError(
-                    "rate_limited", "Other uploads are under way. Wait until one has ended, then try again."
+                    "rate_limited", "Other uploads are in progress. Wait until one finishes, then try again."
                 )
             self._busy[person_id] += 1
         try:
@@ -113,7 +116,7 @@ class Uploads:
             raise _over_quota(self.quota_bytes)
         if shutil.disk_usage(self.root).free - more < self.keep_free_bytes:
             log.error("library.disk_full")
-            raise DomainError("internal", "The server has no room for this file. Tell your administrator.")
+            raise DomainError("internal", "The server has no space for this file. Tell your administrator.")
 
     def _waiting_room(self) -> Path:
         """Where files lie while they arrive, swept of what a killed process left."""
@@ -145,7 +148,7 @@ class Uploads:
         except OSError as error:
             log.error("library.upload_failed error=%s", type(error).__name__)
             raise DomainError(
-                "internal", "The server could not store the file. Tell your administrator."
+                "internal", "The server couldn’t store the file. Tell your administrator."
             ) from error
         return digest.hexdigest(), size
 
@@ -194,7 +197,7 @@ class Uploads:
 def _over_quota(quota_bytes: int) -> DomainError:
     limit = quota_bytes // (1024 * 1024)
     return DomainError(
-        "too_many", f"Your uploads would take more than {limit} MB together. Delete some in My Media first."
+        "too_many", f"Your uploads would exceed {limit} MB in total. Delete some in My Media first."
     )
 
 
@@ -220,6 +223,6 @@ def _probe(path: Path, picture: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or "container" not in facts:
         problem = facts.get("problem") if isinstance(facts, dict) else None
         raise DomainError(
-            "bad_value", problem or "This file is damaged and could not be opened.", field="file"
+            "bad_value", problem or "This file is damaged and couldn’t be opened.", field="file"
         )
     return facts

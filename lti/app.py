@@ -116,7 +116,7 @@ class _Door:
             return self._refuse(
                 LaunchRefused(
                     "platform_error",
-                    "The LMS could not open this tool.",
+                    "The LMS couldn’t open this tool.",
                     f"OIDC error: {form['error'][:80]!r}",
                 )
             )
@@ -154,7 +154,7 @@ class _Door:
     @staticmethod
     def launch_by_hand() -> Response:
         """Somebody opened or reloaded the launch address itself."""
-        text = "This page is opened by the LMS. Go to the course page and open the tool there."
+        text = "This page only opens from the LMS. Go to the course page and open the tool there."
         return shell.message("Open this tool from your course", text, status=400)
 
     def _refuse(self, refused: LaunchRefused) -> Response:
@@ -230,8 +230,8 @@ class _Door:
             if launch.preview:
                 raise LaunchRefused(
                     "preview",
-                    "A preview cannot insert anything.",
-                    "leave the view as another role in the LMS, then insert",
+                    "A preview can’t insert anything.",
+                    "leave the preview in the LMS, then insert",
                 )
             return self._selector(launch, access)
         if launch.message_type == messages.PRIVACY:
@@ -297,7 +297,7 @@ class _Door:
         ):
             return self._refuse(
                 LaunchRefused(
-                    "deep_link", "This page waited too long or was used already.", "insert from the LMS again"
+                    "deep_link", "This page has expired or was already used.", "insert from the LMS again"
                 )
             )
         platform = store.get_platform(self._db, asked.platform_id)
@@ -307,14 +307,14 @@ class _Door:
         except (ValueError, RecursionError):
             return self._refuse(
                 LaunchRefused(
-                    "deep_link", "What was chosen could not be read.", "the selector's items are odd"
+                    "deep_link", "Your choice couldn’t be read.", "the selector’s items can’t be read"
                 )
             )
         except DomainError as error:
             return self._refuse(LaunchRefused(error.code, error.message, "choose something else"))
         if platform is None or not deeplinks.use_deep_link(self._db, link_id):
             return self._refuse(
-                LaunchRefused("deep_link", "This page was used already.", "insert from the LMS again")
+                LaunchRefused("deep_link", "This page was already used.", "insert from the LMS again")
             )
         note = "" if items else "Nothing was chosen."
         url, fields = deeplinking.answer(self._db, platform, asked, items, note)

@@ -107,13 +107,17 @@ def begin(db: Database, params: Mapping[str, str], base_url: str, browser: str =
     hint = params.get("login_hint", "")
     if not issuer or not hint:
         raise LaunchRefused(
-            "login_incomplete", "The course page did not send what is needed.", "iss or login_hint is missing"
+            "login_incomplete",
+            "The course page didn’t send everything needed.",
+            "iss or login_hint is missing",
         )
     platform = _platform_for_login(db, issuer, params.get("client_id", ""), app)
     target = params.get("target_link_uri", "") or f"{base_url}/lti/launch"
     if not messages.is_ours(target, base_url):
         raise LaunchRefused(
-            "wrong_target", "The tool's address in the LMS is not ours.", "target_link_uri is not ours"
+            "wrong_target",
+            "The tool’s address in the LMS isn’t this server’s.",
+            "target_link_uri is not ours",
         )
     state, nonce = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     browser = browser if _SECRET.fullmatch(browser) else secrets.token_urlsafe(32)
@@ -148,13 +152,13 @@ def _platform_for_login(db: Database, issuer: str, client_id: str, app: str) -> 
     if not platforms:
         raise LaunchRefused(
             "unknown_platform",
-            "This LMS is not registered here.",
+            "This LMS isn’t registered here.",
             "register issuer and client id: sideroom lti add",
         )
     if len(platforms) > 1:
         raise LaunchRefused(
             "client_missing",
-            "The LMS did not say which tool this is.",
+            "The LMS didn’t say which tool this is.",
             "several registrations, login without client_id; give each tool the login address of its own",
         )
     return platforms[0]
@@ -209,7 +213,7 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         if self._login is None:
             raise LaunchRefused(
                 "state",
-                "This page was opened twice or waited too long.",
+                "This page was opened twice or has expired.",
                 "state unknown, used before or older than 15 minutes",
             )
         return self
@@ -226,7 +230,7 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         ):
             raise LaunchRefused(
                 "token",
-                "The LMS sent an unusable token.",
+                "The LMS sent a token that can’t be used.",
                 "its parts are not objects, or iss, nonce or azp no text",
             )
         return self
@@ -237,7 +241,7 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         if not isinstance(nonce, str) or not hmac.compare_digest(hash_secret(nonce), self._login.nonce_hash):
             raise LaunchRefused(
                 "nonce",
-                "This page was opened twice or waited too long.",
+                "This page was opened twice or has expired.",
                 "the nonce is not that of the login",
             )
         return self
@@ -251,15 +255,15 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         ]
         if not known:
             raise LaunchRefused(
-                "unknown_platform", "This LMS is not registered here.", "no registration for iss and aud"
+                "unknown_platform", "This LMS isn’t registered here.", "no registration for iss and aud"
             )
         azp = body.get("azp")
         if len(clients) > 1 and azp is None:
             raise LaunchRefused(
-                "azp", "The LMS sent a token for somebody else.", "several audiences without azp"
+                "azp", "The LMS sent a token for another tool.", "several audiences without azp"
             )
         if azp is not None and azp not in {p.client_id for p in known}:
-            raise LaunchRefused("azp", "The LMS sent a token for somebody else.", "azp is another client")
+            raise LaunchRefused("azp", "The LMS sent a token for another tool.", "azp is another client")
         platform = known[0] if azp is None else next(p for p in known if p.client_id == azp)
         if self._login is None or platform.id != self._login.platform_id:
             raise LaunchRefused(
@@ -273,7 +277,7 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
     def validate_jwt_signature(self) -> _Launch:
         if self._jwt.get("header", {}).get("alg") != "RS256":
             raise LaunchRefused(
-                "algorithm", "The LMS signed in a way that is not accepted.", "alg must be RS256"
+                "algorithm", "The LMS used a signature that isn’t accepted.", "alg must be RS256"
             )
         key = self._key()
         options: Options = {"verify_aud": False, "require": ["exp", "iat", "sub", "iss", "nonce"]}
@@ -283,24 +287,26 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
             )
         except jwt.ExpiredSignatureError as error:
             raise LaunchRefused(
-                "expired", "This page waited too long.", "the token has expired; compare both clocks"
+                "expired", "This page has expired.", "the token has expired; compare both clocks"
             ) from error
         except jwt.InvalidSignatureError as error:
             raise LaunchRefused(
-                "signature", "The LMS's signature is wrong.", "signature does not match its keyset"
+                "signature", "The LMS’s signature isn’t valid.", "signature does not match its keyset"
             ) from error
         except jwt.InvalidTokenError as error:
             raise LaunchRefused(
-                "token", "The LMS sent an unusable token.", f"{type(error).__name__}"
+                "token", "The LMS sent a token that can’t be used.", f"{type(error).__name__}"
             ) from error
         if any(
             isinstance(data[key], bool) or not isinstance(data[key], int | float) for key in ("iat", "exp")
         ):
-            raise LaunchRefused("token", "The LMS sent an unusable token.", "iat and exp must be numbers")
+            raise LaunchRefused(
+                "token", "The LMS sent a token that can’t be used.", "iat and exp must be numbers"
+            )
         if data["exp"] < data["iat"] or _age(data) > MAX_AGE_S:
             raise LaunchRefused(
                 "too_old",
-                "This page waited too long.",
+                "This page has expired.",
                 "the token is older than 10 minutes; compare both clocks",
             )
         self.signed = data
@@ -314,13 +320,13 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         kid = self._jwt.get("header", {}).get("kid")
         if not kid:
             raise LaunchRefused(
-                "kid", "The LMS signed in a way that is not accepted.", "the token names no key (kid)"
+                "kid", "The LMS used a signature that isn’t accepted.", "the token names no key (kid)"
             )
         found = _find_key(self.platform.jwks, kid) or _find_key(self._newer_keyset(), kid)
         if found is None:
             raise LaunchRefused(
                 "key_unknown",
-                "The LMS's signature could not be checked.",
+                "The LMS’s signature couldn’t be checked.",
                 "its keyset has no key with this kid",
             )
         return found
@@ -348,25 +354,25 @@ class _Launch(MessageLaunch):  # type: ignore[type-arg]
         ):
             raise LaunchRefused(
                 "deployment",
-                "The LMS did not say where this tool stands.",
+                "The LMS didn’t say where this tool is installed.",
                 "deployment_id is missing, longer than 255 characters or has control characters",
             )
         if not store.accept_deployment(self._db, self.platform, deployment_id):
             raise LaunchRefused(
-                "deployment", "This tool is not enabled here yet.", "deployment_id is not allowed; add it"
+                "deployment", "This tool isn’t enabled here yet.", "deployment_id is not allowed; add it"
             )
         return self
 
     def validate_message(self) -> _Launch:
         body = self.body
         if body.get(claims.VERSION) != "1.3.0":
-            raise LaunchRefused("version", "The LMS speaks another LTI version.", "version must be 1.3.0")
+            raise LaunchRefused("version", "The LMS uses another LTI version.", "version must be 1.3.0")
         if not isinstance(body.get(claims.ROLES), list | str):
             raise LaunchRefused(
-                "roles", "The LMS did not say who you are here.", "the roles claim is missing"
+                "roles", "The LMS didn’t say what your role is here.", "the roles claim is missing"
             )
         if not isinstance(body.get("sub"), str) or not body["sub"]:
-            raise LaunchRefused("sub", "The LMS did not say who you are.", "sub is missing")
+            raise LaunchRefused("sub", "The LMS didn’t say who you are.", "sub is missing")
         self.message_type = messages.check(body, self._base_url)
         return self
 
@@ -421,12 +427,12 @@ def _fetch_keyset(url: str) -> dict[str, Any]:
     except (NoAnswer, ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, NoAnswer) else "no JSON"
         raise LaunchRefused(
-            "keyset", "The LMS's keys could not be fetched.", f"{reason} at its JWKS URL"
+            "keyset", "The LMS’s keys couldn’t be fetched.", f"{reason} at its JWKS URL"
         ) from error
     if not isinstance(keyset, dict) or not isinstance(keyset.get("keys"), list):
         raise LaunchRefused(
             "keyset",
-            "The LMS's keys could not be read.",
+            "The LMS’s keys couldn’t be read.",
             f"its JWKS URL does not answer with a keyset (status {status})",
         )
     return keyset
@@ -435,7 +441,9 @@ def _fetch_keyset(url: str) -> dict[str, Any]:
 def finish(db: Database, form: Mapping[str, str], base_url: str) -> Launch:
     """Check a launch (the POST with ``id_token`` and ``state``) and read it. Raises LaunchRefused."""
     if len(form.get("id_token", "")) > MAX_TOKEN_CHARS:
-        raise LaunchRefused("token", "The LMS sent an unusable token.", "id_token over 100,000 characters")
+        raise LaunchRefused(
+            "token", "The LMS sent a token that can’t be used.", "id_token over 100,000 characters"
+        )
     launch = _Launch(db, form, base_url)
     try:
         launch.validate()
@@ -443,7 +451,9 @@ def finish(db: Database, form: Mapping[str, str], base_url: str) -> Launch:
         refused.return_url = _return_url(launch.signed)
         raise
     except LtiException as error:
-        raise LaunchRefused("token", "The LMS sent an unusable token.", str(error)[:MAX_TEXT]) from error
+        raise LaunchRefused(
+            "token", "The LMS sent a token that can’t be used.", str(error)[:MAX_TEXT]
+        ) from error
     assert launch.platform is not None
     return _read(launch.platform, launch.body, launch.message_type, launch.browser)
 
@@ -529,7 +539,7 @@ def _id(body: Mapping[str, Any], key: str, what: str) -> str:
     if len(value) > MAX_TEXT or not is_keepable(value):
         raise LaunchRefused(
             "id",
-            "The LMS sent an identifier that cannot be kept.",
+            "The LMS sent an identifier that can’t be stored.",
             f"{what} is longer than {MAX_TEXT} characters, or has control characters or halves of characters",
         )
     return value

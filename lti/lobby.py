@@ -156,10 +156,10 @@ class _Lobby:
         access = self._access()
         course = people.get_course(self._db, access.course_id)
         if course is None or is_workspace(course.context_id):
-            raise DomainError("not_allowed", "There is no room here. Open it from a course page.")
+            raise DomainError("not_allowed", "There’s no room here. Open it from a course page.")
         session_id = self._deps.rooms.live_session(access.course_id, access.room_key)
         if self._waits(access, session_id):
-            raise DomainError("not_allowed", "A moderator hasn't opened this room yet. Please wait a moment.")
+            raise DomainError("not_allowed", "A moderator hasn’t opened this room yet. Please wait a moment.")
         if self._locked(access, session_id):
             raise DomainError("locked")
         code = tokens.issue_handoff(self._db, access)
@@ -204,7 +204,7 @@ class _Lobby:
         if access.role is not Role.MODERATOR:
             raise DomainError("not_moderator")
         if not self._is_teacher(access):
-            raise DomainError("not_allowed", "Only the course's teachers decide this.")
+            raise DomainError("not_allowed", "Only the course’s teachers can change this.")
         return access
 
     def roles(self) -> Response:
@@ -389,18 +389,18 @@ def _locale(db: Database, person_id: str) -> str:
 
 
 _CLOSED = {
-    "used": "This link was used already. Each link opens the room once.",
-    "expired": "This link waited too long; it is good for one minute.",
-    "unknown": "This link is not known here.",
-    "other": "This is another meeting than the one you opened.",
-    "unauthenticated": "Your way into this room has expired.",
+    "used": "This link was already used. Each link opens the room once.",
+    "expired": "This link has expired. Links work for one minute.",
+    "unknown": "This link isn’t valid.",
+    "other": "This link is for a different session.",
+    "unauthenticated": "This link has expired.",
     "ended": "This session has ended.",
-    "waits": "This room isn't open yet.",
+    "waits": "This room isn’t open yet.",
     "locked": "A moderator locked this room.",
 }
 _NEXT_STEPS = {
-    "ended": "A moderator can open the room again. The course page shows when it is open.",
-    "waits": "A moderator opens it. The course page shows when it is open.",
+    "ended": "A moderator can open the room again. The course page shows when it’s open.",
+    "waits": "Wait for a moderator to open it. The course page shows when it’s open.",
     "locked": "Ask them to unlock it, then press Open room on the course page again.",
 }
 

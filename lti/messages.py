@@ -28,14 +28,18 @@ def check(body: Mapping[str, Any], base_url: str) -> str:
     rule = _RULES.get(kind or "")
     if kind is None or rule is None:
         raise LaunchRefused(
-            "message", "The LMS sent a message we cannot use.", "message_type is missing or not known here"
+            "message",
+            "The LMS sent a message that can’t be used.",
+            "message_type is missing or not known here",
         )
     target = body.get(claims.TARGET_LINK_URI)
     if not (isinstance(target, str) and is_ours(target, base_url)) and (
         target is not None or kind == RESOURCE_LINK
     ):
         raise LaunchRefused(
-            "wrong_target", "The tool's address in the LMS is not ours.", "target_link_uri is not ours"
+            "wrong_target",
+            "The tool’s address in the LMS isn’t this server’s.",
+            "target_link_uri is not ours",
         )
     rule(body)
     return kind
@@ -57,39 +61,35 @@ def _port(parts: Any) -> int | None:
 
 def _resource_link(body: Mapping[str, Any]) -> None:
     if not _text(body, claims.RESOURCE_LINK, "id"):
-        raise LaunchRefused(
-            "message", "The LMS did not say which link was opened.", "resource_link has no id"
-        )
+        raise LaunchRefused("message", "The LMS didn’t say which link was opened.", "resource_link has no id")
 
 
 def _context(body: Mapping[str, Any]) -> None:
     if not _text(body, claims.CONTEXT, "id"):
-        raise LaunchRefused("message", "The LMS did not say which course this is.", "context has no id")
+        raise LaunchRefused("message", "The LMS didn’t say which course this is.", "context has no id")
 
 
 def _review(body: Mapping[str, Any]) -> None:
     if not _text(body, claims.FOR_USER, "user_id"):
-        raise LaunchRefused(
-            "message", "The LMS did not say whose work is looked at.", "for_user has no user_id"
-        )
+        raise LaunchRefused("message", "The LMS didn’t say whose work to show.", "for_user has no user_id")
 
 
 def _deep_linking(body: Mapping[str, Any]) -> None:
     settings = body.get(claims.DEEP_LINKING_SETTINGS)
     if not isinstance(settings, dict):
         raise LaunchRefused(
-            "message", "The LMS did not say what can be inserted.", "deep_linking_settings are missing"
+            "message", "The LMS didn’t say what can be inserted.", "deep_linking_settings are missing"
         )
     parts = urlsplit(str(settings.get("deep_link_return_url", "")))
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise LaunchRefused(
-            "message", "The LMS did not say where to insert.", "deep_link_return_url is missing"
+            "message", "The LMS didn’t say where to insert.", "deep_link_return_url is missing"
         )
     types = settings.get("accept_types")
     if not isinstance(types, list) or "ltiResourceLink" not in types:
         raise LaunchRefused(
             "accept_types",
-            "Nothing of ours can be inserted here.",
+            "Nothing from Sideroom can be inserted here.",
             "accept_types has no ltiResourceLink; use the tool in Lessons, the editor or Assignments",
         )
 

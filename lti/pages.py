@@ -85,8 +85,8 @@ def ask_person(name: str, fields: Mapping[str, str], action: str, ancestors: Ite
     who = name or "this person"
     body = (
         f"<h1>Continue as {html.escape(who)}?</h1>"
-        "<p>Your browser keeps nothing for this page inside the LMS, so please confirm that this is you. "
-        "If it is not, go back to the course page and open the tool again.</p>"
+        "<p>Your browser blocks storage for this page inside the LMS, so please confirm that this is you. "
+        "If it isn’t, go back to the course page and open the tool again.</p>"
         + _form(action, {**fields, "proof": "confirmed"}, f"Continue as {who}", visible=True)
     )
     return _page("Please confirm", body, "", ancestors)
@@ -103,7 +103,7 @@ def registered(name: str, ancestors: Iterable[str]) -> Response:
     """The end of a dynamic registration: tell the LMS with both words, Sakai hears only the longer one."""
     body = (
         f"<h1>{html.escape(name)} is registered</h1>"
-        "<p>Press Save in the LMS to finish. If this window does not close by itself, close it.</p>"
+        "<p>Press Save in the LMS to finish. If this window doesn’t close automatically, close it.</p>"
         '<p><button type="button" id="close">Close</button></p>'
     )
     return _page("Registered", body, _CLOSE, ancestors)

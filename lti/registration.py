@@ -51,7 +51,7 @@ CUSTOM = {
 """Course copies are learnt from these; values are texts, and Sakai reads them only inside a message."""
 TITLES = {
     "room": ("Room", "Live room with breakouts and recording."),
-    "gallery": ("Media Gallery", "The course's recordings."),
+    "gallery": ("Media Gallery", "The course’s recordings."),
     "mymedia": ("My Media", "Your own recordings, across all courses."),
     "selector": ("Insert media or a room", "Choose a recording, a gallery or a room to insert."),
 }
@@ -93,20 +93,20 @@ def register(db: Database, base_url: str, params: Mapping[str, str]) -> Platform
     if app not in store.APPS:
         raise LaunchRefused(
             "registration",
-            "This registration link is not complete.",
+            "This registration link isn’t complete.",
             "app must be one of " + ", ".join(store.APPS),
         )
     if not url:
         raise LaunchRefused(
             "registration",
-            "This link is for the LMS's registration form, not for the browser.",
+            "This link is for the LMS’s registration form, not for the browser.",
             "openid_configuration is missing; paste the link where the LMS asks for a registration URL",
         )
     if not 0 < len(invite) <= 200 or not store.use_invite(db, invite, app):
         raise LaunchRefused(
             "invite",
-            "This registration link was used already, has expired or is for another tool.",
-            "make a new one: sideroom lti invite",
+            "This registration link was already used, has expired or is for another tool.",
+            "create a new one: sideroom lti invite",
         )
     try:
         platform = _exchange(db, base_url, app, url, params.get("registration_token", ""))
@@ -119,27 +119,27 @@ def register(db: Database, base_url: str, params: Mapping[str, str]) -> Platform
 
 def _exchange(db: Database, base_url: str, app: str, url: str, token: str) -> Platform:
     _check_address(url, base_url, "openid_configuration")
-    configuration = _call("GET", url, "its configuration could not be read")
+    configuration = _call("GET", url, "its configuration couldn’t be read")
     issuer = _address(configuration, "issuer", base_url)
     if not is_same_server(issuer, url):
         # Sakai echoes the issuer out of the address, so this comparison is what tells who really speaks.
         raise LaunchRefused(
             "registration",
-            "The LMS names itself otherwise than its address does.",
+            "The LMS’s issuer doesn’t match its registration address.",
             "issuer and openid_configuration must be on the same host",
         )
     endpoint = _address(configuration, "registration_endpoint", base_url)
     answer = _call(
         "POST",
         endpoint,
-        "it did not accept the registration",
+        "it didn’t accept the registration",
         json=tool(base_url, app),
         headers={"Authorization": f"Bearer {token}"} if token else {},
     )
     client_id = answer.get("client_id")
     if not isinstance(client_id, str) or not 0 < len(client_id) <= 255:
         raise LaunchRefused(
-            "registration", "The LMS's answer cannot be used.", "client_id is missing in its answer"
+            "registration", "The LMS’s answer can’t be used.", "client_id is missing in its answer"
         )
     given = answer.get(TOOL_CONFIGURATION)
     deployment = given.get("deployment_id") if isinstance(given, dict) else None
@@ -206,7 +206,7 @@ def _check_address(url: str, base_url: str, name: str) -> str:
     schemes = ("https",) if base_url.startswith("https:") else ("https", "http")
     if parts.scheme not in schemes or not parts.hostname or parts.username is not None or len(url) > 2000:
         raise LaunchRefused(
-            "registration", "The LMS gave an address that cannot be used.", f"{name} must be an https address"
+            "registration", "The LMS gave an address that can’t be used.", f"{name} must be an https address"
         )
     return url
 
@@ -227,7 +227,7 @@ def _call(method: str, url: str, problem: str, **kwargs: Any) -> dict[str, Any]:
     except (NoAnswer, ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, NoAnswer) else "no JSON"
         raise LaunchRefused(
-            "registration", "The LMS cannot be reached from here.", f"{problem} ({reason})"
+            "registration", "The LMS can’t be reached from this server.", f"{problem} ({reason})"
         ) from error
     if not isinstance(data, dict):
         raise LaunchRefused("registration", "The LMS refused.", f"{problem} (status {status})")

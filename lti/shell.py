@@ -62,7 +62,7 @@ def page(
     assets = find_assets(dist, entry)
     if assets is None:
         return message(
-            "Sideroom is not built yet", "Run make setup on the server, then reload this page.", status=503
+            "Sideroom isn’t built yet", "Run make setup on the server, then reload this page.", status=503
         )
     nonce = secrets.token_urlsafe(16)
     # “<” is written as an escape so that no text in the data can end the script element.

@@ -22,7 +22,7 @@ EVENT_QUEUE: Final = 10_000
 
 def _unavailable() -> MediaError:
     return MediaError(
-        "media_unavailable", "Audio and video are starting again; you will be connected in a few seconds."
+        "media_unavailable", "Audio and video are restarting. You’ll be connected in a few seconds."
     )
 
 

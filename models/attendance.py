@@ -30,7 +30,7 @@ def checked(value: Mapping[str, Any]) -> AttendanceSettings:
     """Raises ValueError with a sentence that names the field."""
     unknown = set(value) - {"enabled", "maximum", "min_percent"}
     if unknown:
-        raise ValueError(f"“{min(unknown)[:40]}” is not known here.")
+        raise ValueError(f"“{min(unknown)[:40]}” isn’t a known setting.")
     enabled, maximum = value.get("enabled", False), value.get("maximum", 100)
     min_percent = value.get("min_percent", 50)
     if not isinstance(enabled, bool):

@@ -93,7 +93,7 @@ class Guard:
             self.look_up(target)
         except (OSError, UnicodeError):
             raise Refused(
-                f"The host {target.host} cannot be found. Check its spelling and this server's DNS."
+                f"The host {target.host} can’t be found. Check its spelling and this server’s DNS."
             ) from None
 
     @property

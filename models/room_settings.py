@@ -41,7 +41,7 @@ def checked(data: Mapping[str, Any], kept: RoomSettings) -> RoomSettings:
     values: dict[str, Any] = {spec.name: getattr(kept, spec.name) for spec in fields(kept)}
     for name, value in data.items():
         if name not in values:
-            raise ValueError(f"“{name[:40]}” is not known here.")
+            raise ValueError(f"“{name[:40]}” isn’t a known setting.")
         if not _is_possible(name, value):
             possible = ("true", "false") if name in _SWITCHES else _CHOICES[name]
             raise ValueError(f"“{name}” is one of {', '.join(possible)}.")

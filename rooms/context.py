@@ -82,7 +82,7 @@ def clean_text(text: str, most: int, what: str, *, keep_lines: bool = False) -> 
     if not kept or not fits(kept, most):
         raise DomainError("bad_value", f"{what} must have 1 to {most} characters.", field=what, most=most)
     if not is_visible(kept):
-        raise DomainError("bad_value", f"{what} has nothing that can be seen.", field=what)
+        raise DomainError("bad_value", f"{what} has no visible characters.", field=what)
     return kept
 
 

@@ -54,7 +54,9 @@ def create_rooms(ctx: Context, x: c.CreateRooms) -> Events:
         raise DomainError("already_running")
     check_range(x.count, 1, MAX_ROOMS, "The number of rooms")
     if len(x.names) > x.count:
-        raise DomainError("bad_value", "There are more names than rooms.", field="names")
+        raise DomainError(
+            "bad_value", "There are more names than rooms. Add rooms or remove names.", field="names"
+        )
     given = [clean_text(name, MAX_ROOM_NAME_CHARS, "A room name") for name in x.names]
     names = given + [f"Room {number}" for number in range(len(given) + 1, x.count + 1)]
     rooms = tuple(
@@ -72,7 +74,7 @@ def create_rooms(ctx: Context, x: c.CreateRooms) -> Events:
 def _grouped(ctx: Context, x: c.CreateRooms, rooms: Sequence[Room]) -> Moves:
     """The ready-made groups as assignments. Moderators stay out of them, and who was removed from the session."""
     if len(x.members) > x.count:
-        raise DomainError("bad_value", "There are more groups than rooms.", field="members")
+        raise DomainError("bad_value", "There are more groups than rooms. Add rooms.", field="members")
     placed: Moves = {}
     for room, people in zip(rooms, x.members, strict=False):
         for person_id in people:
@@ -92,7 +94,7 @@ def _grouped(ctx: Context, x: c.CreateRooms, rooms: Sequence[Room]) -> Moves:
 
 def _check_person_id(person_id: PersonId) -> None:
     if not 0 < len(person_id) <= MAX_PERSON_ID_CHARS:
-        raise DomainError("bad_value", "This is not a person's id.", field="person_id")
+        raise DomainError("bad_value", "This isn’t a person’s ID.", field="person_id")
 
 
 def participants(state: SessionState, *, online: bool = False) -> list[Participant]:
@@ -129,7 +131,7 @@ def deal(people: Iterable[PersonId], rooms: Sequence[RoomId], placed: Iterable[R
 def assign_participant(ctx: Context, x: c.AssignParticipant) -> Events:
     absent = x.person_id not in ctx.state.people
     if ctx.breakout_status is BreakoutStatus.RUNNING and not absent:
-        raise DomainError("already_running", "The breakout runs: move the person instead.")
+        raise DomainError("already_running", "The breakout is running. Move the person instead.")
     if ctx.breakout_status is BreakoutStatus.CLOSING:
         raise DomainError("closing")
     require_rooms(ctx)
@@ -320,11 +322,13 @@ def _may_join(ctx: Context, me: Participant, room: Room) -> None:
         # Without a moderator nobody could let them out.
         guarded = any(p.online and p.role is Role.MODERATOR for p in ctx.state.people.values())
         if not breakout.may_return and breakout.status is BreakoutStatus.RUNNING and guarded:
-            raise DomainError("not_allowed", "You cannot return to the main room while the breakout runs.")
+            raise DomainError(
+                "not_allowed", "You can’t return to the main room while the breakout is running."
+            )
     elif me.assigned_room_id == room.room_id:
         return
     elif breakout.assign is not AssignMode.SELF:
-        raise DomainError("not_allowed", "You are assigned to another room.")
+        raise DomainError("not_allowed", "You’re assigned to another room.")
     elif room.locked:
         raise DomainError("locked", f"A moderator locked {room.name}. Choose another room.")
 

@@ -138,7 +138,7 @@ def calls_done(
 def remove_participant(ctx: Context, x: c.RemoveParticipant) -> Events:
     ctx.person(x.person_id)
     if x.person_id == ctx.actor.person_id:
-        raise DomainError("not_allowed", "You cannot remove yourself; use Leave.")
+        raise DomainError("not_allowed", "You can’t remove yourself. Use Leave instead.")
     return (*calls_done(ctx, {x.person_id}), e.ParticipantRemoved(x.person_id))
 
 

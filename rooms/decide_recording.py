@@ -272,7 +272,7 @@ def report_recording(ctx: Context, x: c.ReportRecording) -> Events:
     try:
         status = RecordingStatus(x.status)
     except ValueError:
-        raise DomainError("bad_value", f"There is no recording status “{x.status[:20]}”.") from None
+        raise DomainError("bad_value", f"Unknown recording status “{x.status[:20]}”.") from None
     if status not in REPORTS[recording.status]:
         raise DomainError("stale_report", was=recording.status.value, reported=status.value)
     return (e.RecordingStatusChanged(x.recording_id, status, x.error, x.duration_s, x.entry_id),)

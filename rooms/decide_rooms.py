@@ -51,7 +51,7 @@ def set_options(ctx: Context, x: c.SetBreakoutOptions) -> Events:
     if begun and any(value is not None for value in (x.time_limit_s, x.countdown_s, x.record)):
         raise DomainError(
             "already_running",
-            "The breakout runs: add time, or start and stop recordings, instead of changing its options.",
+            "The breakout is running. Add time, or start and stop recordings, instead of changing its options.",
         )
     limit = now.time_limit_s if x.time_limit_s is None else check_limit(x.time_limit_s or None)
     countdown = now.countdown_s if x.countdown_s is None else check_countdown(x.countdown_s)
@@ -71,7 +71,12 @@ def add_rooms(ctx: Context, x: c.AddRooms) -> Events:
     _require_not_closing(ctx)
     taken = {room.number for room in ctx.state.breakout_rooms}
     if len(taken) == MAX_ROOMS:
-        raise DomainError("bad_value", f"There are {MAX_ROOMS} rooms already.", field="count", most=MAX_ROOMS)
+        raise DomainError(
+            "bad_value",
+            f"There are already {MAX_ROOMS} rooms. Delete one first.",
+            field="count",
+            most=MAX_ROOMS,
+        )
     check_range(x.count, 1, MAX_ROOMS - len(taken), "The number of rooms to add")
     # Behind the last one; the numbers of removed rooms come last.
     following = [*range(max(taken) + 1, MAX_ROOMS + 1), *range(1, max(taken))]
@@ -82,7 +87,7 @@ def add_rooms(ctx: Context, x: c.AddRooms) -> Events:
 def rename_room(ctx: Context, x: c.RenameRoom) -> Events:
     room = ctx.room(x.room_id)
     if room.number == 0:
-        raise DomainError("not_allowed", "The main room keeps its name.")
+        raise DomainError("not_allowed", "The main room can’t be renamed.")
     name = clean_text(x.name, MAX_ROOM_NAME_CHARS, "A room name")
     return () if name == room.name else (e.RoomRenamed(room.room_id, name),)
 
@@ -95,7 +100,7 @@ def lock_room(ctx: Context, x: c.LockRoom) -> Events:
 def remove_room(ctx: Context, x: c.RemoveRoom) -> Events:
     room = ctx.room(x.room_id)
     if room.number == 0:
-        raise DomainError("not_allowed", "The main room stays.")
+        raise DomainError("not_allowed", "The main room can’t be deleted.")
     _require_not_closing(ctx)
     if len(ctx.state.breakout_rooms) == 1:
         raise DomainError("not_allowed", "Keep at least one room.")

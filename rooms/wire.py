@@ -225,7 +225,7 @@ def command_from_json(name: str, args: Mapping[str, Any]) -> Command:
     """A command by its wire name. Raises DomainError ``bad_command``."""
     cls = COMMANDS.get(name)
     if cls is None:
-        raise DomainError("bad_command", f"There is no command “{name[:40]}”.", field="name")
+        raise DomainError("bad_command", f"Unknown command “{name[:40]}”.", field="name")
     return _read_object(_PEOPLE, cls, args, "args")
 
 

@@ -264,7 +264,7 @@ class TransferWorker:
             return
         except OSError as error:
             self._failed(
-                before, str(error) if error.errno is None else f"{error.strerror}. Check this server's disk."
+                before, str(error) if error.errno is None else f"{error.strerror}. Check this server’s disk."
             )
             return
         except DomainError as error:

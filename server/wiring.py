@@ -184,7 +184,7 @@ def build_admin(settings: Settings, db: Database) -> AdminDeps:
 def _start() -> Response:
     return message(
         "Sideroom",
-        "Rooms are opened from the course page: go to your course, choose the Room tool and press Open room.",
+        "Open rooms from your course page: go to your course, choose the Room tool and press Open room.",
         status=200,
         ancestors=(),
     )

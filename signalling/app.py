@@ -97,7 +97,7 @@ class Endpoint:
             async with asyncio.timeout(self._settings.hello_timeout_s):
                 message = parse(await self._text(socket))
         except TimeoutError:
-            raise _Bye(4408, "timeout", "No hello came in time. Reload the page.") from None
+            raise _Bye(4408, "timeout", "No hello arrived in time. Reload the page.") from None
         except BadMessage as error:
             raise _Bye(4413 if error.code == "too_big" else 4400, error.code, error.message) from None
         if not isinstance(message, Hello):
@@ -135,7 +135,7 @@ class Endpoint:
                 async with asyncio.timeout(self._settings.silence_timeout_s):
                     text = await self._text(socket)
             except TimeoutError:
-                raise _Bye(4408, "timeout", "Nothing was heard from this page for 30 s.") from None
+                raise _Bye(4408, "timeout", "This page sent nothing for 30 s.") from None
             except BadMessage as error:
                 raise _Bye(4413 if error.code == "too_big" else 4400, error.code, error.message) from None
             if not limit.allows(time.monotonic()):

@@ -74,7 +74,7 @@ def parse(text: str) -> Message:
     try:
         data = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BadMessage("bad_message", "This message is not JSON.") from error
+        raise BadMessage("bad_message", "This message isn’t JSON.") from error
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
         raise BadMessage("bad_message", "A message is a JSON object with a “type”.")
     parser = _PARSERS.get(data["type"])
@@ -108,7 +108,7 @@ def _number(data: Mapping[str, Any], key: str) -> int:
 
 def _hello(data: Mapping[str, Any]) -> Hello:
     if data.get("version") != VERSION:
-        raise BadMessage("bad_message", f"This server speaks version {VERSION}. Reload the page.")
+        raise BadMessage("bad_message", f"This server uses version {VERSION}. Reload the page.")
     resume = data.get("resume")
     if resume is not None and (not isinstance(resume, str) or len(resume) > 64):
         raise BadMessage("bad_message", "“resume” must be a connection id or null.")

@@ -23,7 +23,7 @@ from tests.botkit import (
 )
 
 MODERATOR_WORDS = "Only moderators can do this."
-COURSE_WORDS = "You do not belong to this course."
+COURSE_WORDS = "You’re not in this course."
 CONNECT_WORDS = "Connect your course account first"
 
 

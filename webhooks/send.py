@@ -46,7 +46,7 @@ def post(
     except Refused as error:
         return Answer(None, error=str(error), refused=True)
     except (OSError, UnicodeError):
-        return Answer(None, error="The host's name could not be looked up.")
+        return Answer(None, error="The host’s name couldn’t be looked up.")
     try:
         return _exchange(target, addresses, body, headers, time.monotonic() + timeout_s)
     except TimeoutError:

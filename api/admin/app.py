@@ -80,7 +80,7 @@ class _Door:
         """Only who is signed in, only from our own page. Raises DomainError."""
         found = self._session()
         if found is None:
-            raise DomainError("unauthenticated", "You are not signed in any more. Sign in again.")
+            raise DomainError("unauthenticated", "You’ve been signed out. Sign in again.")
         token, who = found
         given = request.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(given.encode(), self._csrf(token).encode()):
@@ -92,7 +92,7 @@ class _Door:
     def _same_origin(self) -> None:
         asking = request.headers.get("Origin")
         if asking is not None and asking != origin(self._deps.base_url):
-            raise DomainError("not_allowed", "This must be asked from the administration page itself.")
+            raise DomainError("not_allowed", f"Open this page at {self._deps.base_url}/admin to sign in.")
 
     def note(self, answer: Response) -> Response:
         """Changes are written down: who, what, with which outcome."""
@@ -158,9 +158,11 @@ class _Door:
         """An LMS system administrator's way in from the course page: an address with a one-use code."""
         access = bearer(self._deps.db)
         if not self._deps.lti_admins:
-            raise DomainError("not_allowed", "Administrators of the LMS sign in with a local account here.")
+            raise DomainError(
+                "not_allowed", "LMS administrators can’t sign in from the LMS here. Use a local account."
+            )
         if not is_system_administrator(self._deps.db, access.course_id, access.person_id):
-            raise DomainError("not_allowed", "Only system administrators of the LMS can do this.")
+            raise DomainError("not_allowed", "Only LMS system administrators can do this.")
         code = store.issue_code(self._deps.db, access.person_id, access.name)
         return jsonify({"url": f"{self._deps.base_url}/admin/enter?code={code}"})
 
@@ -170,9 +172,7 @@ class _Door:
         if self._deps.lti_admins:
             token = store.redeem_code(self._deps.db, request.args.get("code", "")[:200])
         if token is None:
-            text = (
-                "This link was used already or waited too long. Go back to the course page and open it again."
-            )
+            text = "This link was already used or has expired. Go back to the course page and open it again."
             return Response(text, 403, mimetype="text/plain")
         answer = Response(
             '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/admin">'

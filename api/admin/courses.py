@@ -54,7 +54,7 @@ class _Courses:
     def _found(self, course_id: str) -> ListedCourse:
         course = store.get_listed_course(self._db, course_id)
         if course is None:
-            raise DomainError("bad_value", "There is no such course.", field="course_id")
+            raise DomainError("bad_value", "This course doesn’t exist. Check its ID.", field="course_id")
         return course
 
     def course(self, course_id: str) -> Response:
@@ -84,7 +84,7 @@ class _Courses:
         body = json_object()
         for name, value in body.items():
             if name not in self._parts or not isinstance(value, dict):
-                raise DomainError("bad_command", f"“{name[:40]}” is not known here.", field=name[:40])
+                raise DomainError("bad_command", f"“{name[:40]}” isn’t a known field.", field=name[:40])
         for write in [self._parts[name](course_id, value) for name, value in body.items()]:
             write()
         return self.course(course_id)

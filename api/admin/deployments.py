@@ -39,13 +39,17 @@ def create_blueprint(deps: AdminDeps) -> Blueprint:
         platform_id, deployment_id = body.get("platform_id"), body.get("deployment_id")
         approved = body.get("approved")
         if isinstance(platform_id, bool) or not isinstance(platform_id, int) or abs(platform_id) > 2**31 - 1:
-            raise DomainError("bad_value", "There is no such platform.", field="platform_id")
+            raise DomainError(
+                "bad_value", "This platform doesn’t exist. Reload the page.", field="platform_id"
+            )
         if not isinstance(deployment_id, str) or not 0 < len(deployment_id) <= MAX_CHARS:
-            raise DomainError("bad_value", "Give the deployment's id.", field="deployment_id")
+            raise DomainError("bad_value", "Enter the deployment ID.", field="deployment_id")
         if not isinstance(approved, bool):
             raise DomainError("bad_value", "“approved” is true or false.", field="approved")
         if not store.set_deployment(db, platform_id, deployment_id, approved):
-            raise DomainError("bad_value", "There is no such platform.", field="platform_id")
+            raise DomainError(
+                "bad_value", "This platform doesn’t exist. Reload the page.", field="platform_id"
+            )
         return "", 204
 
     blueprint.add_url_rule("/deployments", "listing", listing)

@@ -44,15 +44,15 @@ class _Keys:
                 "bad_value", f"Give the key a name of 1 to {MAX_NAME_CHARS} characters.", field="name"
             )
         if not isinstance(scopes, list) or not all(isinstance(s, str) for s in scopes):
-            raise DomainError("bad_value", "Choose what the key may do.", field="scopes")
+            raise DomainError("bad_value", "Choose the key’s permissions.", field="scopes")
         if course_id is not None and (
             not isinstance(course_id, str) or get_course(self._db, course_id) is None
         ):
-            raise DomainError("bad_value", "There is no such course.", field="course_id")
+            raise DomainError("bad_value", "This course doesn’t exist. Check its ID.", field="course_id")
         if days is not None and (type(days) is not int or not 1 <= days <= store.MAX_DAYS):
             raise DomainError(
                 "bad_value",
-                f"A key may end after 1 to {store.MAX_DAYS} days.",
+                f"A key can expire after 1 to {store.MAX_DAYS} days.",
                 field="days",
                 least=1,
                 most=store.MAX_DAYS,
@@ -63,12 +63,14 @@ class _Keys:
                 self._db, clean(name), scopes, CourseId(course_id) if course_id else None, ends
             )
         except ValueError as error:
-            raise DomainError("bad_value", f"Choose what the key may do: {error}.", field="scopes") from error
+            raise DomainError(
+                "bad_value", f"Choose the key’s permissions: {error}.", field="scopes"
+            ) from error
         return jsonify({"key_id": key_id, "secret": secret}), 201
 
     def revoke(self, key_id: str) -> tuple[str, int]:
         if not store.revoke_key(self._db, key_id):
-            raise DomainError("bad_value", "There is no such key, or it is revoked already.")
+            raise DomainError("bad_value", "This key doesn’t exist or was already revoked.")
         return "", 204
 
 

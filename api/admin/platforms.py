@@ -80,14 +80,14 @@ class _Platforms:
     def invite(self) -> tuple[Response, int]:
         app = json_object().get("app")
         if not isinstance(app, str) or app not in self._deps.lti.apps:
-            raise DomainError("bad_value", "Choose which tool is to be registered.", field="app")
+            raise DomainError("bad_value", "Choose the tool to register.", field="app")
         return jsonify({"url": self._deps.lti.invitation(app)}), 201
 
     def check(self, platform_id: int) -> Response:
         """Try the connections now; the answer is what the list shows of this platform."""
         platform = store.get_platform(self._db, platform_id)
         if platform is None:
-            raise DomainError("bad_value", "There is no such platform.")
+            raise DomainError("bad_value", "This platform doesn’t exist. Reload the page.")
         self._deps.lti.check(platform_id)
         found = [h for h in services.list_health(self._db) if h.platform_id == platform_id]
         return jsonify(_json(platform, found))

@@ -111,7 +111,7 @@ def _is_unreadable(problem: ErrorDetails) -> bool:
 def _refusal(model: type[BaseModel], problem: ErrorDetails) -> DomainError:
     field = ".".join(str(part)[:40] for part in problem["loc"]) or "body"
     if problem["type"] == "extra_forbidden":
-        return DomainError("bad_command", f"“{field}” is not known here.", field=field)
+        return DomainError("bad_command", f"“{field}” isn’t a known field.", field=field)
     if problem["type"] == "missing":
         return DomainError("bad_command", f"“{field}” is missing.", field=field)
     if _is_unreadable(problem):

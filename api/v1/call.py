@@ -100,7 +100,7 @@ class Call:
         role = membership_role(self.deps.db, course_id, person_id)
         if role is None:
             raise DomainError(
-                "person_unknown", "There is no such person in this course.", field="on_behalf_of"
+                "person_unknown", "There’s no such person in this course.", field="on_behalf_of"
             )
         if role is not Role.MODERATOR:
             raise DomainError(

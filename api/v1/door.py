@@ -66,7 +66,9 @@ def _unknown(error: HTTPException) -> Any:
         return error
     code = "not_found" if error.code == 404 else "method_not_allowed"
     sentence = (
-        "There is nothing at this address." if error.code == 404 else "This address has no such method."
+        "There’s nothing at this address."
+        if error.code == 404
+        else "This address doesn’t support that method."
     )
     answer = jsonify({"success": False, "error": {"code": code, "message": sentence, "facts": {}}})
     answer.headers["x-should-retry"] = "false"

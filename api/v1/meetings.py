@@ -59,7 +59,7 @@ def details(call: Call) -> MeetingDetails:
     """With its rooms and how many people are in each."""
     found = store.get_meeting(call.deps.db, call.path["meeting_id"], call.course_id)
     if found is None:
-        raise DomainError("no_session", "There is no such meeting.")
+        raise DomainError("no_session", "This meeting doesn’t exist. Check its ID.")
     state = call.deps.rooms.state(SessionId(found.session_id))
     here = Counter(p.room_id for p in state.people.values() if p.online)
     live = [r for r in state.recordings.values() if r.status.is_live]
@@ -81,7 +81,7 @@ def participants(call: Call) -> Page:
     query = call.query_as(ParticipantsQuery)
     found = store.get_meeting(call.deps.db, call.path["meeting_id"], call.course_id)
     if found is None:
-        raise DomainError("no_session", "There is no such meeting.")
+        raise DomainError("no_session", "This meeting doesn’t exist. Check its ID.")
     state = call.deps.rooms.state(SessionId(found.session_id))
     wanted = ONLINE[query.online]
     people = [p for p in state.people.values() if wanted is None or p.online is wanted]
@@ -124,7 +124,7 @@ def command(call: Call) -> Commanded:
     """Any moderator's command of docs/protocol.md §2, as a moderator who is in no room."""
     body = call.body_as(CommandBody)
     if body.name not in wire.CLIENT_COMMANDS:
-        raise DomainError("bad_command", f"There is no command “{body.name[:40]}”.", field="name")
+        raise DomainError("bad_command", f"Unknown command “{body.name[:40]}”.", field="name")
     command = wire.command_from_json(body.name, body.args)
     accepted = call.submit(call.path["session_id"], command, f"command:{body.name}", body.on_behalf_of)
     events = [Event.model_validate(wire.recorded_to_json(recorded)) for recorded in accepted.events]

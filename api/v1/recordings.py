@@ -101,7 +101,7 @@ def _check_people(call: Call, meeting_id: str, people: Sequence[str]) -> None:
         ):
             raise DomainError(
                 "person_unknown",
-                f"There is no person “{person_id[:40]}” in this course or meeting.",
+                f"There’s no person “{person_id[:40]}” in this course or meeting.",
                 field="person_ids",
                 person_id=person_id,
             )
@@ -235,7 +235,7 @@ def _in_library(call: Call) -> ListedRecording:
             "still_recording" if row.status == RecordingStatus.UPLOADING.value else "recording_unknown",
             None
             if row.status == RecordingStatus.UPLOADING.value
-            else "This recording is not in the library (any more).",
+            else "This recording isn’t in the library. It may have been deleted.",
         )
     return row
 
@@ -265,7 +265,9 @@ def recompose(call: Call) -> Composition:
     """Another film from what was captured, beside the first; it is made when the composer has time."""
     row, options = _closed(call), call.body_as(RecomposeBody).partial()
     if not options:
-        raise DomainError("bad_value", "Say what is to be different, such as “layout”.", field="layout")
+        raise DomainError(
+            "bad_value", "Give at least one option to change, such as “layout”.", field="layout"
+        )
     try:
         made = compositions.request_composition(
             call.deps.db, RecordingId(row.recording_id), options, datetime.now(UTC)
@@ -305,7 +307,7 @@ def _single(call: Call) -> ListedRecording:
     """The one recording of the address. Raises ``recording_unknown``, also for a group."""
     rows = [r for r in _rows(call, call.path["recording_id"]) if r.recording_id == call.path["recording_id"]]
     if not rows:
-        raise DomainError("recording_unknown", "This is a group. Ask it of each of its recordings.")
+        raise DomainError("recording_unknown", "This is a group. Send this for each of its recordings.")
     return rows[0]
 
 

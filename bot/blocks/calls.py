@@ -37,19 +37,19 @@ def groups(calls: Iterable[HelpCall]) -> list[list[HelpCall]]:
 def call_text(state: SessionState, call: HelpCall) -> str:
     """One line for notifications and lists."""
     who, where = _names(state, call)
-    return f"{who} in {where} asks for help"
+    return f"{who} needs help in {where}"
 
 
 def group_text(state: SessionState, calls: list[HelpCall]) -> str:
     """The sentence for notifications and screen readers."""
     if len(calls) == 1:
         return call_text(state, calls[0])
-    return f"{len(calls)} people ask for help: " + ", ".join(_names(state, call)[0] for call in calls)
+    return f"{len(calls)} people need help: " + ", ".join(_names(state, call)[0] for call in calls)
 
 
 def _names(state: SessionState, call: HelpCall) -> tuple[str, str]:
     person, room = state.people.get(call.person_id), state.rooms.get(call.room_id)
-    return escape(person.name if person else "Somebody"), escape(room.name if room else "a room")
+    return escape(person.name if person else "A participant"), escape(room.name if room else "a room")
 
 
 def group_message(state: SessionState, calls: list[HelpCall], name_of: NameOf) -> list[Block]:
@@ -67,7 +67,7 @@ def _call(state: SessionState, call: HelpCall, name_of: NameOf) -> list[Block]:
         room = state.rooms.get(call.room_id)
         value = f"{state.session_id}:{call.call_id}"
         return [
-            section(f":bell: *{who}* in *{where}* asks for help · since {since}", block_id=block_id),
+            section(f":bell: *{who}* needs help in *{where}* · since {since}", block_id=block_id),
             actions(
                 f"callact:{call.call_id}:{state.seq}",
                 button(f"Join {room.name if room else 'room'}", "help_join", value, style="primary"),
@@ -79,7 +79,7 @@ def _call(state: SessionState, call: HelpCall, name_of: NameOf) -> list[Block]:
         return [section(text, block_id=block_id)]
     word = {CallStatus.DISMISSED: "dismissed", CallStatus.DONE: "done"}.get(call.status)
     end = f"{word} by {helper}" if word and helper else (word or "the session has ended")
-    return [section(f"~{who} in {where} asked for help~ · {end}", block_id=block_id)]
+    return [section(f"~{who} needed help in {where}~ · {end}", block_id=block_id)]
 
 
 def _after(call: HelpCall) -> str:

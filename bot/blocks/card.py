@@ -26,7 +26,7 @@ MAX_TABLE_ROWS = 99
 """Slack takes 100 rows; the first is the head."""
 STATES = {
     BreakoutStatus.NONE: "Open",
-    BreakoutStatus.CONFIGURED: "Open, rooms ready",
+    BreakoutStatus.CONFIGURED: "Open, breakout rooms ready",
     BreakoutStatus.STARTING: "Starting",
     BreakoutStatus.RUNNING: "Running",
     BreakoutStatus.CLOSING: "Ending",
@@ -57,7 +57,7 @@ def card(
     """
     sid, rev = state.session_id, state.seq
     blocks: list[Block] = [
-        {"type": "header", "text": plain(f"{state.course_title} – live room", 150)},
+        {"type": "header", "text": plain(f"{state.course_title} – live session", 150)},
         _fields(state, sid, rev),
     ]
     if not state.is_open:
@@ -79,7 +79,7 @@ def card(
         blocks.append(_table(state, now, sid, rev))
         if (more := len(rooms) - MAX_TABLE_ROWS) > 0:
             words = "1 more room is" if more == 1 else f"{more} more rooms are"
-            blocks.append(context(f"{words} not in this table. *Open dashboard* shows all {len(rooms)}."))
+            blocks.append(context(f"{words} not shown here. *Open dashboard* shows all {len(rooms)}."))
     return blocks
 
 
@@ -104,15 +104,13 @@ def _where(state: SessionState) -> str:
 
 def gather_button(sid: str) -> Block:
     """Gather everyone, after a question."""
-    asked = confirm("Gather everyone?", "Everybody returns to the main room after a countdown.", "Gather")
+    asked = confirm("Gather everyone?", "Everyone returns to the main room after a countdown.", "Gather")
     return button("Gather everyone", "gather", sid, confirm=asked)
 
 
 def end_button(sid: str) -> Block:
     """End the breakout, after a question."""
-    asked = confirm(
-        "End breakout?", "Everybody returns to the main room and the rooms close.", "End breakout"
-    )
+    asked = confirm("End breakout?", "Everyone returns to the main room and the rooms close.", "End breakout")
     return button("End breakout", "end", sid, style="danger", confirm=asked)
 
 
@@ -157,7 +155,7 @@ def _room(state: SessionState, room: Room, now: datetime, sid: str, rev: int) ->
         )
         options.append(option(words, f"{what}:{sid}:{room.number}"))
         options.append(option("Stop recording", f"rec_stop:{sid}:{room.number}"))
-    options.append(option("Bring everybody back", f"close:{sid}:{room.number}"))
+    options.append(option("Send everyone back", f"close:{sid}:{room.number}"))
     parts = (f"*{escape(room.name)}*", _inside(state, room), _mark(recording, now))
     return section(
         " · ".join(part for part in parts if part),
@@ -184,6 +182,8 @@ def _tools(state: SessionState, sid: str, rev: int) -> Block:
     elements = [button("Shuffle", "shuffle", sid), button("Move to next room", "rr", sid)]
     if state.breakout.ends_at is not None:
         elements.append(button("+5 min", "add_time", sid))
-    asked = confirm("Record all rooms?", "Everybody sees that the rooms are recorded.", "Start recording")
+    asked = confirm(
+        "Record all rooms?", "Everyone in the rooms will see that they’re being recorded.", "Start recording"
+    )
     elements.append(button("Record all rooms", "rec_all", sid, confirm=asked))
     return actions(f"bottom:{sid}:{rev}", *elements)

@@ -70,9 +70,7 @@ def _header(text: str) -> Block:
 
 def unlinked_view() -> Block:
     """For somebody whose course account is not connected (or may not act)."""
-    how = (
-        "Open the Room in your course; in its card *Slack* sign in, or press *Show code* and come back here."
-    )
+    how = "Open the room in your course. Under *Slack*, sign in, or press *Show code* and come back here."
     return _view(
         [
             _header("Sideroom"),
@@ -86,12 +84,12 @@ def home_view(home: Home, now: datetime) -> Block:
     """For a connected person."""
     blocks = [_header("Sideroom"), section(f"Connected as *{escape(home.name)}*.")]
     if home.limited:
-        blocks.append(context(":hourglass_flowing_sand: Slack is limiting updates; cards may be late."))
+        blocks.append(context(":hourglass_flowing_sand: Slack is limiting updates. Cards may be delayed."))
     blocks.append(_header("Live now"))
     for live in home.live[:MAX_LIVE]:
         blocks += _live(live)
     if not home.live:
-        blocks.append(section("Nothing is live in your courses."))
+        blocks.append(section("None of your courses are live."))
     blocks += _calls(home)
     if home.recordings:
         blocks.append(_header("Recordings"))
@@ -138,7 +136,7 @@ def _channels(home: Home) -> list[Block]:
     if not home.channels:
         return []
     blocks = [_header("Linked channels")]
-    asked = confirm("Unlink?", "It gets no card, help calls or recordings any more.", "Unlink")
+    asked = confirm("Unlink?", "It will no longer get the card, help calls or recordings.", "Unlink")
     for channel in home.channels[:MAX_CHANNELS]:
         state = f" · :warning: suspended ({escape(channel.reason)})" if channel.reason else ""
         text = f"<#{channel.channel_id}> · {escape(channel.course_title)} · {channel.role}{state}"
@@ -149,9 +147,9 @@ def _channels(home: Home) -> list[Block]:
 def _settings(home: Home) -> list[Block]:
     elements = []
     if home.moderates:
-        word = "Do not message me about help calls" if home.dm_calls else "Message me about help calls"
+        word = "Don’t message me about help calls" if home.dm_calls else "Message me about help calls"
         elements.append(button(word, "dm_calls", "off" if home.dm_calls else "on"))
-    asked = confirm("Disconnect?", "Your course account is not linked to Slack any more.", "Disconnect")
+    asked = confirm("Disconnect?", "Your course account will no longer be connected to Slack.", "Disconnect")
     elements.append(button("Disconnect", "disconnect", style="danger", confirm=asked))
     return [_header("Settings"), actions("settings", *elements)]
 
@@ -163,4 +161,4 @@ def _audit(home: Home) -> list[Block]:
         f"{clock_time(at, '{date_short} {time}')} · {escape(what)} · {RESULTS.get(result) or f'refused ({escape(result)})'}"
         for at, what, result in home.audit
     ]
-    return [context("What you did from Slack lately:\n" + "\n".join(lines))]
+    return [context("Your recent Slack activity:\n" + "\n".join(lines))]

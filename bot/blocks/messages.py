@@ -31,7 +31,7 @@ def help_blocks(name: str = "", names: Names = DEFAULT_NAMES, *, moderates: bool
     ]
     return [
         *made,
-        context(f"All commands also work as {names.root} breakout, {names.root} record and so on."),
+        context(f"You can also type {names.root} breakout, {names.root} record and so on."),
     ]
 
 
@@ -121,7 +121,7 @@ def broadcast_modal(meta: str, text: str = "", sessions: Sequence[tuple[str, str
 def connect_modal(meta: str) -> Block:
     """The form of /room connect."""
     element: Block = {"type": "plain_text_input", "action_id": "v", "min_length": 8, "max_length": 12}
-    how = "Open the Room in your course; in its card *Slack* press *Show code*."
+    how = "Open the room in your course. Under *Slack*, press *Show code*."
     return _modal(
         "connect", meta, "Connect your account", "Connect", [section(how), _input("code", "Code", element)]
     )
@@ -132,8 +132,8 @@ def confirm_modal(meta: str, name: str, courses: Sequence[str]) -> Block:
     titles = ", ".join(escape(title) for title in courses[:10]) or "no course yet"
     if len(courses) > 10:
         titles += f" and {len(courses) - 10} more"
-    text = f"This code belongs to *{escape(name) or 'somebody without a name'}* in the course system.\nCourses: {titles}"
-    blocks = [section(text), context("Is this not you? Press Cancel: nothing is connected.")]
+    text = f"This code belongs to *{escape(name) or 'someone without a name'}* in the course system.\nCourses: {titles}"
+    blocks = [section(text), context("Not you? Press Cancel and nothing will be connected.")]
     return _modal("connect_confirm", meta, "Is this you?", "Connect", blocks)
 
 
@@ -146,7 +146,7 @@ def notice_modal(text: str) -> Block:
 def link_modal(meta: str, course_id: str, title: str, role: str) -> Block:
     """The form of /room link; courses are looked up while one types."""
     roles = {
-        "moderators": option("Moderators: card with controls, help calls, recordings", "moderators"),
+        "moderators": option("Moderators: card with controls, help calls and recordings", "moderators"),
         "class": option("Class: card without names and controls", "class"),
     }
     picker: Block = {

@@ -27,7 +27,7 @@ WORDS = {
     RecordingStatus.INVOKED: "starting",
     RecordingStatus.RECORDING: "running",
     RecordingStatus.PAUSED: "paused",
-    RecordingStatus.UPLOADING: "being prepared",
+    RecordingStatus.UPLOADING: "processing",
     RecordingStatus.UPLOADED: "ready",
     RecordingStatus.ERRORED: "failed",
 }
@@ -39,7 +39,7 @@ SIGNS = {
 
 def recording_text(state: SessionState, recording: Recording, ready_at: datetime | None = None) -> str:
     """One line for notifications and lists; ``ready_at``: when its film will be ready, if that is known."""
-    when = f", ready at about {clock_time(ready_at)}" if ready_at is not None else ""
+    when = f", ready around {clock_time(ready_at)}" if ready_at is not None else ""
     return f"{escape(state.course_title)}, {escape(recording.room_name)}: recording {_word(recording)}{when}"
 
 
@@ -56,7 +56,7 @@ def recording_message(
     title = f"{escape(state.course_title)}, {escape(recording.room_name)}"
     block_id = f"rec:{recording.recording_id}:{state.seq}"
     if entry is not None and entry["status"] == "expired":
-        return [section(f"~Recording – {title}~ · its time is over, it is deleted", block_id=block_id)]
+        return [section(f"~Recording – {title}~ · expired and deleted", block_id=block_id)]
     if recording.status is RecordingStatus.UPLOADED:
         return _ready(title, block_id, state, recording, entry)
     if recording.status is RecordingStatus.ERRORED:
@@ -71,7 +71,7 @@ def recording_message(
     sign = SIGNS.get(recording.status, ":hourglass_flowing_sand:")
     done = ""
     if recording.status is RecordingStatus.UPLOADING and entry is not None and entry["progress"]:
-        done = f" · {round(float(entry['progress']) * 100)} %"
+        done = f" · {round(float(entry['progress']) * 100)}%"
     return [section(f"{sign} Recording {_word(recording)} – {title}{done}", block_id=block_id)]
 
 
@@ -90,7 +90,9 @@ def _ready(
     if entry is not None:
         blocks.append(context(_facts(entry)))
         word, action = (
-            ("Unpublish", "rec_unpublish") if entry["published"] else ("Publish to gallery", "rec_publish")
+            ("Unpublish", "rec_unpublish")
+            if entry["published"]
+            else ("Publish to Media Gallery", "rec_publish")
         )
         elements.append(button(word, action, rid))
         options = [option("Audio tracks", f"tracks:{rid}"), option("Delete", f"delete:{rid}")]
@@ -103,7 +105,7 @@ def _facts(entry: Mapping[str, Any]) -> str:
         str(entry["mime"]), str(entry["mime"])
     )
     size = size_text(entry["size_bytes"])
-    where = "in the course's gallery" if entry["published"] else "only for moderators"
+    where = "in the Media Gallery" if entry["published"] else "moderators only"
     kept = entry["expires_at"]
     until = f" · kept until {clock_time(kept, '{date_short}')}" if kept is not None else ""
     return f"{kind} · {size} · {where}{until}"
@@ -138,10 +140,10 @@ def listed(found: Mapping[str, Any], now: datetime) -> Block:
 
 
 def chooser(session_id: str, rooms: Sequence[Room]) -> list[Block]:
-    """Which room shall be recorded? One menu."""
+    """Which room do you want to record? One menu."""
     options = [option(room.name, f"{session_id}:{room.number}") for room in rooms]
     if len(rooms) > 1:
-        options.insert(0, option("Every breakout room", f"{session_id}:all"))
+        options.insert(0, option("All breakout rooms", f"{session_id}:all"))
     menu: Block = {
         "type": "static_select",
         "action_id": "rec_choose",
@@ -158,4 +160,4 @@ def chooser(session_id: str, rooms: Sequence[Room]) -> list[Block]:
             }
             for at in range(0, len(options), GROUP)
         ]
-    return [section("Which room shall be recorded?", accessory=menu)]
+    return [section("Which room do you want to record?", accessory=menu)]

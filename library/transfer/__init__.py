@@ -66,8 +66,8 @@ def _azure(config: StorageConfig, allow_private: bool, timeout_s: float) -> Targ
         from library.transfer.azure import AzureTarget
     except ImportError:
         raise TransferFailed(
-            "Azure needs the package azure-storage-blob, which is not installed here. "
-            "An administrator installs it with: pip install 'sideroom[azure]'"
+            "Azure needs the package azure-storage-blob, which isn’t installed here. "
+            "An administrator can install it with: pip install 'sideroom[azure]'"
         ) from None
     target = AzureTarget(
         container=config.bucket, connection=config.credentials["access_key"], timeout_s=timeout_s

@@ -42,7 +42,7 @@ class AzureTarget:
             )
         except ValueError:
             # The library's own text may repeat the string.
-            raise ValueError("access_key must be a storage account's connection string") from None
+            raise ValueError("access_key must be a storage account’s connection string") from None
 
     @property
     def endpoint(self) -> str:
@@ -97,7 +97,7 @@ class AzureTarget:
         if found.size != size or [str(block.id) for block in blocks] != ids:
             blob.delete_blob()
             raise TransferFailed(
-                f"The copy of {name} differs from the file here. It was deleted and is made again."
+                f"The copy of {name} differs from the file here. It was deleted and will be copied again."
             )
 
     def size(self, name: str) -> int | None:

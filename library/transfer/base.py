@@ -69,7 +69,7 @@ class Target(Protocol):
         ...
 
 
-CHANGED = "The file here is not what was composed (its checksum differs), so it was not copied. Check this server's disk."
+CHANGED = "The local file has changed (its checksum differs), so it wasn’t copied. Check this server’s disk."
 
 PIECE = 256 * 1024
 """Bytes a read gives at once."""

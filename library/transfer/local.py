@@ -34,7 +34,7 @@ class LocalTarget:
                 with part.open("rb") as written:
                     found = hashlib.file_digest(written, "sha256").hexdigest()
                 if found != sha256:
-                    raise TransferFailed(f"{CHANGED} The copy was thrown away.")
+                    raise TransferFailed(f"{CHANGED} The copy was discarded.")
                 os.replace(part, target)
             finally:
                 part.unlink(missing_ok=True)
@@ -47,10 +47,10 @@ class LocalTarget:
 
     def _path(self, name: str) -> Path:
         if not self._folder.is_dir():
-            raise TransferFailed(f"The storage folder {self._folder} is missing; is it mounted?")
+            raise TransferFailed(f"The storage folder {self._folder} is missing. Check that it’s mounted.")
         target = (self._folder / name).resolve()
         if not target.is_relative_to(self._folder.resolve()) or target == self._folder.resolve():
-            raise ValueError("a copy's name must stay inside its storage folder")
+            raise ValueError("a copy’s name must stay inside its storage folder")
         return target
 
     def size(self, name: str) -> int | None:
@@ -98,7 +98,7 @@ def _copy(source: Path, part: Path, kept: Progress) -> int:
 
 def _reason(error: OSError, folder: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The storage folder {folder} is full. Make room there."
+        return f"The storage folder {folder} is full. Free up space there."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"The storage folder {folder} cannot be written. Let the user of this service write there."
-    return f"The storage folder {folder} could not be used ({error.strerror}). Check the disk."
+        return f"The storage folder {folder} isn’t writable. Give this service’s user write access."
+    return f"The storage folder {folder} couldn’t be used ({error.strerror}). Check the disk."

@@ -8,15 +8,17 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 from urllib3.exceptions import HTTPError
 
 _RIGHTS: Final = (
-    "The store refused this key. Give it the rights to put, get and delete objects, and to list and abort multipart "
+    "The storage refused this key. Give it permission to put, get and delete objects, and to list and abort multipart "
     "uploads, in this bucket; and check that no bucket rule or network rule forbids it."
 )
-_CLOCK: Final = "This server's clock is more than 15 minutes off, so the store refuses its signatures. Set the clock (NTP)."
-_BUSY: Final = "The store has trouble or asks us to slow down. Nothing to do: it is tried again."
-_FULL: Final = "The store is full or its quota is used up. Make room or raise the quota."
+_CLOCK: Final = "This server’s clock is more than 15 minutes off, so the storage refuses its signatures. Set the clock (NTP)."
+_BUSY: Final = (
+    "The storage has trouble or asks us to slow down. We’ll keep trying; you don’t need to do anything."
+)
+_FULL: Final = "The storage is full or over its quota. Free up space or raise the quota."
 _REGION: Final = "The bucket is in another region. Correct the region of this storage."
-_KEY: Final = "The store does not know this access key. Check the access key."
-_SECRET: Final = "The secret does not fit the access key. Enter the secret again."  # noqa: S105 - a sentence
+_KEY: Final = "The storage doesn’t know this access key. Check the access key."
+_SECRET: Final = "The secret doesn’t match the access key. Enter the secret again."  # noqa: S105 - a sentence
 
 _S3: Final[dict[str, str]] = {
     "AccessDenied": _RIGHTS,
@@ -24,7 +26,7 @@ _S3: Final[dict[str, str]] = {
     "403": _RIGHTS,
     "InvalidAccessKeyId": _KEY,
     "SignatureDoesNotMatch": _SECRET,
-    "NoSuchBucket": "There is no such bucket. Check its name and region, or create it.",
+    "NoSuchBucket": "This bucket doesn’t exist. Check its name and region, or create it.",
     "PermanentRedirect": _REGION,
     "301": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
@@ -36,24 +38,24 @@ _S3: Final[dict[str, str]] = {
     "XMinioStorageFull": _FULL,
     "InsufficientStorage": _FULL,
     "507": _FULL,
-    "BadDigest": "A part was damaged on its way and refused by the store. It is sent again.",
-    "InvalidDigest": "A part was damaged on its way and refused by the store. It is sent again.",
-    "XAmzContentSHA256Mismatch": "A part was damaged on its way and refused by the store. It is sent again.",
-    "InvalidObjectState": "The object was moved to cold storage there. Restore it at the store first.",
-    "NoSuchKey": "The copy is not at the store any more.",
-    "404": "The copy, or the bucket, is not at the store any more.",
+    "BadDigest": "A part was damaged in transit and refused by the storage. It will be sent again.",
+    "InvalidDigest": "A part was damaged in transit and refused by the storage. It will be sent again.",
+    "XAmzContentSHA256Mismatch": "A part was damaged in transit and refused by the storage. It will be sent again.",
+    "InvalidObjectState": "The object was moved to cold storage there. Restore it at the storage provider first.",
+    "NoSuchKey": "The copy is no longer at the storage.",
+    "404": "The copy, or the bucket, is no longer at the storage.",
 }
 
 _AZURE: Final[dict[str, str]] = {
-    "AuthenticationFailed": "The store refused the connection string. Copy it again from the storage account, and check this server's clock (NTP).",
-    "AuthorizationFailure": "The store refused this connection string here. Check its rights and the storage account's network rules.",
-    "AuthorizationPermissionMismatch": "The connection string may not do this. Give it the rights to read, create, write and delete blobs.",
+    "AuthenticationFailed": "The storage refused the connection string. Copy it again from the storage account, and check this server’s clock (NTP).",
+    "AuthorizationFailure": "The storage refused this connection string. Check its permissions and the storage account’s network rules.",
+    "AuthorizationPermissionMismatch": "The connection string doesn’t allow this. Give it permission to read, create, write and delete blobs.",
     "AccountIsDisabled": "The storage account is disabled. Enable it, or use another.",
-    "ContainerNotFound": "There is no such container. Check its name, or create it.",
+    "ContainerNotFound": "This container doesn’t exist. Check its name, or create it.",
     "ContainerBeingDeleted": "The container is being deleted. Use another, or create it again.",
-    "BlobNotFound": "The copy is not at the store any more.",
+    "BlobNotFound": "The copy is no longer at the storage.",
     "ServerBusy": _BUSY,
-    "Md5Mismatch": "A block was damaged on its way and refused by the store. It is sent again.",
+    "Md5Mismatch": "A block was damaged in transit and refused by the storage. It will be sent again.",
     "BlobArchived": "The blob was moved to the archive tier. Rehydrate it first.",
 }
 
@@ -74,7 +76,7 @@ def s3_reason(error: ClientError | BotoCoreError | HTTPError) -> str:
         return CERTIFICATE
     if isinstance(error, ConnectionError | HTTPClientError | HTTPError):
         return UNREACHABLE
-    return f"The store could not be used ({type(error).__name__}). Check this storage's settings."
+    return f"The storage couldn’t be used ({type(error).__name__}). Check this storage’s settings."
 
 
 def azure_reason(code: str, status: int) -> str:
@@ -87,14 +89,16 @@ def azure_reason(code: str, status: int) -> str:
 def _by_status(status: int) -> str:
     if status in _STATUS:
         return _STATUS[status]
-    return _BUSY if status >= 500 else "The store refused the request. Check this storage's settings."
+    return _BUSY if status >= 500 else "The storage refused the request. Check this storage’s settings."
 
 
 def _named(sentence: str, code: str) -> str:
     return f"{sentence} ({code})"
 
 
-UNREACHABLE: Final = "The store does not answer, or too slowly. Check its address and the network; it is tried again by itself."
+UNREACHABLE: Final = (
+    "The storage isn’t responding, or is too slow. Check its address and the network. We’ll keep trying."
+)
 CERTIFICATE: Final = (
-    "The store's certificate is not valid, so nothing was sent. Correct the endpoint or its certificate."
+    "The storage’s certificate isn’t valid, so nothing was sent. Correct the endpoint or its certificate."
 )

@@ -212,14 +212,14 @@ class S3Target:
         head = self._head(name)
         if head is None or head["ContentLength"] != size:
             raise TransferFailed(
-                f"The store says it took {name}, but it is not there whole. It is copied again."
+                f"The storage reported {name} as stored, but it isn’t complete. It will be copied again."
             )
         found = head.get("ETag", "").strip('"')
         good = found == tag if _MD5.fullmatch(found) else False
         if not good and self._sha256_there(name, size) != sha256:
             self._client.delete_object(Bucket=self._bucket, Key=name)
             raise TransferFailed(
-                f"The copy of {name} differs from the file here. It was deleted and is made again."
+                f"The copy of {name} differs from the file here. It was deleted and will be copied again."
             )
 
     def _sha256_there(self, name: str, size: int) -> str:

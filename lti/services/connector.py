@@ -118,10 +118,10 @@ class Connector(ServiceConnector):
                 permanent=status in (400, 404),
                 status=status,
             )
-        body = _json(raw, "The LMS's answer to a token request is not JSON.", "token")
+        body = _json(raw, "The LMS’s answer to a token request isn’t JSON.", "token")
         token = body.get("access_token") if isinstance(body, dict) else None
         if not isinstance(token, str) or not token:
-            raise ServiceFailed("The LMS's answer to a token request has no access token.", part="token")
+            raise ServiceFailed("The LMS’s answer to a token request has no access token.", part="token")
         life = body.get("expires_in", DEFAULT_TOKEN_LIFE_S)
         good = isinstance(life, int | float) and not isinstance(life, bool) and life == life
         return token, int(min(max(life, 0), MAX_TOKEN_LIFE_S)) if good else DEFAULT_TOKEN_LIFE_S
@@ -157,7 +157,7 @@ class Connector(ServiceConnector):
                 status=status,
             )
         kind = answered.get("Content-Type", "")
-        body = _json(raw, "The LMS's answer is not JSON.", "service", kind) if raw.strip() else None
+        body = _json(raw, "The LMS’s answer isn’t JSON.", "service", kind) if raw.strip() else None
         return Answer(status, body, next_page(url, answered.get("Link", "")))
 
     def make_service_request(
@@ -198,7 +198,7 @@ class Connector(ServiceConnector):
             )
         except NoAnswer as error:
             host = urlsplit(url).netloc
-            raise ServiceFailed(f"{host} did not answer ({error}).", part=part) from error
+            raise ServiceFailed(f"{host} didn’t answer ({error}).", part=part) from error
 
 
 def next_page(url: str, link: str) -> str | None:
@@ -212,9 +212,9 @@ def next_page(url: str, link: str) -> str | None:
             try:
                 return at_server_of(url, target)
             except ValueError as error:
-                raise ServiceFailed("The LMS's link to its next page cannot be followed.") from error
+                raise ServiceFailed("The LMS’s link to its next page can’t be followed.") from error
     if _NEXT.search(_LINK.sub("", link)):
-        raise ServiceFailed("The LMS's link to its next page cannot be read.")
+        raise ServiceFailed("The LMS’s link to its next page can’t be read.")
     return None
 
 

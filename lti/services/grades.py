@@ -146,7 +146,7 @@ def _column(db: Database, connector: Connector, service: CourseService, score: S
     """The room's column, made or changed when needed."""
     column = store.get_column(db, score.course_id, score.room_key)
     if column is None:
-        raise ServiceFailed("This room has no attendance any more.", permanent=True)
+        raise ServiceFailed("This room no longer has attendance.", permanent=True)
     if service.name == line_item_of(score.room_key):
         # The teacher's own column: its name and its points are theirs, the LMS scales what we send.
         if (column.url, column.made_maximum) != (service.url, column.maximum):
@@ -186,7 +186,7 @@ def _column(db: Database, connector: Connector, service: CourseService, score: S
         raise ServiceFailed(failed.reason, part=failed.part, status=failed.status) from failed
     url = made.get("id") if isinstance(made, dict) else None
     if not isinstance(url, str) or not url:
-        raise ServiceFailed("The LMS's answer to a new gradebook column has no usable address.")
+        raise ServiceFailed("The LMS’s answer to a new gradebook column has no usable address.")
     url = _at_gradebook(service, url)
     store.save_column(db, score.course_id, score.room_key, url, column.maximum)
     return Column(column.title, url, column.maximum, column.maximum)
@@ -201,11 +201,11 @@ def _line_items(connector: Connector, service: CourseService) -> list[dict[str, 
     while url is not None:
         if url in asked or len(asked) >= MAX_PAGES:
             # A second column would be made if ours stood on a page that is not read.
-            raise ServiceFailed("The LMS's list of gradebook columns has no end.")
+            raise ServiceFailed("The LMS’s list of gradebook columns has no end.")
         asked.add(url)
         answer = connector.call("GET", url, [LINE_ITEM_SCOPE], accept=LINE_ITEMS)
         if answer.body is not None and not isinstance(answer.body, list):
-            raise ServiceFailed("The LMS's answer has no list of gradebook columns.")
+            raise ServiceFailed("The LMS’s answer has no list of gradebook columns.")
         found += [item for item in answer.body or () if isinstance(item, dict) and "id" in item]
         url = answer.next_url
     return found
@@ -216,7 +216,7 @@ def _at_gradebook(service: CourseService, url: str) -> str:
     try:
         return at_server_of(service.url, url)
     except ValueError as error:
-        raise ServiceFailed("The LMS's address of a gradebook column cannot be used.") from error
+        raise ServiceFailed("The LMS’s address of a gradebook column can’t be used.") from error
 
 
 def _number(value: float) -> float:

@@ -61,7 +61,7 @@ def _pages(
         if len(asked) >= MAX_PAGES:
             raise ServiceFailed(f"The LMS sent more than {MAX_PAGES} pages.")
         if url in asked:
-            raise ServiceFailed("The LMS's pages lead in a circle.")
+            raise ServiceFailed("The LMS’s pages form a loop.")
         asked.add(url)
         answer = connector.call("GET", url, service.scopes, accept=accept)
         if answer.body is None:
@@ -92,7 +92,7 @@ def _items(answer: Answer, member: str) -> list[Mapping[str, Any]]:
     if items is None:
         return []
     if not isinstance(items, list):
-        raise ServiceFailed(f"The LMS's answer has no list of {member}.")
+        raise ServiceFailed(f"The LMS’s answer has no list of {member}.")
     return [item for item in items if isinstance(item, dict)]
 
 

@@ -35,7 +35,7 @@ def sync_course(db: Database, course_id: str) -> str:
     except Exception:
         # Whatever it is, somebody must be able to read that it failed, and the next attempt comes later.
         log.exception("roster.fault course_id=%s", course_id)
-        reason = "The roster could not be kept. The server's log says why."
+        reason = "The roster couldn’t be stored. See the server’s log for the reason."
         store.finish_sync(db, course_id, now, error=reason)
         return reason
     store.finish_sync(db, course_id, now, members=count)
@@ -48,7 +48,10 @@ def _fetch(db: Database, course_id: str, now: datetime) -> int:
     service = services.find_service(db, course_id, "roster")
     platform = get_platform(db, service.platform_id) if service is not None else None
     if course is None or service is None or platform is None:
-        raise ServiceFailed("No launch has offered a roster for this course.", permanent=True)
+        raise ServiceFailed(
+            "The LMS hasn’t offered a roster for this course yet. Open the room from the course once.",
+            permanent=True,
+        )
     connector = Connector(db, platform, service.deployment_id)
     try:
         try:
@@ -74,7 +77,7 @@ def _odd(count: int) -> str:
     if not count:
         return ""
     who = "1 person of the roster has an id" if count == 1 else f"{count} people of the roster have ids"
-    return f"{who} with control characters, halves of characters or over {roster.MAX_TEXT} characters, and cannot be kept."
+    return f"{who} with control characters, halves of characters or over {roster.MAX_TEXT} characters, and can’t be stored."
 
 
 def _note(db: Database, platform: Platform, kind: services.HealthKind, failed: ServiceFailed) -> None:

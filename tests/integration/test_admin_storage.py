@@ -49,17 +49,17 @@ def test_a_storage_from_first_to_last(site: Site, proxy: Proxy, tmp_path: Path) 
     assert (shown["keep_local"], shown["delete_copies"], shown["problem"]) == (False, False, None)
     assert kit.SECRET not in str(shown) and kit.ACCESS_KEY not in str(shown)
     proxy.faults = [Fault(lambda method, _: method == "PUT", 403, DENIED, times=-1)]
-    assert "rights" in client.post(f"{path}/check", headers=headers).get_json()["problem"]
-    assert "rights" in storages(site)[0]["problem"]
+    assert "permission" in client.post(f"{path}/check", headers=headers).get_json()["problem"]
+    assert "permission" in storages(site)[0]["problem"]
 
     db = site.world.db
     intake.take(db, site.world.root, site.world.recording(), tmp_path / "r", composed(tmp_path / "r"))
     now = datetime.now(UTC)
     (work,) = transfers.due(db, now)
     assert transfers.lease(db, work, "test", now, timedelta(seconds=20))
-    transfers.failed(db, work.transfer_id, "test", "The store refused this key.", now, None, 9)
+    transfers.failed(db, work.transfer_id, "test", "The storage refused this key.", now, None, 9)
     assert storages(site)[0]["copies"] == {"waiting": 0, "copying": 0, "done": 0, "failed": 1}
-    assert storages(site)[0]["reason"] == "The store refused this key."
+    assert storages(site)[0]["reason"] == "The storage refused this key."
     assert client.post(f"{path}/retry", headers=headers).get_json() == {"count": 1}
     assert transfers.due(db, now) == [work]
 

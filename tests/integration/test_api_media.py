@@ -224,7 +224,9 @@ def test_only_our_links_open_files(client: FlaskClient, entry_id: EntryId, chang
     answer = client.get(bad)
     assert answer.status_code == 403
     assert answer.text == (
-        "This link has expired. Reload the page." if change == "expired" else "This link is not valid."
+        "This link has expired. Reload the page."
+        if change == "expired"
+        else "This link isn’t valid. Reload the page."
     )
 
 

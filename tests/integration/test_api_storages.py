@@ -57,8 +57,8 @@ def test_a_storage_from_first_to_last(api: Api, proxy: Proxy) -> None:
     assert changed["bucket"] == made["bucket"]
 
     proxy.faults = [Fault(lambda method, _: method == "PUT", 403, DENIED, times=-1)]
-    assert "rights" in api.good("POST", f"{path}/check")["problem"]
-    assert "rights" in api.good("GET", path)["problem"]
+    assert "permission" in api.good("POST", f"{path}/check")["problem"]
+    assert "permission" in api.good("GET", path)["problem"]
     proxy.faults = []
     assert api.good("POST", f"{path}/check")["problem"] is None
     assert api.good("POST", f"{path}/retry") == {"count": 0}

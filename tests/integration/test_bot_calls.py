@@ -62,16 +62,16 @@ def test_a_race_for_a_call_is_decided_once(running: Bot) -> None:
         for m in running.slack.store.seen_by(MODS, user)
         if m.get("only_for") == user
     )
-    assert texts[1] == "You are on the way."
+    assert texts[1] == "You’re on the way."
     assert texts[0] in ("*Alice* is already on the way.", "*Olga* is already on the way.")
 
 
 def test_calls_by_number(running: Bot) -> None:
-    assert running.say(ALICE, "/help-calls") == "1. Bob in Room 1 asks for help (raised)"
+    assert running.say(ALICE, "/help-calls") == "1. Bob needs help in Room 1 (raised)"
     assert "no call 7" in running.say(ALICE, "/help-calls join 7")
     assert running.say(ALICE, "/help-calls dismiss 1") == "Dismissed."
     assert the_call(running).status is CallStatus.DISMISSED
-    assert running.say(ALICE, "/help-calls list") == "Nobody is waiting for help."
+    assert running.say(ALICE, "/help-calls list") == "No one is waiting for help."
     assert "already closed" in press_any(running, ALICE, "help_join")
 
 
@@ -80,7 +80,7 @@ def test_a_moderator_whose_page_is_closed_comes_in_at_the_caller(running: Bot) -
     assert person_id is not None
     running.do(ALICE, c.LeaveSession(person_id))
     said = press_any(running, ALICE, "help_join")
-    assert "Open the room: you come in where you are called" in said
+    assert "Open the room to join them" in said
     running.do(ALICE, c.EnterSession("Alice", Role.MODERATOR))
     assert running.state.people[person_id].room_id == the_call(running).room_id
 
@@ -88,7 +88,7 @@ def test_a_moderator_whose_page_is_closed_comes_in_at_the_caller(running: Bot) -
 def test_calls_end_with_the_session(running: Bot) -> None:
     with running.posting():
         running.do(ALICE, c.AddTime(60))
-        until(lambda: any("asks for help" in m["text"] for m in running.bot_messages()), "the call")
+        until(lambda: any("needs help" in m["text"] for m in running.bot_messages()), "the call")
         running.do(ALICE, c.EndSession())
         until(
             lambda: not any("help_join" in str(m["blocks"]) for m in running.bot_messages()),
@@ -101,17 +101,17 @@ def test_calls_stand_below_the_card_and_nobody_is_forgotten(bot: Bot) -> None:
     with bot.posting():
         until(lambda: bot.bot_messages(), "the card")
         bot.do(BOB, c.CallModerator())
-        until(lambda: any("asks for help" in m["text"] for m in bot.bot_messages()), "the call")
+        until(lambda: any("needs help" in m["text"] for m in bot.bot_messages()), "the call")
         posted = [call["body"] for call in bot.slack.store.calls if call["method"] == "chat.postMessage"]
-        card_ts = next(m["ts"] for m in bot.bot_messages() if "live room" in json.dumps(m["blocks"]))
-        call = next(body for body in posted if "asks for help" in body["text"])
+        card_ts = next(m["ts"] for m in bot.bot_messages() if "live session" in json.dumps(m["blocks"]))
+        call = next(body for body in posted if "needs help" in body["text"])
         assert call["thread_ts"] == card_ts
         assert str(call["reply_broadcast"]).lower() in ("1", "true")
         with bot.db.write() as session:  # a minute later
             late = SlackOutboxRow.coalesce_key.like("remind:%")  # type: ignore[union-attr]
             session.execute(update(SlackOutboxRow).where(late).values(not_before=datetime.now(UTC)))
-        until(lambda: any("nobody has answered" in m["text"] for m in bot.bot_messages()), "the reminder")
-    reminder = next(m["text"] for m in bot.bot_messages() if "nobody has answered" in m["text"])
+        until(lambda: any("no one has answered" in m["text"] for m in bot.bot_messages()), "the reminder")
+    reminder = next(m["text"] for m in bot.bot_messages() if "no one has answered" in m["text"])
     assert "<@U0ALICE>" in reminder
     assert "U0BOB" not in reminder
 
@@ -120,7 +120,7 @@ def test_an_answered_call_reminds_nobody(bot: Bot) -> None:
     bot.run_breakout(2)
     with bot.posting():
         bot.do(BOB, c.CallModerator())
-        until(lambda: any("asks for help" in m["text"] for m in bot.bot_messages()), "the call")
+        until(lambda: any("needs help" in m["text"] for m in bot.bot_messages()), "the call")
         (call,) = bot.state.calls.values()
         bot.do(ALICE, c.ClaimCall(call.call_id))
         until(lambda: any("on the way" in json.dumps(m) for m in bot.bot_messages()), "the answer")
@@ -130,4 +130,4 @@ def test_an_answered_call_reminds_nobody(bot: Bot) -> None:
             return super().now() + timedelta(minutes=5)
 
     bot.outbox(clock=Later()).work()
-    assert not any("nobody has answered" in m["text"] for m in bot.bot_messages())
+    assert not any("no one has answered" in m["text"] for m in bot.bot_messages())

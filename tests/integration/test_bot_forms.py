@@ -35,7 +35,7 @@ def test_the_form_starts_a_breakout(bot: Bot) -> None:
     view = bot.view(ALICE)
     assert view["callback_id"] == "create_breakout"
     wrong = bot.submit(ALICE, view, create_values(rooms="many"))
-    assert wrong == {"response_action": "errors", "errors": {"rooms": "Give a whole number."}}
+    assert wrong == {"response_action": "errors", "errors": {"rooms": "Enter a whole number."}}
     wrong = bot.submit(ALICE, view, create_values(mins="²"))
     assert set(wrong["errors"]) == {"mins"}
     assert set(bot.submit(ALICE, view, create_values(rooms="101"))["errors"]) == {"rooms"}
@@ -65,7 +65,7 @@ def test_a_form_of_an_ended_session_is_refused(bot: Bot) -> None:
 
 def test_a_form_that_slack_does_not_open(bot: Bot) -> None:
     bot.slack.store.faults["views.open"].append({"error": "expired_trigger_id"})
-    assert "could not be opened" in bot.say(ALICE, "/breakout start")
+    assert "couldn’t be opened" in bot.say(ALICE, "/breakout start")
 
 
 def test_the_room_menu(running: Bot) -> None:
@@ -74,7 +74,7 @@ def test_the_room_menu(running: Bot) -> None:
     def choose(what: str, number: int) -> str:
         return running.press(ALICE, "room_menu", f"{what}:{running.session_id}:{number}")
 
-    assert choose("join", 2) == "You are moving to *Room 2*."
+    assert choose("join", 2) == "You’re moving to *Room 2*."
     assert running.state.people[running.actors[ALICE].person_id].room_id == second.room_id  # type: ignore[index]
     assert "Record *Room 2*?" in choose("rec_start", 2)
     assert "momentarily" in running.press(ALICE, "rec_go", f"{running.session_id}:2")
@@ -150,7 +150,7 @@ def test_an_answer_takes_the_place_of_its_question(bot: Bot) -> None:
     bot.settle()
     bot.outbox().work()
     found = bot.slack.store.find(MODS, ts) or {}
-    assert found["text"] == "The breakout ends after the countdown."
+    assert found["text"] == "The breakout will end after the countdown."
     assert found["blocks"] == []
 
 
@@ -160,9 +160,9 @@ def test_a_room_is_emptied_from_the_card(bot: Bot) -> None:
     assert bob is not None
     room = next(r for r in bot.state.breakout_rooms if r.room_id == bot.state.people[bob].room_id)
     said = bot.press(ALICE, "room_menu", f"close:{bot.session_id}:{room.number}")
-    assert "comes back to the main room" in said
+    assert "is returning to the main room" in said
     assert bot.state.people[bob].room_id == "main"
-    assert "Nobody is in" in bot.press(ALICE, "room_menu", f"close:{bot.session_id}:{room.number}")
+    assert "No one is in" in bot.press(ALICE, "room_menu", f"close:{bot.session_id}:{room.number}")
 
 
 def test_the_card_is_posted_anew_where_one_asks(bot: Bot) -> None:
@@ -176,7 +176,7 @@ def test_the_card_is_posted_anew_where_one_asks(bot: Bot) -> None:
         until(lambda: len(bot.bot_messages()) == 2, "the card again")
         bot.do(ALICE, c.RenameRoom(bot.state.breakout_rooms[0].room_id, "Corner"))
         until(lambda: "Corner" in json.dumps(bot.bot_messages()[-1]), "the new card is rewritten")
-        until(lambda: "stands further down" in bot.bot_messages()[0]["text"], "the old card says so")
+        until(lambda: "has moved further down" in bot.bot_messages()[0]["text"], "the old card says so")
     assert "end" not in json.dumps(bot.bot_messages()[0]["blocks"]), "it has no buttons"
     assert bot.bot_messages()[0]["ts"] == first["ts"]
     permalink = slack.permalink(bot.db, TEAM_ID, MODS, f"card:{bot.session_id}")
@@ -192,5 +192,5 @@ def test_an_old_card_that_was_deleted_stays_deleted(bot: Bot) -> None:
     bot.press(ALICE, "card_here", str(bot.session_id))
     for _ in range(3):
         bot.outbox().work()
-    assert "stands further down" not in json.dumps(bot.bot_messages())
+    assert "has moved further down" not in json.dumps(bot.bot_messages())
     assert bot.waiting == 0

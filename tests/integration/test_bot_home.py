@@ -36,7 +36,7 @@ def test_home_of_a_moderator_shows_what_is_live_and_waits(bot: Bot, tmp_path: Pa
     for words in (
         "Connected as *Alice Moreau*",
         "BIO 101",
-        "asks for help",
+        "needs help",
         "rec_watch",
         f"<#{MODS}>",
         "kept until",
@@ -45,7 +45,7 @@ def test_home_of_a_moderator_shows_what_is_live_and_waits(bot: Bot, tmp_path: Pa
     assert home_of(bot, STRANGER).count("connect_open") == 1
     shown = home_of(bot, BOB)
     assert "BIO 101" in shown
-    for hidden in ("asks for help", "rec_watch", MODS, "dm_calls", '"end"'):
+    for hidden in ("needs help", "rec_watch", MODS, "dm_calls", '"end"'):
         assert hidden not in shown, "a student has no controls"
     assert "BIO 101" not in home_of(bot, CHARLIE)
 
@@ -74,9 +74,7 @@ def test_a_message_at_each_help_call_is_a_setting(bot: Bot) -> None:
     bot.run_breakout(2)
     with bot.posting():
         bot.do(BOB, c.CallModerator())
-        until(
-            lambda: any("asks for help" in m["text"] for m in bot.bot_messages(ALICE)), "the direct message"
-        )
+        until(lambda: any("needs help" in m["text"] for m in bot.bot_messages(ALICE)), "the direct message")
     press_home(bot, ALICE, "dm_calls", "off")
     assert not slack_home.wants_calls(bot.db, TEAM_ID, ALICE)
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.integration
 def test_connect_by_code_once(bot: Bot) -> None:
     person_id = str(bot.actors[BOB].person_id)
     code = slack.issue_code(bot.db, person_id)
-    assert "wrong, used or older" in bot.say(STRANGER, "/room connect AAAA2222")
+    assert "wrong, already used or older" in bot.say(STRANGER, "/room connect AAAA2222")
     assert bot.say(STRANGER, f"/room connect {code}") == ""
     assert "*Bob Keller*" in str(bot.view(STRANGER)["blocks"]), "who it is, is shown first"
     assert "BIO 101" in str(bot.view(STRANGER)["blocks"])
@@ -46,7 +46,7 @@ def test_connect_by_code_once(bot: Bot) -> None:
     assert slack.person_of(bot.db, TEAM_ID, STRANGER) == person_id
     assert slack.person_of(bot.db, TEAM_ID, BOB) is None, "a new link replaces the old one"
     bot.slack.store.set_user("U0THIEF")
-    assert "wrong, used or older" in bot.say("U0THIEF", f"/room connect {code}")
+    assert "wrong, already used or older" in bot.say("U0THIEF", f"/room connect {code}")
     assert "Disconnect your" in bot.say(STRANGER, "/room disconnect")
     assert "Disconnected" in bot.press(STRANGER, "disconnect")
     assert CONNECT_WORDS in bot.say(STRANGER, "/room status")
@@ -56,7 +56,7 @@ def test_an_old_code_is_refused(bot: Bot) -> None:
     code = slack.issue_code(bot.db, str(bot.actors[BOB].person_id))
     with bot.db.write() as session:
         session.execute(update(SlackCodeRow).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
-    assert "wrong, used or older" in bot.say(STRANGER, f"/room connect {code}")
+    assert "wrong, already used or older" in bot.say(STRANGER, f"/room connect {code}")
 
 
 def test_five_wrong_codes_lock_for_a_while(bot: Bot) -> None:
@@ -72,12 +72,12 @@ def test_five_wrong_codes_lock_for_a_while(bot: Bot) -> None:
 def test_link_and_unlink_a_channel(bot: Bot) -> None:
     assert "Unlink this channel?" in bot.say(ALICE, "/room unlink")
     assert MODERATOR_WORDS in bot.press(BOB, "unlink", MODS)
-    assert "not linked" in bot.press(ALICE, "unlink", MODS)
+    assert "no longer linked" in bot.press(ALICE, "unlink", MODS)
     assert MODS not in [link.channel_id for link in slack.channels_of(bot.db, bot.course_id)]
     assert MODERATOR_WORDS in bot.say(BOB, "/room link moderators")
     assert (
         bot.say(ALICE, "/room link moderators")
-        == "This channel is linked to *BIO 101* as its moderators' channel."
+        == "This channel is linked to *BIO 101* as its moderators’ channel."
     )
     link = slack.channel_link(bot.db, TEAM_ID, MODS)
     assert link is not None
@@ -93,7 +93,7 @@ def test_a_channel_of_another_course_cannot_be_taken(bot: Bot) -> None:
 
 def test_a_public_channel_gets_no_help_calls(bot: Bot) -> None:
     bot.press(ALICE, "unlink", CLASS, CLASS)
-    assert "Everybody can read" in bot.say(ALICE, "/room link moderators", CLASS)
+    assert "Everyone can read" in bot.say(ALICE, "/room link moderators", CLASS)
     assert slack.channel_link(bot.db, TEAM_ID, CLASS) is None
     assert "class channel" in bot.say(ALICE, "/room link class", CLASS)
 
@@ -101,7 +101,7 @@ def test_a_public_channel_gets_no_help_calls(bot: Bot) -> None:
 def test_the_app_must_be_in_the_channel(bot: Bot) -> None:
     assert "/invite" in bot.say(ALICE, "/room link moderators", "C0UNSEEN")
     bot.slack.store.faults["conversations.info"].append({"status": 500, "error": "internal_error"})
-    assert "try again" in bot.say(ALICE, "/room link moderators")
+    assert "Try again" in bot.say(ALICE, "/room link moderators")
 
 
 def test_who_moderates_two_courses_says_which(bot: Bot) -> None:
@@ -110,7 +110,7 @@ def test_who_moderates_two_courses_says_which(bot: Bot) -> None:
     chemistry = people.upsert_course(bot.db, ISSUER, "che1", "CHE 1 <!channel>")
     people.upsert_membership(bot.db, chemistry, person_id, Role.MODERATOR, [])
     said = bot.say(ALICE, "/room link moderators")
-    assert "Say which course" in said
+    assert "Add which course" in said
     assert "<!channel>" not in said
     assert "linked to *CHE 1" in bot.say(ALICE, "/room link moderators che 1")
     assert "linked to *BIO 101*" in bot.say(ALICE, "/room link moderators BIO 101")

@@ -95,7 +95,7 @@ def test_status_is_answered_everywhere(running: Bot, name: str) -> None:
 
 
 def test_a_mention_moves_somebody(running: Bot) -> None:
-    assert said(replay(running, "slash_mention")) == "*Bob* moves to *Room 2*."
+    assert said(replay(running, "slash_mention")) == "*Bob* is moving to *Room 2*."
 
 
 def test_a_private_channel_in_a_text_is_only_text(running: Bot) -> None:
@@ -250,7 +250,7 @@ def test_in_a_shared_channel_nobody_runs_the_room(running: Bot) -> None:
 
 def test_in_an_unlinked_channel_nothing_is_guessed(running: Bot) -> None:
     before = running.events()
-    assert "belongs to no course" in running.say(ALICE, "/breakout end now", "C0ELSEWHERE")
+    assert "isn’t linked to a course" in running.say(ALICE, "/breakout end now", "C0ELSEWHERE")
     assert running.events() == before
     assert "End the breakout" in running.say(ALICE, "/breakout end", "D0ALICE")
 

@@ -60,7 +60,7 @@ def test_where_two_are_live_one_says_which(bot: Bot, second: SessionId) -> None:
 
 def test_a_chosen_course_gives_no_right(bot: Bot, second: SessionId) -> None:
     button = buttons(said(bot, "/breakout start 3 manual"))["CHE 200"]
-    for user, words in ((BOB, "do not belong"), (CHARLIE, "do not belong")):
+    for user, words in ((BOB, "not in this course"), (CHARLIE, "not in this course")):
         assert words in press(bot, button, user)
     assert bot.rooms.state(second).breakout_rooms == ()
     in_class = json.loads(button["value"])
@@ -82,7 +82,7 @@ def test_in_the_channel_nothing_is_asked(bot: Bot, second: SessionId) -> None:
 
 
 def test_a_direct_message_is_not_linked_and_takes_no_card(bot: Bot) -> None:
-    assert "in the channel that you want to link" in said(bot, "/room link moderators")["text"]
+    assert "in the channel you want to link" in said(bot, "/room link moderators")["text"]
     assert "Post card here" not in json.dumps(said(bot, "/room status"))
     assert "Post card here" in json.dumps(said(bot, "/room status", MODS))
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 
 
 def cards(bot: Bot, channel: str = MODS) -> list[dict[str, Any]]:
-    return [m for m in bot.bot_messages(channel) if "live room" in json.dumps(m["blocks"])]
+    return [m for m in bot.bot_messages(channel) if "live session" in json.dumps(m["blocks"])]
 
 
 def the_message(bot: Bot, words: str, channel: str = MODS) -> dict[str, Any] | None:
@@ -77,7 +77,7 @@ def test_a_help_call_is_one_message_rewritten(bot: Bot) -> None:
     bot.run_breakout(2)
     with bot.posting():
         bot.do(BOB, c.CallModerator())
-        call = until(lambda: the_message(bot, "asks for help"), "the call")
+        call = until(lambda: the_message(bot, "needs help"), "the call")
         buttons = [e["action_id"] for block in call["blocks"] for e in block.get("elements", [])]
         assert buttons == ["help_join", "help_dismiss"]
         value = next(e["value"] for block in call["blocks"] for e in block.get("elements", []))
@@ -86,7 +86,7 @@ def test_a_help_call_is_one_message_rewritten(bot: Bot) -> None:
     assert claimed["ts"] == call["ts"]
     assert "<@U0ALICE> is on the way" in json.dumps(claimed["blocks"])
     assert "help_join" not in json.dumps(claimed["blocks"])
-    assert not any("asks for help" in json.dumps(m) for m in bot.bot_messages(CLASS)), "students read there"
+    assert not any("needs help" in json.dumps(m) for m in bot.bot_messages(CLASS)), "students read there"
 
 
 def test_a_recording_is_one_message_from_start_to_ready(bot: Bot) -> None:
@@ -197,7 +197,7 @@ def test_cards_are_drawn_again_after_a_restart(bot: Bot) -> None:
     bot.do(BOB, c.CallModerator())
     with bot.posting():
         until(lambda: cards(bot), "the card")
-        until(lambda: the_message(bot, "asks for help"), "the call")
+        until(lambda: the_message(bot, "needs help"), "the call")
     first = len(bot.calls_of("chat.postMessage"))
     with bot.posting():
         until(lambda: bot.calls_of("chat.update"), "the card rewritten")

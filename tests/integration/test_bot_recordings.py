@@ -78,15 +78,15 @@ def test_watch_gives_a_link_of_ones_own_that_plays(bot: Bot, tmp_path: Path) -> 
 def test_watch_is_for_those_who_may_see_it(bot: Bot, tmp_path: Path) -> None:
     recording_id = record(bot, tmp_path)
     for user in (BOB, CHARLIE):
-        assert "not yours to see" in press_watch(bot, user, recording_id)["text"]
+        assert "can’t access it" in press_watch(bot, user, recording_id)["text"]
     assert "Connect your course account" in press_watch(bot, STRANGER, recording_id)["text"]
-    assert "is in the course's gallery" in bot.press(ALICE, "rec_publish", recording_id)
+    assert "is published to the Media Gallery" in bot.press(ALICE, "rec_publish", recording_id)
     assert "/slack/watch/e1" in watch_url(press_watch(bot, BOB, recording_id)), (
         "published: the class may see it"
     )
-    assert "not yours to see" in press_watch(bot, CHARLIE, recording_id)["text"]
+    assert "can’t access it" in press_watch(bot, CHARLIE, recording_id)["text"]
     assert "Only its owner" in bot.press(BOB, "rec_unpublish", recording_id)
-    assert "not allowed" in bot.press(BOB, "rec_menu", f"delete:{recording_id}")
+    assert "don’t have permission" in bot.press(BOB, "rec_menu", f"delete:{recording_id}")
 
 
 def test_a_recording_is_deleted_after_a_question(bot: Bot, tmp_path: Path) -> None:
@@ -96,12 +96,12 @@ def test_a_recording_is_deleted_after_a_question(bot: Bot, tmp_path: Path) -> No
         {"action_id": "rec_menu", "type": "overflow", "selected_option": {"value": f"delete:{recording_id}"}},
     )
     assert bot.post(slack_client.interaction_body(payload)).status_code == 200
-    assert "for ever?" in bot.answered(ALICE)
+    assert "permanently?" in bot.answered(ALICE)
     assert library_store.get_entry(bot.db, "e1") is not None
     for user in (BOB, CHARLIE, STRANGER):
         bot.press(user, "rec_delete", recording_id)
     assert library_store.get_entry(bot.db, "e1") is not None
-    assert "is deleted" in bot.press(ALICE, "rec_delete", recording_id)
+    assert "Deleted" in bot.press(ALICE, "rec_delete", recording_id)
     assert library_store.get_entry(bot.db, "e1") is None
 
 
@@ -110,7 +110,7 @@ def test_the_list_of_recordings(bot: Bot, tmp_path: Path) -> None:
     record(bot, tmp_path)
     assert bot.say(ALICE, "/record list") == "1 recordings of BIO 101"
     assert "Only moderators" in bot.say(BOB, "/record list")
-    assert "do not belong" in bot.say(CHARLIE, "/record list")
+    assert "not in this course" in bot.say(CHARLIE, "/record list")
 
 
 def test_separate_tracks_are_for_who_may_edit(bot: Bot, tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ def test_separate_tracks_are_for_who_may_edit(bot: Bot, tmp_path: Path) -> None:
     save_files(
         bot.db, EntryId("e1"), [MediaFile("bob.webm", "track_audio", "audio/webm", title="Bob <Keller>")]
     )
-    assert "separate tracks stand below" in choose(ALICE)
+    assert "separate tracks are below" in choose(ALICE)
     page = bot.client.get(watch_url(press_watch(bot, ALICE, recording_id)).removeprefix("https://room.test"))
     assert "Bob &lt;Keller&gt;" in page.text
     bot.press(ALICE, "rec_publish", recording_id)
     page = bot.client.get(watch_url(press_watch(bot, BOB, recording_id)).removeprefix("https://room.test"))
     assert page.status_code == 200
     assert "Tracks" not in page.text
-    assert "not allowed" in choose(BOB)
+    assert "don’t have permission" in choose(BOB)

@@ -40,7 +40,7 @@ UPDATES_A_MINUTE = 50
 
 
 class Storm:
-    """Ten courses, each with a live session and a moderators' channel; notifier and outbox work by hand."""
+    """Ten courses, each with a live session and a moderators’ channel; notifier and outbox work by hand."""
 
     def __init__(self, bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bot = bot
@@ -132,7 +132,7 @@ def test_a_help_call_passes_the_storm(bot: Bot, monkeypatch: pytest.MonkeyPatch)
     before = len(storm.sent)
     storm.work()
     assert storm.sent[before][1:] == ("chat.postMessage", MODS), "the call goes first"
-    assert any("asks for help" in m["text"] for m in bot.bot_messages())
+    assert any("needs help" in m["text"] for m in bot.bot_messages())
 
 
 # -- waiting as Slack asks -------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_calls_that_came_too_late_become_one_line(bot: Bot) -> None:
         outbox.work()
         clock.forward(1)
     assert [m["text"] for m in bot.bot_messages()] == [
-        ":warning: 3 help calls could not be shown here while Slack was away."
+        ":warning: 3 help calls couldn’t be shown here while Slack was unavailable."
     ]
 
 
@@ -287,9 +287,9 @@ def test_an_end_is_kept_while_the_classroom_is_away(bot: Bot, monkeypatch: pytes
     with monkeypatch.context() as patched:
         patched.setattr(bot.rooms, "state", broken)
         refused = bot.say(ALICE, "/breakout add 5m")
-        assert "cannot be reached" in refused
+        assert "can’t be reached" in refused
         assert "kept" not in refused
-        assert "is kept and tried again" in bot.say(ALICE, "/breakout end now")
+        assert "keep trying" in bot.say(ALICE, "/breakout end now")
     until(lambda: bot.state.breakout.status.value in ("closing", "configured"), "the end", 20)
 
 

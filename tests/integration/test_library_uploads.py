@@ -209,7 +209,7 @@ def test_a_person_uploads_few_files_at_once(world: World) -> None:
         thread.start()
     for _ in threads:
         assert begun.acquire(timeout=30)
-    with pytest.raises(DomainError, match="under way") as refused:
+    with pytest.raises(DomainError, match="in progress") as refused:
         uploads.take(bob, io.BytesIO(b"x"), "y.mp4", "")
     assert refused.value.http_status == 429
     go.set()

@@ -181,7 +181,7 @@ def test_where_only_files_are_taken_the_page_says_so(world: World) -> None:
     refused = world.launched(
         message_type="LtiDeepLinkingRequest", resource_link=None, **{claims.DEEP_LINKING_SETTINGS: settings}
     )
-    assert refused.status_code == 403 and "Nothing of ours can be inserted here" in refused.text
+    assert refused.status_code == 403 and "Nothing from Sideroom can be inserted here" in refused.text
 
 
 # -- what the links open ---------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_a_preview_has_no_library_of_its_own(world: World) -> None:
 def test_a_preview_inserts_nothing(world: World) -> None:
     source = f"{world.lms}/access/lti/site/bio101/tool:4;as=alice"
     assert opened(follow_frame(f"{source}?flow=lessons")).page == "selector"
-    with pytest.raises(LaunchFailed, match="A preview cannot insert anything"):
+    with pytest.raises(LaunchFailed, match="A preview can’t insert anything"):
         opened(follow_frame(f"{source};view=Student?flow=lessons"))
 
 

@@ -338,7 +338,7 @@ def test_a_dead_platform_is_told_and_tried_again_later(lms: Lms) -> None:
     sync_course(lms.db, lms.course)
     lms.launch(**{claim: {"context_memberships_url": f"http://127.0.0.1:{free_port()}/names"}})
     reason = sync_course(lms.db, lms.course)
-    assert "did not answer" in reason and health(lms, "roster").reason == reason
+    assert "didn’t answer" in reason and health(lms, "roster").reason == reason
     assert lms.role("bob") is Role.PARTICIPANT, "what is known stays"
     state = roster.sync_state(lms.db, lms.course)
     assert state is not None and state.due_at is not None
@@ -415,7 +415,7 @@ def test_pages_that_lead_in_a_circle_change_nothing(lms: Lms) -> None:
     claim = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
     lms.launch(**{claim: {"context_memberships_url": f"http://127.0.0.1:{port}/names"}})
     with serving(app, port):
-        assert "circle" in sync_course(lms.db, lms.course)
+        assert "loop" in sync_course(lms.db, lms.course)
     assert len(calls) == 2
     assert roster.list_roster(lms.db, lms.course) == before
 

@@ -242,7 +242,8 @@ def test_an_id_that_cannot_be_kept_is_refused_with_a_reason(world: World, where:
     answer = world.launched(**claims)
     assert answer.status_code in (400, 403), answer.text[:300]
     assert (
-        "identifier that cannot be kept" in answer.text or "did not say where this tool stands" in answer.text
+        "identifier that can’t be stored" in answer.text
+        or "didn’t say where this tool is installed" in answer.text
     )
 
 

@@ -101,8 +101,8 @@ def test_a_class_is_run_from_the_page(page: Page) -> None:
         action = {"action_id": "gather", "type": "button", "value": button["value"]}
         done = page.ask("/click", {"user": ALICE, "channel": MODS, "ts": card["ts"], "action": action})
         assert done["ok"] is True
-        until(lambda: "Everyone is coming back to the main room." in page.texts(ALICE), "the answer")
-    assert "Everyone is coming back to the main room." not in page.texts(BOB)
+        until(lambda: "Everyone is returning to the main room." in page.texts(ALICE), "the answer")
+    assert "Everyone is returning to the main room." not in page.texts(BOB)
 
 
 def test_home_is_opened_and_used_from_the_page(page: Page) -> None:

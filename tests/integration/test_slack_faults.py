@@ -232,17 +232,17 @@ def test_an_answer_without_its_user_makes_nobody_a_member(bot: Bot, answer: dict
     bot.run_breakout()
     before = bot.events()
     fault(bot, "users.info", answer)
-    assert "Slack did not tell who you are" in bot.say(ALICE, "/breakout end now")
+    assert "Slack didn’t say who you are" in bot.say(ALICE, "/breakout end now")
     assert bot.events() == before
     assert slack_people.known(bot.db, TEAM_ID, ALICE) is None
 
 
 def test_a_form_that_slack_cannot_open_is_told(bot: Bot) -> None:
     fault(bot, "views.open", HTML)
-    assert "could not be opened" in bot.say(ALICE, "/breakout start")
+    assert "couldn’t be opened" in bot.say(ALICE, "/breakout start")
 
 
 def test_linking_a_channel_says_when_slack_did_not_tell_about_it(bot: Bot) -> None:
     for answer in (HTML, {"body": '{"ok": true}', "mimetype": "application/json"}, {"error": "fatal_error"}):
         fault(bot, "conversations.info", answer)
-        assert "Slack did not tell about this channel" in bot.say(ALICE, "/room link moderators BIO 101")
+        assert "Slack didn’t return this channel’s details" in bot.say(ALICE, "/room link moderators BIO 101")

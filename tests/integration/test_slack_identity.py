@@ -65,8 +65,8 @@ def become(bot: Bot, user_id: str, **flags: Any) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"is_restricted": True}, "You are a guest"),
-        ({"is_ultra_restricted": True}, "You are a guest"),
+        ({"is_restricted": True}, "You’re a guest"),
+        ({"is_ultra_restricted": True}, "You’re a guest"),
         ({"deleted": True}, "Connect your course account first"),
         ({"is_bot": True}, "Connect your course account first"),
         ({"team_id": "T0OTHER", "is_stranger": True}, "Connect your course account first"),
@@ -110,7 +110,7 @@ def test_guests_may_moderate_when_the_settings_say_so(bot: Bot) -> None:
 
 
 def test_a_role_that_was_lost_is_gone_at_the_next_action(bot: Bot) -> None:
-    assert "Nobody is waiting" in bot.say(ALICE, "/help-calls list")
+    assert "No one is waiting" in bot.say(ALICE, "/help-calls list")
     person_id = bot.actors[ALICE].person_id
     assert person_id is not None
     people.upsert_membership(bot.db, bot.course_id, person_id, Role.PARTICIPANT, [])
@@ -160,7 +160,7 @@ def test_a_form_of_somebody_outside_does_nothing(bot: Bot) -> None:
 def test_nothing_is_run_from_a_shared_channel(bot: Bot, line: str) -> None:
     """Neither from one that nobody linked, nor from a linked one from the moment in which it is shared."""
     before = bot.names()
-    assert "belongs to no course" in bot.say(ALICE, line, channel="C0SHARED")
+    assert "isn’t linked to a course" in bot.say(ALICE, line, channel="C0SHARED")
     assert bot.event({"type": "channel_shared", "channel": MODS, "connected_team_id": "T0OTHER"}) == 200
     assert "is suspended" in bot.say(ALICE, line)
     assert bot.names() == before
@@ -168,7 +168,7 @@ def test_nothing_is_run_from_a_shared_channel(bot: Bot, line: str) -> None:
 
 def test_a_shared_channel_cannot_be_linked(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bot.slack.store.channel_flags, MODS, {"is_ext_shared": True})
-    assert "Only channels of this workspace" in bot.say(ALICE, "/room link moderators")
+    assert "only link channels in this workspace" in bot.say(ALICE, "/room link moderators")
 
 
 @pytest.mark.parametrize("action_id", ["end", "gather", "broadcast_open", "rec_all", "help_join"])
@@ -242,14 +242,14 @@ def test_what_is_stale_is_used_and_asked_anew_behind_the_answer(bot: Bot) -> Non
 def test_what_is_a_day_old_is_asked_before_anything_is_done(bot: Bot) -> None:
     bot.slack.store.set_user(ALICE, is_restricted=True)
     aged(bot, ALICE, USABLE + timedelta(minutes=1))
-    assert "You are a guest" in bot.say(ALICE, "/breakout start 4 auto")
+    assert "You’re a guest" in bot.say(ALICE, "/breakout start 4 auto")
     assert lookups(bot) == 1
 
 
 def test_without_slack_nobody_unknown_acts(bot: Bot) -> None:
     aged(bot, ALICE, USABLE + timedelta(minutes=1))
     bot.slack.store.faults["users.info"].extend([{"status": 500}] * 3)
-    assert "Slack did not tell who you are" in bot.say(ALICE, "/breakout start 4 auto")
+    assert "Slack didn’t say who you are" in bot.say(ALICE, "/breakout start 4 auto")
     assert "BreakoutStarted" not in bot.names()
 
 
@@ -278,7 +278,7 @@ def test_a_link_needs_a_look_at_slack_first(bot: Bot) -> None:
     """Also by code: a guest cannot become a moderator, and without Slack nobody is connected."""
     code = slack.issue_code(bot.db, str(bot.actors[ALICE].person_id))
     bot.slack.store.faults["users.info"].extend([{"error": "internal_error"}])
-    assert "Slack did not tell who you are" in bot.say(STRANGER, f"/room connect {code}")
+    assert "Slack didn’t say who you are" in bot.say(STRANGER, f"/room connect {code}")
     assert slack.person_of(bot.db, TEAM_ID, STRANGER) is None
     bot.slack.store.set_user(STRANGER, is_bot=True)
     assert "Apps and bots" in bot.say(STRANGER, f"/room connect {code}")
@@ -290,7 +290,7 @@ def test_an_lms_person_is_one_across_courses(bot: Bot) -> None:
     assert person_id is not None
     people.upsert_membership(bot.db, other, person_id, Role.MODERATOR, [])
     become(bot, BOB, is_restricted=True)
-    assert "You are a guest" in bot.say(BOB, "/room status"), "who moderates anywhere is no student guest"
+    assert "You’re a guest" in bot.say(BOB, "/room status"), "who moderates anywhere is no student guest"
 
 
 def test_the_page_shows_the_slack_name_or_the_id(bot: Bot) -> None:

@@ -102,7 +102,7 @@ def test_a_colleague_from_another_course_is_refused_by_the_course(bot: Bot) -> N
     bot.run_breakout()
     colleague(bot, CHARLIE)
     before = bot.events()
-    assert "do not belong to this course" in bot.press(CHARLIE, "end", bot.session_id, team=HOME)
+    assert "not in this course" in bot.press(CHARLIE, "end", bot.session_id, team=HOME)
     assert bot.events() == before
 
 

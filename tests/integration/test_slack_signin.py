@@ -24,7 +24,7 @@ from tests.botkit import (
 from tests.slackkit import Pages, pages, signin_settings
 
 pytestmark = pytest.mark.integration
-OVER = "This sign-in is over"
+OVER = "This sign-in has ended"
 
 
 @pytest.fixture
@@ -84,18 +84,18 @@ def test_coming_back_with_a_strange_state_links_nobody(door: Pages, query: str) 
 
 def test_who_does_not_agree_is_not_linked(door: Pages) -> None:
     answer = door.get(door.at_slack(slack_page(door, BOB), "nobody"))
-    assert answer.status_code == 403 and "did not agree" in answer.text
+    assert answer.status_code == 403 and "didn’t allow access" in answer.text
 
 
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
         ({"nonce": "of-another-sign-in"}, "belongs to another sign-in"),
-        ({"aud": "another-app"}, "could not be verified"),
-        ({"iss": "https://slack.example"}, "could not be verified"),
-        ({"exp": 1_000_000}, "could not be verified"),
-        ({"https://slack.com/team_id": "T0ELSEWHERE"}, "does not work with"),
-        ({"https://slack.com/user_id": ""}, "did not say who you are"),
+        ({"aud": "another-app"}, "couldn’t be verified"),
+        ({"iss": "https://slack.example"}, "couldn’t be verified"),
+        ({"exp": 1_000_000}, "couldn’t be verified"),
+        ({"https://slack.com/team_id": "T0ELSEWHERE"}, "doesn’t work with"),
+        ({"https://slack.com/user_id": ""}, "didn’t say who you are"),
         ({"https://slack.com/user_id": "U0NOWHERE"}, "another Slack workspace"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_token_signed_with_another_key_links_nobody(door: Pages, monkeypatch: 
     door.get(door.at_slack(slack_page(door, BOB), STRANGER))  # the keys are known now
     monkeypatch.setattr(provider, "key", rsa.generate_private_key(65537, 2048))
     answer = door.get(back)
-    assert answer.status_code == 403 and "could not be verified" in answer.text
+    assert answer.status_code == 403 and "couldn’t be verified" in answer.text
 
 
 def test_a_code_of_slack_works_once_and_only_for_our_address(door: Pages) -> None:
@@ -121,7 +121,7 @@ def test_a_code_of_slack_works_once_and_only_for_our_address(door: Pages) -> Non
     door.get(back)
     mine = new_state(door.bot.db, State("signin", str(door.bot.actors[BOB].person_id)))
     answer = door.get(f"/slack/openid_redirect?state={mine}&code={code}")
-    assert answer.status_code == 403 and "did not accept" in answer.text
+    assert answer.status_code == 403 and "didn’t accept" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_code_of_slack_works_once_and_only_for_our_address(door: Pages) -> Non
         ({"is_bot": True}, "Apps and bots"),
         ({"is_stranger": True}, "another Slack workspace"),
         ({"team_id": "T0OTHER"}, "another Slack workspace"),
-        ({"is_restricted": True}, "You are a guest"),
-        ({"is_ultra_restricted": True}, "You are a guest"),
+        ({"is_restricted": True}, "You’re a guest"),
+        ({"is_ultra_restricted": True}, "You’re a guest"),
     ],
 )
 def test_who_may_not_act_is_not_linked(door: Pages, flags: dict[str, Any], words: str) -> None:
@@ -158,7 +158,7 @@ def test_a_new_link_replaces_and_tells_both_sides(door: Pages) -> None:
         until(lambda: all(bot.bot_messages(who) for who in (BOB, CHARLIE)), "both are told")
     told = {who: str(bot.bot_messages(who)[0]["text"]) for who in (BOB, CHARLIE)}
     assert "was replaced" in told[BOB]
-    assert "Charlie Novak" in told[CHARLIE] and "is gone" in told[CHARLIE]
+    assert "Charlie Novak" in told[CHARLIE] and "instead of" in told[CHARLIE]
     actions = [line.action for line in slack_people.audit_of(bot.db, person_id=bot.actors[CHARLIE].person_id)]
     assert "connection replaced" in actions
 

@@ -43,12 +43,12 @@ def test_a_storage_from_first_to_last(
     assert main(["storage", "check"]) == 0
     proxy.faults = [Fault(lambda method, _: method == "PUT", 403, DENIED, times=-1)]
     assert main(["storage", "check", storage_id]) == 1
-    assert "rights" in capsys.readouterr().out
+    assert "permission" in capsys.readouterr().out
     assert main(["storage", "retry", storage_id]) == 0
     assert "0 copies" in capsys.readouterr().out
     assert main(["storage", "remove", storage_id]) == 0
     assert main(["storage", "remove", storage_id]) == 2
-    assert "no such storage" in capsys.readouterr().err
+    assert "storage doesn’t exist" in capsys.readouterr().err
     assert main(["storage", "list"]) == 0
     assert capsys.readouterr().out == ""
 
@@ -64,9 +64,9 @@ def test_what_cannot_work_is_told_and_not_saved(
         return told
 
     assert "bucket: Storage of type s3 needs this." in refused("s3", "--endpoint-url", proxy.url)
-    assert "no such bucket" in refused("s3", "--bucket", "missing", "--endpoint-url", proxy.url)
-    assert "no such course" in refused("local", "--path", str(tmp_path), "--course", "nobody")
-    assert "is it mounted?" in refused("local", "--path", str(tmp_path / "away"))
+    assert "bucket doesn’t exist" in refused("s3", "--bucket", "missing", "--endpoint-url", proxy.url)
+    assert "course doesn’t exist" in refused("local", "--path", str(tmp_path), "--course", "nobody")
+    assert "it’s mounted" in refused("local", "--path", str(tmp_path / "away"))
     monkeypatch.setenv("SIDEROOM_STORAGE_PRIVATE_ENDPOINTS", "false")
     assert "https://" in refused("s3", "--bucket", kit.BUCKET, "--endpoint-url", proxy.url)
     world = make_world(tmp_path)

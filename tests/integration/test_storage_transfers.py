@@ -193,7 +193,7 @@ def test_the_file_here_goes_only_when_all_copies_are_confirmed(place: Place) -> 
     with place.working():
         until(lambda: place.states(entry_id)[s3]["status"] == "failed", "refusal shown")
         state = place.states(entry_id)[s3]
-        assert "rights" in state["error"] and "AccessDenied" in state["error"]
+        assert "permission" in state["error"] and "AccessDenied" in state["error"]
         assert state["next_try_time"] is not None
         until(lambda: "done" in {each["status"] for each in place.states(entry_id).values()}, "other target")
         assert place.here(entry_id) == ["thumbnail.jpg", "video.mp4"]
@@ -346,7 +346,7 @@ def test_a_store_that_breaks_later_is_shown(place: Place) -> None:
     place.proxy.faults = [Fault(lambda method, _: method == "PUT", 403, DENIED, times=-1)]
     with place.working():  # it is tried out when the worker starts
         until(lambda: place.storages.get(s3).problem, "problem shown")
-    assert "rights" in str(place.storages.get(s3).problem)
+    assert "permission" in str(place.storages.get(s3).problem)
 
 
 def test_storages_are_tried_out_when_a_recording_starts(place: Place) -> None:
@@ -375,7 +375,7 @@ def test_a_removed_storage_is_used_no_more(place: Place) -> None:
     share, s3 = place.share(), place.s3()
     entry_id = place.entry()
     place.storages.remove(s3)
-    with pytest.raises(DomainError, match="no such storage"):
+    with pytest.raises(DomainError, match="storage doesn’t exist"):
         place.storages.remove(s3)
     with place.working():
         until(lambda: place.row(entry_id)["expires_at"], "the other is enough")

@@ -298,7 +298,7 @@ def test_the_finish_time_is_known_to_the_library_and_to_slack(world: World) -> N
     assert entry is not None and entry["ready_at"] == ready_at and entry["progress"] == 0.4
     assert recordings_jobs.ready_times(world.db, session_id) == {key: ready_at}
     line = recording_text(world.rooms.state(session_id), recording(), ready_at)
-    assert "being prepared, ready at about" in line
+    assert "processing, ready around" in line
     assert not recordings_jobs.renew(world.db, key, "somebody else", ready_at, 0.5, 0.0, None)
 
 

@@ -181,7 +181,7 @@ def test_calls_raised_together_share_a_message() -> None:
     grouped = calls.groups(reversed(raised))
     assert [[call.call_id for call in group] for group in grouped] == [["h1", "h2", "h3"], ["h4"], ["h5"]]
     check(calls.group_message(state, grouped[0], named))
-    assert calls.group_text(state, grouped[0]).startswith("3 people ask for help")
+    assert calls.group_text(state, grouped[0]).startswith("3 people need help")
     crowd = [replace(first, call_id=CallId(f"c{n:03}")) for n in range(45)]
     assert [len(group) for group in calls.groups(crowd)] == [20, 20, 5]
     check(calls.group_message(state, calls.groups(crowd)[0], named))

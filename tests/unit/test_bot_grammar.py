@@ -265,7 +265,7 @@ def test_which_rooms_a_broadcast_is_for(text: str, rooms: tuple[int, ...], said:
 
 @pytest.mark.parametrize("text", ["1:", "1: ", "１：", "room 2: \u200b", '1: ""'])
 def test_a_broadcast_of_nothing_is_asked_for_its_text(text: str) -> None:
-    with pytest.raises(BadUsage, match="Say what to send"):
+    with pytest.raises(BadUsage, match="Add the message to send"):
         parse("/broadcast", text)
 
 

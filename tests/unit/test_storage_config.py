@@ -169,14 +169,14 @@ def test_a_clock_put_right_again_is_believed_at_once() -> None:
 @pytest.mark.parametrize(
     ("code", "status", "says"),
     [
-        ("AccessDenied", 403, "rights"),
+        ("AccessDenied", 403, "permission"),
         ("InvalidAccessKeyId", 403, "access key"),
         ("SignatureDoesNotMatch", 403, "secret"),
         ("NoSuchBucket", 404, "bucket"),
         ("RequestTimeTooSkewed", 403, "clock"),
-        ("SlowDown", 503, "tried again"),
-        ("InternalError", 500, "tried again"),
-        ("QuotaExceeded", 507, "Make room"),
+        ("SlowDown", 503, "keep trying"),
+        ("InternalError", 500, "keep trying"),
+        ("QuotaExceeded", 507, "Free up space"),
         ("Unheard", 400, "settings"),
     ],
 )

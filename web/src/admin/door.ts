@@ -28,7 +28,7 @@ async function send<T>(method: string, path: string, headers: Record<string, str
   const data: unknown = await answer.json().catch(() => null);
   if (!answer.ok) {
     const error = (data as { error?: { code: string; message: string } } | null)?.error;
-    throw new ApiError(error?.code ?? "internal", error?.message ?? "Something went wrong on our side. Please try again.");
+    throw new ApiError(error?.code ?? "internal", error?.message ?? "Something went wrong on our side. Try again.");
   }
   return data as T;
 }

@@ -47,7 +47,7 @@ export async function call<T>(boot: Pick<Boot, "token">, method: string, path: s
   const data: unknown = await answer.json().catch(() => null);
   if (!answer.ok) {
     const error = (data as { error?: { code: string; message: string } } | null)?.error;
-    throw new ApiError(error?.code ?? "internal", error?.message ?? "Something went wrong on our side. Please try again.");
+    throw new ApiError(error?.code ?? "internal", error?.message ?? "Something went wrong on our side. Try again.");
   }
   return data as T;
 }
