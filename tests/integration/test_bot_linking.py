@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from bot.blocks.messages import link_modal
 from models.store import people, slack, slack_outbox
 from models.tables import SlackCodeRow
 from models.values import Role
@@ -156,7 +157,7 @@ def test_the_link_form_is_for_moderators(bot: Bot, user: str) -> None:
 
 def test_the_course_picker_suggests_own_courses_only(bot: Bot) -> None:
     def suggested(user: str, typed: str) -> list[str]:
-        view = {"id": "V1", "private_metadata": json.dumps({"c": MODS})}
+        view = {"id": "V1", **link_modal(json.dumps({"c": MODS}), "", "", "")}
         payload = slack_client.suggestion_payload(user, view, "course", typed)
         answer = bot.post(slack_client.interaction_body(payload))
         assert answer.status_code == 200
