@@ -1,8 +1,9 @@
 """Photograph every page of a practice installation: ``python scripts/screenshots.py [folder]`` (default var/screenshots).
 
 Starts its own demo on free ports with fresh data, walks a lesson as three people in Chromium, and ends everything again.
-``docs/room.png`` is the picture ``08-room-breakout.png`` of the light scheme; ``docs/lobby.png``, ``selector.png`` and ``confirm.png``
-are ``20-lobby``, ``21-selector`` and ``23-confirm``. With ``--lti`` only the pages around launching and inserting are taken.
+``docs/room.png`` is the picture ``08-room-breakout`` of the light scheme; ``docs/dashboard.png``, ``slack.png``, ``library.png``,
+``lobby.png``, ``selector.png`` and ``confirm.png`` are ``06-dashboard-running``, ``17-slack`` (its card), ``12-my-media``, ``20-lobby``, ``21-selector``
+and ``23-confirm``. With ``--lti`` only the pages around launching and inserting are taken.
 """
 
 from __future__ import annotations
@@ -190,6 +191,15 @@ def walk(browsers: dict[str, Browser], demo: Demo, camera: Camera) -> None:
     alice.get_by_test_id("confirm-stop-recording").click()
     bob.evaluate("() => { document.documentElement.dir = 'rtl'; document.documentElement.lang = 'ar'; }")
     camera.shoot(bob, "11-rtl", narrow=True)
+    slack = course.context.new_page()
+    slack.goto(f"{demo.slack_url}/?user=U0ALICE&channel=C0BIO101MOD")
+    slack.locator("#text").fill("/breakout")
+    slack.locator("#text").press("Enter")
+    slack.locator("dialog[open]").wait_for()
+    camera.shoot(slack, "18-slack-modal")
+    slack.keyboard.press("Escape")
+    camera.shoot(slack, "17-slack")
+    slack.close()
     course.goto(f"{demo.lms_url}/site/bio101/tool/mymedia?as=alice")
     media = course.frame_locator(FRAME)
     ready = media.locator("[data-testid='entry-card'][data-status='ready']")
@@ -203,7 +213,7 @@ def walk(browsers: dict[str, Browser], demo: Demo, camera: Camera) -> None:
     media.get_by_test_id("entry-card").first.wait_for()
     camera.shoot(course, "14-gallery", narrow=False)
     media.get_by_test_id("tab-folder").click()
-    media.get_by_test_id("entry-card").first.wait_for()
+    media.get_by_test_id("entry-card").first.wait_for(timeout=120_000)
     camera.shoot(course, "15-folder", narrow=False)
     action = f"{demo.settings.base_url}/lti/launch"
     course.set_content(
@@ -212,14 +222,6 @@ def walk(browsers: dict[str, Browser], demo: Demo, camera: Camera) -> None:
     course.get_by_role("button").click()
     course.wait_for_load_state()
     camera.shoot(course, "16-bad-launch")
-    slack = course.context.new_page()
-    slack.goto(f"{demo.slack_url}/?user=U0ALICE&channel=C0BIO101MOD")
-    slack.locator("#text").fill("/breakout")
-    slack.locator("#text").press("Enter")
-    slack.locator("dialog[open]").wait_for()
-    camera.shoot(slack, "18-slack-modal")
-    slack.keyboard.press("Escape")
-    camera.shoot(slack, "17-slack")
 
 
 def lti_pages(browser: Browser, demo: Demo, camera: Camera, films: dict[str, Path]) -> None:
