@@ -2,7 +2,7 @@
 
 Starts its own demo on free ports with fresh data, walks a lesson as three people in Chromium, and ends everything again.
 ``docs/room.png`` is the picture ``08-room-breakout`` of the light scheme; ``docs/dashboard.png``, ``slack.png``, ``library.png``,
-``lobby.png``, ``selector.png`` and ``confirm.png`` are ``06-dashboard-running``, ``17-slack`` (its card), ``12-my-media``, ``20-lobby``, ``21-selector``
+``course.png``, ``lobby.png``, ``selector.png`` and ``confirm.png`` are ``06-dashboard-running``, ``17-slack`` (its card), ``12-my-media``, ``01-lobby``, ``20-lobby``, ``21-selector``
 and ``23-confirm``. With ``--lti`` only the pages around launching and inserting are taken.
 """
 

@@ -286,6 +286,14 @@ def test_examples_can_be_read_by_machines(page: Path) -> None:
                 json.loads(part)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_prose_is_at_most_100_columns_wide(page: Path) -> None:
+    """Outside blocks and tables; one word that cannot be broken may stand alone on a longer line."""
+    for line in FENCE.sub("", TEXTS[page]).splitlines():
+        alone = re.fullmatch(r"\s*(?:[-*] |\d+\. )?(?:`[^`]+`|!?\[[^\]]*\]\([^)]*\)|\S+)\S*", line)
+        assert len(line) <= 100 or line.lstrip().startswith("|") or alone, f"{name(page)}: {line}"
+
+
 def test_the_changelog_keeps_its_form() -> None:
     text = TEXTS[ROOT / "CHANGELOG.md"]
     assert re.findall(r"^## .+$", text, re.M)[0] == "## [Unreleased]"
