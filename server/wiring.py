@@ -20,7 +20,11 @@ from lti.roles import DEFAULTS, SETTABLE
 from lti.services.check import check_platform
 from lti.shell import message, page
 from media.plane import EmbeddedPlane
+from models import room_settings
+from models.store import people
+from models.store.access import Access
 from models.store.database import Database
+from models.values import Role
 from rooms.service import RoomsService
 from server.alarms import Alarms
 from server.settings import Settings
@@ -84,6 +88,11 @@ class Web:
         }
 
 
+def _enters_muted(db: Database, access: Access) -> bool:
+    kept = people.course_settings(db, access.course_id).get(room_settings.SETTING)
+    return access.role is not Role.MODERATOR and room_settings.from_json(kept).mute_on_entry
+
+
 def build_web(settings: Settings) -> Web:
     """Build (and do not start) everything of the web process."""
     db = Database(settings.db_url, settings.time_zone)
@@ -96,7 +105,7 @@ def build_web(settings: Settings) -> Web:
         turn_secret=settings.turn_secret,
         grace_s=float(settings.grace_s),
     )
-    hub = Hub(rooms, media, signalling)
+    hub = Hub(rooms, media, signalling, partial(_enters_muted, db))
     slack = build_slack(settings, db, rooms)
     return Web(
         settings=settings,

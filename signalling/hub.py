@@ -59,8 +59,16 @@ class Replaced(Exception):
 class Hub:
     """Connections of every session on this server. ``start`` and ``stop`` belong to the server's loop."""
 
-    def __init__(self, rooms: Rooms, media: MediaPlane, settings: SignallingSettings) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        media: MediaPlane,
+        settings: SignallingSettings,
+        enters_muted: Callable[[Access], bool] = lambda _access: False,
+    ) -> None:
+        """``enters_muted``: does this person come in with the microphone off? Asked in a thread, once for each entry."""
         self.rooms = rooms
+        self._enters_muted = enters_muted
         self.media = media
         self.settings = settings
         self._connections: dict[str, Connection] = {}
@@ -120,7 +128,11 @@ class Hub:
             taken = await self._follower.take_over(resume, access.session_id, access.person_id)
         async with self._door(access.session_id, access.person_id):
             accepted = await asyncio.to_thread(self.rooms.submit, envelope)
+            silent = await asyncio.to_thread(self._enters_muted, access)
             connection, resumed, replaced = self._connection(access, socket, resume, taken)
+            if silent and not resumed:
+                # Until they switch it on, whatever their page sends as a microphone reaches nobody.
+                connection.muted.add(MediaSource.MIC)
         try:
             if replaced is not None:
                 await close_socket(replaced, 4409, "replaced", REPLACED)
@@ -128,7 +140,7 @@ class Hub:
             audience.saw(accepted.state)
             if not connection.media_joined:
                 await self._follower.join(connection, audience)
-            await self._welcome(connection, resumed)
+            await self._welcome(connection, resumed, silent and not resumed)
             if taken is not None:
                 self._follower.settle(audience)  # who was moved meanwhile
             if resumed:
@@ -181,7 +193,7 @@ class Hub:
             self._spawn(self._dismiss(oldest, 4409, "replaced", REPLACED))
         return connection, taken is not None, None
 
-    async def _welcome(self, connection: Connection, resumed: bool) -> None:
+    async def _welcome(self, connection: Connection, resumed: bool, enters_muted: bool) -> None:
         access = connection.access
         audience = self._audience(connection)
         state = await audience.load(self.rooms)
@@ -192,6 +204,7 @@ class Hub:
             "type": "welcome",
             "connection_id": connection.peer_id,
             "resumed": resumed,
+            "enters_muted": enters_muted,
             "server_time": stamp(datetime.now(UTC)),
             "you": {"person_id": access.person_id, "role": access.role.value, "name": access.name},
             "ice_servers": ice_servers(self.settings, access.person_id, int(time.time())),

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from models.store.access import Access, issue_token
 from models.store.database import Database
 from models.store.migrate import upgrade
-from models.values import MAIN_ROOM, Actor, MediaSource, PersonId, SessionId
+from models.values import MAIN_ROOM, Actor, MediaSource, PersonId, Role, SessionId
 from rooms.commands import CreateRooms, Envelope, LeaveSession
 from rooms.errors import DomainError
 from rooms.ports import Accepted, MediaReset
@@ -597,3 +597,23 @@ async def test_a_stopped_share_ends_in_the_media_plane_too(server: Server) -> No
         # Whatever a participant's page publishes from now on reaches nobody, also on a connection made later.
         async with server.join(BEA) as bea:
             await bea.wait(lambda: (bea.connection_id, MediaSource.SCREEN) in server.media.muted)
+
+
+async def test_who_enters_muted_is_forwarded_only_once_they_switch_it_on(tmp_path: Path) -> None:
+    made = Server(tmp_path)
+    made.hub = Hub(made.rooms, made.media, made.settings, lambda access: access.role is not Role.MODERATOR)
+    async with served(made) as server, server.join(ALICE) as alice, server.join(BOB) as bob:
+        held = (bob.connection_id, MediaSource.MIC)
+        assert server.media.muted == {held}, "the moderator is not"
+        await bob.command("set_media", mic=False, camera=True)
+        assert held in server.media.muted
+        await bob.command("set_media", mic=True)
+        await bob.wait(lambda: server.media.muted == set())
+        # A short break of the line is not another entry.
+        await bob.drop()
+        await bob.connect(resume=bob.connection_id)
+        await alice.command("set_media", mic=True)
+        assert server.media.muted == set()
+        # A window opened later is.
+        async with server.join(BOB) as again:
+            assert server.media.muted == {(again.connection_id, MediaSource.MIC)}

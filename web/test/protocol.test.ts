@@ -74,7 +74,7 @@ class FakeSocket {
     this.readyState = 1;
     this.onopen?.();
     this.hear({
-      type: "welcome", connection_id: "c1", resumed, server_time: new Date(Date.now() + 60_000).toISOString(),
+      type: "welcome", connection_id: "c1", resumed, enters_muted: false, server_time: new Date(Date.now() + 60_000).toISOString(),
       you: { person_id: "bob", role: "participant", name: "Bob" }, seq: 7, state, chat: [], earlier: [], ice_servers: [], slack: false, heartbeat_s: 10,
     });
   }

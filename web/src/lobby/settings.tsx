@@ -1,4 +1,4 @@
-/** The course's room settings: who opens the room, and who may share a screen. */
+/** The course's room settings: who opens the room, who may share a screen, whether participants enter muted. */
 import { useState } from "preact/hooks";
 import { Button } from "../ui/kit";
 import { call, type ApiError, type Boot } from "../ui/page";
@@ -15,12 +15,15 @@ const t = catalogue({
   sharing: "Who can share their screen",
   everyone: "Everyone",
   moderators: "Moderators only",
+  muteOnEntry: "Mute participants when they join",
+  muteOnEntryNote: "They can unmute themselves. Moderators join as they like.",
   saved: "Saved.",
 });
 
 interface Settings {
   opens: "anyone" | "after_end" | "moderators";
   sharing: "everyone" | "moderators";
+  mute_on_entry: boolean;
 }
 const PATH = "/app/api/course/room";
 const OPENS = [["after_end", t("after_end")], ["anyone", t("anyone")], ["moderators", t("moderators_open")]] as const;
@@ -58,6 +61,14 @@ export function RoomSettings({ boot }: { boot: Boot }) {
             <select id="room-sharing" data-testid="room-sharing" value={settings.sharing} onChange={(event) => void change({ sharing: event.currentTarget.value as Settings["sharing"] })}>
               {SHARING.map(([value, label]) => <option key={value} value={value}>{label}</option>)}
             </select>
+          </div>
+          <div class="field">
+            <label class="choice">
+              <input type="checkbox" data-testid="room-mute" checked={settings.mute_on_entry} aria-describedby="room-mute-note"
+                onChange={(event) => void change({ mute_on_entry: event.currentTarget.checked })} />
+              <span>{t("muteOnEntry")}</span>
+            </label>
+            <p class="note" id="room-mute-note">{t("muteOnEntryNote")}</p>
           </div>
         </>
       )}

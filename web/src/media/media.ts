@@ -79,8 +79,8 @@ export class Media implements MediaPort {
   private linkTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly loudspeaker = new Loudspeaker((blocked) => (this.blocked.value = blocked));
 
-  /** `wire` is asked only after the first welcome. */
-  constructor(private readonly wire: () => Wire) {
+  /** `wire` is asked only after the first welcome; `onEnteredMuted`: the course switched the microphone off on the way in. */
+  constructor(private readonly wire: () => Wire, private readonly onEnteredMuted: () => void = () => undefined) {
     this.loudspeaker.choose(this.choice.value.speaker);
   }
 
@@ -240,6 +240,11 @@ export class Media implements MediaPort {
       if (this.pending === 0 && this.screenOn.value && me?.screen === false) void this.setScreen(false);
       if (!["connected", "connecting"].includes(this.publisher.state)) this.restart();
       return;
+    }
+    // The server forwards no microphone before it is switched on; the button says so, too.
+    if (message.enters_muted && this.micOn.value) {
+      void this.setMic(false, true);
+      this.onEnteredMuted();
     }
     // What is refused here would be refused with microphone and camera.
     if (this.screenOn.value && message.state.session.sharing === "moderators" && message.you.role !== "moderator") void this.setScreen(false);

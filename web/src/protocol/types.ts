@@ -236,6 +236,8 @@ export interface Welcome {
   type: "welcome";
   connection_id: string;
   resumed: boolean;
+  /** The course lets participants enter with their microphone off; they may switch it on then. */
+  enters_muted: boolean;
   server_time: string;
   you: You;
   seq: number;

@@ -47,7 +47,7 @@ function build(boot: Boot): Page {
     publish: (sdp, sources) => store.client.publish(sdp, sources),
     subscribed: (sdp, version) => store.client.subscribed(sdp, version),
     setMedia: (change) => store.send("set_media", change),
-  }));
+  }), () => toast(page, t("say.entered_muted")));
   const page = createPage(store, media, boot.token);
   expose(page);
   return page;
@@ -114,10 +114,6 @@ function Before({ page, boot, onJoin }: { page: Page; boot: Boot; onJoin: () => 
   }, [ended, media]);
   if (ended !== null) return <Goodbye code={ended} message="" />;
   const join = (): void => {
-    if (before?.mute_on_entry === true && media.micOn.value) {
-      void media.setMic(false, true);
-      toast(page, t("say.entered_muted"));
-    }
     onJoin();
     store.client.start();
   };
