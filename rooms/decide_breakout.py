@@ -509,4 +509,4 @@ def dismiss_call(ctx: Context, x: c.DismissCall) -> Events:
     call = _open_call(ctx, x.call_id)
     # The caller of an answered call was helped; only an unanswered one is turned away.
     status = CallStatus.DONE if call.status is CallStatus.CLAIMED else CallStatus.DISMISSED
-    return (e.CallClosed(call.call_id, status.value, ctx.actor.person_id),)
+    return (e.CallClosed(call.call_id, status.value, ctx.actor.person_id, marked=True),)

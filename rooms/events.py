@@ -286,6 +286,8 @@ class CallClosed(Event):
     call_id: CallId
     status: str
     by: PersonId | None
+    marked: bool = False
+    """A moderator closed it on purpose; otherwise it ended because somebody left, went elsewhere, or took it back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def _call(call: HelpCall) -> View:
         "raised_at": _time(call.raised_at),
         "status": call.status.value,
         "handled_by": call.handled_by,
+        **({"marked": x.marked} if isinstance(x, e.CallClosed) else {}),
     }
 
 

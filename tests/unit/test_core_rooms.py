@@ -263,6 +263,12 @@ def test_an_answered_call_is_done_and_an_unanswered_one_dismissed_and_the_caller
     history.do(ALICE, c.ClaimCall(second))
     history.do(ALICE, c.DismissCall(second))
     assert history.state.calls[second].status is CallStatus.DONE
+    told = view.announcement(history.log[-1], history.state, BOBS, Role.PARTICIPANT)
+    assert told is not None and (told["status"], told["marked"]) == ("done", True)
+    history.do(BOB, c.CallModerator())
+    history.do(BOB, c.CancelCall())
+    told = view.announcement(history.log[-1], history.state, BOBS, Role.PARTICIPANT)
+    assert told is not None and (told["status"], told["marked"]) == ("done", False)
 
 
 def test_stopping_all_rooms_leaves_the_main_rooms_recording_alone() -> None:

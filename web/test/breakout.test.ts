@@ -72,11 +72,12 @@ describe("sentences for events", () => {
     expect(breakoutNotice(state("participant"), event("breakout_closing", { reason: "moderator" }))).toBeNull();
   });
 
-  it("tells only the caller, and only of a dismissed call", () => {
+  it("tells only the caller, and only of a call that a moderator closed", () => {
     const told = (data: Record<string, unknown>) => breakoutNotice(state("participant"), event("call_closed", data));
-    expect(told({ person_id: "me", status: "dismissed" })).toContain("A moderator closed your call.");
+    expect(told({ person_id: "me", status: "dismissed", marked: true })).toContain("A moderator closed your call.");
     expect(told({ person_id: "me", status: "done" })).toBeNull();
-    expect(told({ person_id: "bob", status: "dismissed" })).toBeNull();
+    expect(told({ person_id: "me", status: "done", handled_by: "gone", marked: true })).toBe("A moderator marked your call as done. Call again if you still need help.");
+    expect(told({ person_id: "bob", status: "dismissed", marked: true })).toBeNull();
   });
 
   it("says back to the sender where a broadcast went", () => {

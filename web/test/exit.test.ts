@@ -21,6 +21,15 @@ test("the only moderator is asked while others are here or something runs", () =
   expect(isRisky(null, false)).toBe(false);
 });
 
+test("who records is asked beside another moderator too", () => {
+  const me = room().you.person_id;
+  const by = (started_by: string, desired: "recording" | "stopped") =>
+    room({ people: { tara }, recordings: { k: { recording_id: "k", room_id: "r1", status: "RECORDING", desired, started_by } } });
+  expect(isRisky(by(me, "recording"), false)).toBe(true);
+  expect(isRisky(by(me, "stopped"), false)).toBe(false);
+  expect(isRisky(by("tara", "recording"), false)).toBe(false);
+});
+
 test("straight back within a minute, into the same session only", () => {
   expect(cameBack("s1 1000", "s1", 1000 + REJOIN_MS - 1)).toBe(true);
   expect(cameBack("s1 1000", "s1", 1000 + REJOIN_MS)).toBe(false);

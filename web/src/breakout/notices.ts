@@ -19,7 +19,9 @@ export function breakoutNotice(state: RoomState, event: EventMessage): string | 
     case "moves_cancelled":
       return t(state.you.role === "moderator" ? "undone" : "stays");
     case "call_closed":
-      return data.person_id === me && data.status === "dismissed" ? t("callClosed") : null;
+      if (data.person_id !== me || data.marked !== true) return null;
+      if (data.status === "dismissed") return t("callClosed");
+      return t("callDone", { name: state.people[String(data.handled_by)]?.name ?? t("aModerator") });
     case "message_broadcast": {
       if (data.person_id !== me) return null;
       const names = broadcastRooms(state, data.room_ids as string[]);

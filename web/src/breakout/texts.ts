@@ -61,6 +61,8 @@ export const t = catalogue({
   timeSet: "{name} changed the time: {time} left.",
   minutesLeft: { one: "{count} minute left.", other: "{count} minutes left." },
   secondsLeft: { one: "{count} second left.", other: "{count} seconds left." },
+  callDone: "{name} marked your call as done. Call again if you still need help.",
+  aModerator: "A moderator",
   callClosed: "A moderator closed your call. Call again if you still need help.",
   closing: "The breakout is ending…",
   shuffle: "Shuffle",

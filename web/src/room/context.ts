@@ -31,6 +31,8 @@ export interface Page {
   /** The newest sentences for screen readers; several may come at once. */
   said: Signal<Toast[]>;
   unread: Signal<number>;
+  /** Recordings that were stopped in this window: its own note tells of them, and nothing tells of them again. */
+  stopped: Set<string>;
   chatTarget: Signal<ChatTarget>;
   chimes: Chimes;
   /** The screen is kept awake. */
@@ -46,6 +48,7 @@ export function createPage(store: RoomStore, media: Media, token: string): Page 
     toasts: signal<Toast[]>([]),
     said: signal<Toast[]>([]),
     unread: signal(0),
+    stopped: new Set<string>(),
     chatTarget: signal<ChatTarget>("room"),
     chimes: new Chimes(),
     awake: signal(false),

@@ -12,6 +12,8 @@ export function isRisky(state: RoomState | null, sharing: boolean): boolean {
   if (sharing) return true;
   if (state === null || state.you.role !== "moderator") return false;
   const others = Object.values(state.people).filter((person) => person.online && person.person_id !== state.you.person_id);
+  const mine = Object.values(state.recordings).some((one) => one.desired !== "stopped" && one.started_by === state.you.person_id);
+  if (mine) return true;
   const alone = !others.some((person) => person.role === "moderator");
   const busy = recordingHere(state) !== null || ["starting", "running", "closing"].includes(state.breakout.status);
   return alone && (busy || others.length > 0);

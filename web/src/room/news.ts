@@ -9,6 +9,7 @@ export interface News {
     "say.call" | "say.hand" | "say.came" | "say.came_many" | "say.went" | "say.went_many" | "share.began" | "share.ended"
     | "rec.stopped" | "say.paused" | "say.resumed");
   facts: { name?: string; room?: string; count?: number };
+  recording_id?: string;
   /** Also shown, not only spoken. */
   shown: boolean;
   sound?: Sound;
@@ -43,7 +44,7 @@ export function news(before: RoomState | null, after: RoomState): News[] {
     }
   }
   const [was, is] = [recordingHere(before), recordingHere(after)];
-  if (was !== null && is === null) found.push({ key: "rec.stopped", facts: {}, shown: false });
+  if (was !== null && is === null) found.push({ key: "rec.stopped", facts: {}, recording_id: was.recording_id, shown: false });
   if (was !== null && is !== null && was.recording_id === is.recording_id && was.status !== is.status) {
     if (is.status === "PAUSED") found.push({ key: "say.paused", facts: {}, shown: false });
     if (was.status === "PAUSED") found.push({ key: "say.resumed", facts: {}, shown: false });

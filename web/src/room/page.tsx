@@ -83,7 +83,8 @@ export function RoomPage({ boot }: { boot: Boot }): JSX.Element {
   useEffect(() => {
     let before: RoomState | null = null;
     return store.state.subscribe((state) => {
-      for (const { key, facts, shown, sound } of state === null ? [] : news(before, state)) {
+      for (const { key, facts, recording_id, shown, sound } of state === null ? [] : news(before, state)) {
+        if (recording_id !== undefined && page.stopped.has(recording_id)) continue;
         const people = key.startsWith("say.came") || key.startsWith("say.went");
         if (!people || announcePeople.on.value) (shown ? toast : say)(page, t(key, facts));
         if (sound !== undefined) chime(page, sound);

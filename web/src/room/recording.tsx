@@ -19,7 +19,9 @@ export async function stopRecording(page: Page): Promise<void> {
   const recording = state === null ? null : recordingHere(state);
   if (recording === null) return;
   const { recording_id } = recording;
+  page.stopped.add(recording_id);
   if (done(page, await page.store.send("stop_recording", { recording_id }))) toast(page, t("rec.soon_ready"), openRecordings);
+  else page.stopped.delete(recording_id);
 }
 
 export async function pauseOrResume(page: Page, recording: RecordingView): Promise<void> {

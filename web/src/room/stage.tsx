@@ -35,8 +35,11 @@ export function Stage(): JSX.Element | null {
     latest.current = newest;
     chosen.value = null;
   }
+  const alone = people.length === 1 && shown === null;
+  // What is said on top takes its own room, so that it lies on nobody's face.
+  const noted = alone || media.screenOn.value;
   return (
-    <main class={shown === null ? "stage" : "stage sharing"} aria-label={t("tool.people")}>
+    <main class={[shown === null ? "stage" : "stage sharing", noted ? "noted" : ""].join(" ").trim()} aria-label={t("tool.people")}>
       <OwnShare />
       {shown !== null && sharer !== undefined && (
         <figure class="share">
@@ -58,7 +61,7 @@ export function Stage(): JSX.Element | null {
           </li>
         )}
       </ul>
-      {people.length === 1 && shown === null && <p class="quiet alone">{t("stage.alone")}</p>}
+      {alone && !media.screenOn.value && <p class="quiet alone">{t("stage.alone")}</p>}
     </main>
   );
 }
