@@ -23,6 +23,7 @@ from models.store import courses, deeplinks, grades, people, services, sessions,
 from models.store import library as library_store
 from models.store.access import NO_SESSION, Access
 from models.store.database import Database
+from models.store.recordings_jobs import ready_times
 from models.values import MAIN_ROOM, CommandId, CourseId, Role, SessionId
 from rooms.commands import Envelope, SetSharing
 from rooms.errors import DomainError
@@ -43,6 +44,7 @@ def add_routes(blueprint: Blueprint, deps: LtiDeps) -> None:
     route("/app/api/course/roles", "roles", door.roles)
     route("/app/api/course/roles", "set_roles", door.set_roles, methods=["PUT"])
     route("/app/api/before", "before", door.before)
+    route("/app/api/ready", "ready", door.ready)
     route("/app/api/course/room", "room_settings", door.room_settings)
     route("/app/api/course/room", "set_room_settings", door.set_room_settings, methods=["PUT"])
     route("/app/api/course/attendance", "attendance", door.attendance)
@@ -150,6 +152,16 @@ class _Lobby:
                 and self._room_settings(access).mute_on_entry,
             }
         )
+
+    def ready(self) -> Response:
+        """When the stopped recordings of the room's session will be ready, where that is known (moderators only)."""
+        access = self._access()
+        if access.kind != "room" or not access.session_id:
+            raise DomainError("not_allowed")
+        if access.role is not Role.MODERATOR:
+            raise DomainError("not_moderator")
+        times = ready_times(self._db, access.session_id)
+        return jsonify({"ready_at": {recording_id: at.isoformat() for recording_id, at in times.items()}})
 
     def handoff(self) -> Response:
         """A one-time code that opens the room in a window of its own."""

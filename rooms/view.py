@@ -108,7 +108,6 @@ def _call(call: HelpCall) -> View:
         "raised_at": _time(call.raised_at),
         "status": call.status.value,
         "handled_by": call.handled_by,
-        **({"marked": x.marked} if isinstance(x, e.CallClosed) else {}),
     }
 
 
@@ -436,6 +435,7 @@ def _call_of(
         "room_id": call.room_id,
         "status": call.status.value,
         "handled_by": call.handled_by,
+        **({"marked": x.marked} if isinstance(x, e.CallClosed) else {}),
     }
 
 

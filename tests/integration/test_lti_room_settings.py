@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,19 @@ import requests
 
 from models import room_settings
 from models.store import people
-from models.values import MAIN_ROOM, SYSTEM, Actor, ActorKind, CommandId, CourseId, PersonId, Role, SessionId
+from models.tables import RecordingRow
+from models.values import (
+    MAIN_ROOM,
+    SYSTEM,
+    Actor,
+    ActorKind,
+    CommandId,
+    CourseId,
+    PersonId,
+    RecordingStatus,
+    Role,
+    SessionId,
+)
 from rooms import commands as c
 from rooms.commands import Command, Envelope
 from sandbox.lms.client import LaunchedPage, LaunchFailed, launch, open_room, room_url
@@ -184,3 +197,28 @@ def test_before_joining_one_is_told_who_is_inside_and_whether_one_enters_muted(w
     assert before(window.token).json()["error"]["code"] == "removed"
     do(world, person_of(world, "alice"), session_id, c.EndSession())
     assert before(teachers.token).json()["error"]["code"] == "session_ended"
+
+
+def test_after_stop_a_moderators_room_is_told_when_the_film_will_be_ready(world: World) -> None:
+    alice, bob = launch(world.lms, "alice"), launch(world.lms, "bob")
+    session_id = open_room(alice).session_id
+    do(world, person_of(world, "alice"), session_id, c.EnterSession("Alice", Role.MODERATOR))
+    do(world, person_of(world, "alice"), session_id, c.StartRecording(MAIN_ROOM))
+    (recording_id,) = world.rooms.state(SessionId(session_id)).recordings
+
+    def ready(token: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.get(f"{world.url}/app/api/ready", headers=headers, timeout=60)
+
+    window = open_room(alice).token
+    assert ready(window).json() == {"ready_at": {}}
+    at = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    with world.db.write() as session:
+        row = session.get(RecordingRow, recording_id)
+        assert row is not None
+        row.status, row.eta_at = RecordingStatus.UPLOADING.value, at
+        session.add(row)
+    assert ready(window).json() == {"ready_at": {recording_id: at.isoformat()}}
+    assert ready(open_room(bob).token).status_code == 403
+    assert ready(open_room(launch(world.lms, "charlie")).token).json() == {"ready_at": {}}, "another course"
+    assert world.ask(alice, "GET", "/app/api/ready").status_code == 403, "a lobby's token opens no room"

@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { RecordingLayout, RecordingOptions, RecordingView, RoomState } from "../protocol/types";
 import { done, recordingHere, say, toast, usePage, type Page } from "./context";
 import { Dialog } from "./dialog";
+import { call } from "../ui/page";
 import { length } from "../ui/text";
 import { t } from "./texts";
 
@@ -20,8 +21,26 @@ export async function stopRecording(page: Page): Promise<void> {
   if (recording === null) return;
   const { recording_id } = recording;
   page.stopped.add(recording_id);
-  if (done(page, await page.store.send("stop_recording", { recording_id }))) toast(page, t("rec.soon_ready"), openRecordings);
+  if (done(page, await page.store.send("stop_recording", { recording_id }))) toast(page, await readySoon(page, recording_id), openRecordings);
   else page.stopped.delete(recording_id);
+}
+
+const READY_TRIES = 4;
+const READY_EVERY_MS = 700;
+
+/** What to say after Stop: the server's estimate as soon as it has one, else no number. */
+async function readySoon(page: Page, recordingId: string): Promise<string> {
+  for (let left = READY_TRIES; left > 0; left -= 1) {
+    try {
+      const { ready_at } = await call<{ ready_at: Record<string, string> }>(page, "GET", "/app/api/ready");
+      const at = ready_at[recordingId];
+      if (at !== undefined) return t("rec.ready_in", { count: Math.max(1, Math.ceil((Date.parse(at) - page.store.serverNow()) / 60_000)) });
+    } catch {
+      break; // the note is worth more than its number
+    }
+    await new Promise((resolve) => setTimeout(resolve, READY_EVERY_MS));
+  }
+  return t("rec.soon_ready");
 }
 
 export async function pauseOrResume(page: Page, recording: RecordingView): Promise<void> {

@@ -130,7 +130,11 @@ const texts = {
   "rec.stop.title": "Stop recording?",
   "rec.stop.text": "Stopping ends this recording. To continue it later, pause it instead.",
   "rec.stop.paused": "This recording is paused. You can resume it, or stop to end it.",
-  "rec.soon_ready": "Recording stopped. Ready in My Media in about a minute · Open",
+  "rec.soon_ready": "Recording stopped. It will be in My Media soon · Open",
+  "rec.ready_in": {
+    one: "Recording stopped. Ready in My Media in about a minute · Open",
+    other: "Recording stopped. Ready in My Media in about {count} minutes · Open",
+  },
   "rec.without_you": "Recorded without you",
   "rec.told_without_you": "This session is being recorded without you: your camera, voice and screen are left out.",
   "rec.failed": "Recording failed. {error}",
