@@ -39,8 +39,9 @@ def test_the_protocol_lists_every_error_code_with_status_and_sentence() -> None:
 
 def test_the_protocol_names_what_clients_may_not_ask_and_every_message_type() -> None:
     refused = set(wire.COMMANDS) - wire.CLIENT_COMMANDS
-    line = next(line for line in PROTOCOL.splitlines() if "are not for clients" in line)
-    assert set(re.findall(r"`(\w+)`", line)) - {"not_allowed"} == refused
+    paragraphs = [" ".join(text.split()) for text in PROTOCOL.split("\n\n")]
+    paragraph = next(text for text in paragraphs if "are not for clients" in text)
+    assert set(re.findall(r"`(\w+)`", paragraph)) - {"not_allowed"} == refused
     for kind in CLIENT_TYPES:
         assert f"`{kind}`" in PROTOCOL or f'"type": "{kind}"' in PROTOCOL
 
