@@ -433,7 +433,7 @@ def _fetch_keyset(url: str) -> dict[str, Any]:
         raise LaunchRefused(
             "keyset",
             "The LMS’s keys couldn’t be read.",
-            f"its JWKS URL does not answer with a keyset (status {status})",
+            f"its JWKS URL doesn’t answer with a keyset (status {status})",
         )
     return keyset
 

@@ -45,7 +45,7 @@ class Guard:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise Refused("This is not an address such as https://host or https://host:port.") from None
+            raise Refused("Enter an address such as https://host or https://host:port.") from None
         if parts.scheme not in ("https", "http") or not parts.hostname:
             raise Refused("The address must begin with https:// and name a host.")
         if parts.scheme == "http" and not self.private:

@@ -81,7 +81,7 @@ def _marks(lines: Sequence[Line], timeline: Timeline) -> Iterator[_Mark]:
     for line in lines:
         at = timeline.rec(int(line["at"]))
         if line["k"] == "event" and at is not None:
-            name = str(line.get("name", "")) or "Somebody"
+            name = str(line.get("name", "")) or "A participant"
             yield _Mark(at, str(line.get("what")), name, str(line.get("text", "")))
     for cut in timeline.cuts:
         # What is cut out has no time in the film: the chapter begins where it goes on.
@@ -149,20 +149,20 @@ def _say(kind: str, marks: Sequence[_Mark]) -> str:
     who, text = _names(marks), marks[-1].text
     said: dict[str, str] = {
         "gap": f"Nothing was captured for {text}",
-        "pause": f"After a pause of {text}",
+        "pause": f"Resumed after {text}",
         "broadcast": f"Message: {text}",
-        "help": f"{who} comes to help" if len(marks) == 1 else f"{who} come to help",
-        "call": f"{who} asks for help" if len(marks) == 1 else f"{who} ask for help",
-        "share": f"{who} shares the screen" if len(marks) == 1 else f"{who} share their screens",
-        "unshare": "Screen sharing ends",
-        "came": f"{who} came in",
+        "help": f"{who} came to help",
+        "call": f"{who} needs help" if len(marks) == 1 else f"{who} need help",
+        "share": f"{who} shared their screen" if len(marks) == 1 else f"{who} shared their screens",
+        "unshare": "Screen sharing ended",
+        "came": f"{who} joined",
         "left": f"{who} left",
     }
     return said[kind]
 
 
 def _names(marks: Sequence[_Mark]) -> str:
-    names = list(dict.fromkeys(mark.who or "Somebody" for mark in marks))
+    names = list(dict.fromkeys(mark.who or "A participant" for mark in marks))
     if len(names) > NAMED + 1:
         return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} others"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -305,7 +305,7 @@ def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames:
         found.append(f"{facts['malformed']} packets could not be read: a sender's software is at fault")
     if facts["restarted_tracks"]:
         found.append(
-            f"{facts['restarted_tracks']} times a microphone or camera could not be read, and the recorder began anew"
+            f"{facts['restarted_tracks']} times a microphone or camera could not be read, and the recorder restarted it"
         )
     p95 = facts["av_offset_ms"]["p95"]
     if p95 is not None and p95 > GOOD_OFFSET_MS:
@@ -313,7 +313,7 @@ def _warnings(facts: Mapping[str, Any], seen: _Seen, timeline: Timeline, frames:
     if facts["clock_ppm"] > BAD_PPM:
         percent = facts["clock_ppm"] / 10_000
         found.append(
-            f"the clock of somebody’s computer is off by {percent:.2f} %; their sound was adjusted to it"
+            f"the clock of a participant’s computer is off by {percent:.2f} %; their sound was adjusted to it"
         )
     return found
 

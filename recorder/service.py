@@ -541,7 +541,7 @@ class RecorderService:
                 recording_id,
                 RecordingStatus.ERRORED,
                 0,
-                error=f"The recording could not be written: {reason}. Check the recorder’s disk.",
+                error=f"The recording couldn’t be written: {reason}. Check the recorder’s disk.",
             )
 
     def _warn(self, recording_id: RecordingId, alarm: Alarm) -> None:

@@ -37,7 +37,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "already_recording": (409, "This room is already being recorded."),
     "nothing_recording": (409, "Nothing is being recorded."),
     "recording_unknown": (404, "This recording doesn’t exist, or you can’t access it."),
-    "not_paused": (409, "The recording is not paused."),
+    "not_paused": (409, "The recording isn’t paused."),
     "already_paused": (409, "The recording is already paused."),
     "stale_report": (409, "This report is out of date."),
     "stale_alarm": (409, "This alarm is out of date."),

@@ -196,7 +196,7 @@ def _read_object(source: _Source, cls: type[T], data: Any, where: str) -> T:
     unknown = set(data) - set(hints)
     if unknown and not source.is_ours:
         name = str(min(map(str, unknown)))[:40]
-        raise DomainError("bad_command", f"“{name}” is not known here.", field=name)
+        raise DomainError("bad_command", f"“{name}” isn’t a known field.", field=name)
     values = {}
     for spec in fields(cls):  # type: ignore[arg-type]
         if spec.name in data:

@@ -39,7 +39,7 @@ GRACE = timedelta(milliseconds=5)
 RING_AGAIN = timedelta(seconds=1)
 RESTART = timedelta(seconds=5)
 """After a restart of everything the recorder gets so long to find what waits for it."""
-NO_RECORDER_TEXT = "The recording did not start within 10 seconds. Check that the recorder process runs, then start it again."
+NO_RECORDER_TEXT = "The recording didn’t start within 10 seconds. Check that the recorder process is running, then start it again."
 THREADS = 4
 LOOK_AT_CLOCK_S = 1.0
 STEP_S = 0.5

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        print(f"sideroom: the database cannot be used: {reason}", file=sys.stderr)
+        print(f"sideroom: the database can’t be used: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="run everything with a practice LMS and a practice Slack")
     demo.set_defaults(run=_demo)
-    selftest = commands.add_parser("selftest", help="try the whole road on free ports in a temporary folder")
+    selftest = commands.add_parser(
+        "selftest", help="test everything end to end on free ports in a temporary folder"
+    )
     selftest.add_argument("--json", action="store_true", help="print a report as JSON")
     selftest.add_argument("--keep", action="store_true", help="keep the temporary folder")
     selftest.set_defaults(run=_selftest)

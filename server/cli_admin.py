@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
     actions = commands.add_parser("admin", help="accounts of the administration page").add_subparsers(
         title="admin", metavar="ACTION", required=True
     )
-    for name, text in (("create", "make an account"), ("password", "give an account a new password")):
+    for name, text in (("create", "create an account"), ("password", "give an account a new password")):
         parser = actions.add_parser(name, help=text)
         parser.add_argument("name")
         parser.add_argument("--password-stdin", action="store_true", help="read the password from one line")
@@ -39,8 +39,8 @@ def _password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass("Password: ")
-    if getpass.getpass("The same again: ") != password:
-        raise SettingsError(["The two passwords differ."])
+    if getpass.getpass("Repeat the password: ") != password:
+        raise SettingsError(["The passwords don’t match. Try again."])
     return password
 
 
@@ -61,8 +61,8 @@ def _remove(args: argparse.Namespace) -> int:
     removed = store.remove_account(db, args.name)
     db.close()
     if not removed:
-        raise SettingsError([f"There is no administrator {args.name}."])
-    print(f"{args.name} is removed.")
+        raise SettingsError([f"There’s no administrator {args.name}. See sideroom admin list."])
+    print(f"{args.name} was removed.")
     return 0
 
 

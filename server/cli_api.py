@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
     keys = commands.add_parser("key", help="API keys of integrators").add_subparsers(
         title="key", metavar="ACTION", required=True
     )
-    create = keys.add_parser("create", help="make a key; its secret is shown once")
+    create = keys.add_parser("create", help="create a key; its secret is shown once")
     create.add_argument("name")
     create.add_argument(
         "--scope",
@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
         help="repeatable; default: recordings:read",
     )
     create.add_argument("--course", help="limit the key to one course id")
-    create.add_argument("--days", type=int, help="the key ends after so many days; default: never")
+    create.add_argument("--days", type=int, help="days until the key expires; default: never")
     create.set_defaults(run=_create)
     keys.add_parser("list", help="list the keys (no secrets)").set_defaults(run=_list)
     revoke = keys.add_parser("revoke", help="revoke a key")
@@ -73,10 +73,10 @@ def _create(args: argparse.Namespace) -> int:
     with _database() as db:
         if course_id is not None and people.get_course(db, course_id) is None:
             raise SettingsError(
-                [f"There is no course {course_id}. Ids stand under Courses in the administration page."]
+                [f"There’s no course {course_id}. Find course IDs under Courses on the administration page."]
             )
         key_id, secret = store.create_key(db, args.name, scopes, course_id, ends)
-    print(f"Key {key_id} for {args.name} ({', '.join(scopes)}). Its secret is shown only now:\n{secret}")
+    print(f"Key {key_id} for {args.name} ({', '.join(scopes)}). Its secret is only shown now:\n{secret}")
     return 0
 
 
@@ -107,6 +107,6 @@ def _state(key: ListedKey) -> str:
 def _revoke(args: argparse.Namespace) -> int:
     with _database() as db:
         if not store.revoke_key(db, args.key_id):
-            raise SettingsError([f"There is no key {args.key_id} that could be revoked."])
-    print(f"Key {args.key_id} is revoked.")
+            raise SettingsError([f"There’s no active key {args.key_id}. See sideroom key list."])
+    print(f"Key {args.key_id} was revoked.")
     return 0

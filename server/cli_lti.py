@@ -26,19 +26,19 @@ def add_parser(commands: Any) -> None:
     actions = commands.add_parser("lti", help="LTI platforms").add_subparsers(
         title="lti", metavar="ACTION", required=True
     )
-    invite = actions.add_parser("invite", help="make one-time links with which an LMS registers itself")
+    invite = actions.add_parser("invite", help="create one-time links for an LMS to register itself")
     invite.add_argument(
         "--app", choices=store.APPS, action="append", default=[], help="repeatable; default: all"
     )
     invite.set_defaults(run=_invite)
-    add = actions.add_parser("add", help="register a platform's tool by hand")
+    add = actions.add_parser("add", help="register a platform’s tool manually")
     for name in ("issuer", "client-id", "auth-url", "token-url", "jwks-url"):
         add.add_argument(f"--{name}", required=True)
     add.add_argument("--app", choices=store.APPS, default="room", help="which tool it opens")
     add.add_argument("--name", default="")
     add.add_argument("--deployment", action="append", default=[], help="allowed deployment id (repeatable)")
     add.add_argument(
-        "--hold-new", action="store_true", help="new deployments wait for “sideroom lti approve”"
+        "--hold-new", action="store_true", help="hold new deployments until “sideroom lti approve”"
     )
     add.set_defaults(run=_add)
     actions.add_parser("list", help="list platforms and their deployments").set_defaults(run=_list)
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         "--app", choices=store.APPS, action="append", default=[], help="repeatable; default: all"
     )
     urls.set_defaults(run=_urls)
-    for name, text in (("approve", "let a deployment in"), ("block", "keep a deployment out")):
+    for name, text in (("approve", "allow a deployment"), ("block", "block a deployment")):
         decide = actions.add_parser(name, help=text)
         decide.add_argument("platform", type=int, help="number of the platform in “sideroom lti list”")
         decide.add_argument("deployment")
@@ -105,7 +105,7 @@ def _list(_args: argparse.Namespace) -> int:
             print(f"{platform.id}\t{platform.app}\t{platform.issuer}\t{platform.client_id}")
             for found in store.list_deployments(db, platform.id):
                 print(
-                    f"\tdeployment {found.deployment_id}\t{'in use' if found.approved else 'waits or blocked'}"
+                    f"\tdeployment {found.deployment_id}\t{'in use' if found.approved else 'waiting or blocked'}"
                 )
     return 0
 
@@ -121,8 +121,8 @@ def _decide(args: argparse.Namespace) -> int:
     db, _ = _open()
     with closing(db):
         if not store.set_deployment(db, args.platform, args.deployment, args.approved):
-            raise SettingsError([f"There is no platform {args.platform}; see sideroom lti list."])
-    print(f"Deployment {args.deployment} is {'let in' if args.approved else 'kept out'}.")
+            raise SettingsError([f"There’s no platform {args.platform}. See sideroom lti list."])
+    print(f"Deployment {args.deployment} is {'allowed' if args.approved else 'blocked'}.")
     return 0
 
 
@@ -130,8 +130,6 @@ def _rotate(_args: argparse.Namespace) -> int:
     db, base_url = _open()
     with closing(db):
         signing, following = store.rotate_key(db)
-    print(
-        f"Key {signing} signs from now on; {following} is the next one. Both stand in {base_url}/lti/jwks.json."
-    )
-    print("The old key stays there for a day.")
+    print(f"Key {signing} now signs; {following} is next. Both are published at {base_url}/lti/jwks.json.")
+    print("The old key stays published for a day.")
     return 0

@@ -22,11 +22,11 @@ from server.settings import load, prepare
 
 def add_parser(commands: Any) -> None:
     """Add ``recording`` to the command's subcommands."""
-    actions = commands.add_parser("recording", help="films of recordings").add_subparsers(
+    actions = commands.add_parser("recording", help="videos of recordings").add_subparsers(
         title="recording", metavar="ACTION", required=True
     )
     compose = actions.add_parser(
-        "compose", help="make another film of a recording, while what was captured is kept"
+        "compose", help="make another version of a recording, while its captured data is kept"
     )
     compose.add_argument("recording", help="id of the recording")
     compose.add_argument("--layout", choices=LAYOUTS, help="default: as it was recorded, with its changes")
@@ -40,12 +40,10 @@ def add_parser(commands: Any) -> None:
     ):
         compose.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=text)
     compose.set_defaults(run=_compose)
-    retry = actions.add_parser(
-        "retry", help="make the film of a recording that failed, from what was captured of it"
-    )
+    retry = actions.add_parser("retry", help="process a failed recording again from its captured data")
     retry.add_argument("recording", help="id of the recording")
     retry.set_defaults(run=_retry)
-    status = actions.add_parser("status", help="how far a recording's films are")
+    status = actions.add_parser("status", help="show the progress of a recording’s versions")
     status.add_argument("recording", help="id of the recording")
     status.set_defaults(run=_status)
 
@@ -85,10 +83,10 @@ def _compose(args: argparse.Namespace) -> int:
     finally:
         db.close()
     if composition_id is None:
-        print(f"sideroom: there is no recording {args.recording}.", file=sys.stderr)
+        print(f"sideroom: there’s no recording {args.recording}.", file=sys.stderr)
         return 1
-    print(f"{composition_id}: will be made by the job worker and stand beside the first film.")
-    print(f"How far it is: sideroom recording status {args.recording}")
+    print(f"{composition_id}: will be made by the job worker and added to the recording.")
+    print(f"See its progress: sideroom recording status {args.recording}")
     return 0
 
 
@@ -100,15 +98,16 @@ def _retry(args: argparse.Namespace) -> int:
     try:
         info, status = recording_info(db, key), status_of(db, key)
         if info is None:
-            print(f"sideroom: there is no recording {key}.", file=sys.stderr)
+            print(f"sideroom: there’s no recording {key}.", file=sys.stderr)
             return 1
         if status is not RecordingStatus.ERRORED:
             print(
-                f"sideroom: {key} is {status}; only one that is ERRORED can be tried again.", file=sys.stderr
+                f"sideroom: {key} is {status}; only a recording that is ERRORED can be retried.",
+                file=sys.stderr,
             )
             return 1
         if not (settings.recordings_dir / key / MANIFEST).exists():
-            print(f"sideroom: nothing that was captured of {key} is kept.", file=sys.stderr)
+            print(f"sideroom: the captured data of {key} is no longer kept.", file=sys.stderr)
             return 1
         forget_attempts(db, key)
         report = ReportRecording(key, RecordingStatus.UPLOADING.value)
@@ -116,7 +115,7 @@ def _retry(args: argparse.Namespace) -> int:
         RoomsService(db).submit(Envelope(command_id, info.session_id, SYSTEM, report))
     finally:
         db.close()
-    print(f"{key}: will be made by the job worker. How far it is: sideroom recording status {key}")
+    print(f"{key}: will be made by the job worker. See its progress: sideroom recording status {key}")
     return 0
 
 
@@ -129,7 +128,7 @@ def _status(args: argparse.Namespace) -> int:
     finally:
         db.close()
     if info is None:
-        print(f"sideroom: there is no recording {args.recording}.", file=sys.stderr)
+        print(f"sideroom: there’s no recording {args.recording}.", file=sys.stderr)
         return 1
     print(f"{info.recording_id}\t{info.room_name}\t{info.course_title}\t{state}")
     for one in asked:

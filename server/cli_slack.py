@@ -20,9 +20,9 @@ def add_parser(commands: Any) -> None:
     manifest.add_argument(
         "--socket", action="store_true", help="for Socket Mode: no public address is needed"
     )
-    manifest.add_argument("--url", default="", help="Sideroom's address; default: SIDEROOM_BASE_URL")
+    manifest.add_argument("--url", default="", help="Sideroom’s address; default: SIDEROOM_BASE_URL")
     manifest.set_defaults(run=_manifest)
-    check = slack.add_parser("check", help="try the Slack settings and say what is wrong")
+    check = slack.add_parser("check", help="test the Slack settings and report problems")
     check.set_defaults(run=_check)
 
 
@@ -39,7 +39,7 @@ def _manifest(args: argparse.Namespace) -> int:
     print(manifest.text(socket=args.socket, host=host, names=names), end="")
     if not host.startswith("https:") and not args.socket:
         print(
-            f"sideroom: Slack calls only public https addresses, {host} is none. Use --url, or --socket.",
+            f"sideroom: Slack only calls public https addresses, and {host} isn’t one. Use --url or --socket.",
             file=sys.stderr,
         )
     return 0
@@ -75,5 +75,5 @@ def _check(_args: argparse.Namespace) -> int:
         if finding.todo:
             print(" " * len(MARKS["ok"]) + finding.todo)
     wrong = sum(finding.level == "wrong" for finding in findings)
-    print(f"{wrong} thing(s) to mend." if wrong else "Nothing is wrong.")
+    print(f"{wrong} problem(s) to fix." if wrong else "No problems found.")
     return 1 if wrong else 0

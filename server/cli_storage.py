@@ -51,8 +51,8 @@ def add_parser(commands: Any) -> None:
     show.set_defaults(run=_list)
     for name, text, run in (
         ("check", "write, read and delete a test file at one storage, or at all", _check),
-        ("retry", "try its failed copies again now", _retry),
-        ("remove", "use it no more and forget its credentials; copies there stay", _remove),
+        ("retry", "retry its failed copies now", _retry),
+        ("remove", "stop using it and delete its credentials; existing copies stay", _remove),
     ):
         action = actions.add_parser(name, help=text)
         action.add_argument("storage_id", nargs="?" if name == "check" else None)
@@ -84,7 +84,7 @@ def _add(args: argparse.Namespace) -> int:
         field = str(error.facts.get("field", "")).removeprefix("storage_config.")
         raise SettingsError([f"{field}: {error.message}" if field else error.message]) from None
     print(
-        f"Storage {storage_id} works: a test file was written, read and deleted. New recordings are copied there."
+        f"Storage {storage_id} works: a test file was written, read and deleted. New recordings will be copied there."
     )
     return 0
 
@@ -134,7 +134,7 @@ def _retry(args: argparse.Namespace) -> int:
         build_storages(settings, db).get(args.storage_id)
     except DomainError as error:
         raise SettingsError([error.message]) from None
-    print(f"{transfers.retry_failed(db, args.storage_id)} copies are tried again now.")
+    print(f"{transfers.retry_failed(db, args.storage_id)} copies will be retried now.")
     return 0
 
 
@@ -144,6 +144,6 @@ def _remove(args: argparse.Namespace) -> int:
     except DomainError as error:
         raise SettingsError([error.message]) from None
     print(
-        f"Storage {args.storage_id} is used no more and its credentials are forgotten. Copies there stay; what is only there cannot be played any more."
+        f"Storage {args.storage_id} is no longer used and its credentials were deleted. Existing copies stay, but recordings whose files are only there can no longer be played."
     )
     return 0

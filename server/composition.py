@@ -350,8 +350,8 @@ class CompositionQueue:
 
     def _give_up(self, info: store.RecordingInfo, reason: str) -> None:
         error = (
-            f"The recording could not be composed after {MAX_ATTEMPTS} tries: {reason[:300]}. "
-            "What was captured is kept for a while: “sideroom recording retry” composes it again."
+            f"The recording couldn’t be processed after {MAX_ATTEMPTS} attempts: {reason[:300]}. "
+            "The captured data is kept for a while. Process it again with “sideroom recording retry”."
         )
         mark_failed(self._db, info)
         self._report(info, ReportRecording(info.recording_id, "ERRORED", error=error))

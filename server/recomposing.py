@@ -93,7 +93,7 @@ class Recomposer:
         journal = out.parent
         info = store.recording_info(self._db, asked.recording_id)
         if info is None or not (journal / "manifest.jsonl").exists():
-            raise LookupError("What was captured is not kept any more; no other film can be made from it.")
+            raise LookupError("The captured data is no longer kept, so no other version can be made.")
         wanted = film_options(info.options, asked.options)
         options = self._composite(wanted, journal, info.time_zone, "layout" in asked.options)
 
@@ -123,5 +123,5 @@ class Recomposer:
         )
         entry_id = entry_id_of(asked.recording_id)
         if not add_film(self._db, self._settings.library_dir, entry_id, out / result.path, file):
-            raise LookupError("The recording is not in the library (any more), so a film cannot be added.")
+            raise LookupError("The recording isn’t in the library, so another version can’t be added.")
         return name

@@ -85,7 +85,7 @@ class SelfTest:
             ("move a student while recording", self._move),
             ("stop and compose", self._stop),
             ("open the files", self._open),
-            ("right people see the files, others do not", self._visibility),
+            ("the right people see the files, others don’t", self._visibility),
             ("play with range requests", self._play),
         ]
         try:
@@ -338,10 +338,10 @@ def run(*, as_json: bool, keep: bool = False) -> int:
         failed = not report.ok
     finally:  # also when somebody pressed Ctrl-C
         if keep or failed:
-            print(f"Everything is kept in {folder}", file=out)
+            print(f"Everything was kept in {folder}", file=out)
         else:
             shutil.rmtree(folder, ignore_errors=True)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
-    print(f"{'FAILED' if failed else 'All steps hold'} after {time.monotonic() - started:.0f} s.", file=out)
+    print(f"{'FAILED' if failed else 'All steps passed'} after {time.monotonic() - started:.0f} s.", file=out)
     return 1 if failed else 0

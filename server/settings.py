@@ -141,14 +141,14 @@ class Settings:
     )
     retention_uncopied_days: int = _setting(
         0,
-        "Days a recording or upload of which there is no copy is kept; then it is gone for good. 0: forever.",
+        "Days a recording or upload of which there is no copy is kept; then it’s deleted permanently. 0: forever.",
     )
     storage_private_endpoints: bool = _setting(
         False, "Let storage endpoints be http and on this machine or its private network."
     )
-    transfer_days: int = _setting(14, "Days a failing copy to a storage is tried again by itself.")
+    transfer_days: int = _setting(14, "Days a failing copy to a storage is retried automatically.")
     journal_days: int = _setting(
-        7, "Days the encoded tracks are kept after the film is in the library; 0: forever."
+        7, "Days the captured tracks are kept after the recording is in the library; 0: forever."
     )
     upload_max_mb: int = _setting(2048, "Largest file (MiB) that a person may upload to My Media.")
     upload_quota_mb: int = _setting(
@@ -233,7 +233,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     known |= {f"{env_name(spec.name)}_FILE" for spec in fields(Settings) if spec.metadata["secret"]}
     for name in environ:
         if name.startswith("SIDEROOM_") and name not in known:
-            problems.append(f"{name}: there is no such setting; see docs/configuration.md.")
+            problems.append(f"{name}: unknown setting. See docs/configuration.md.")
     settings = Settings(**values) if not problems else None
     if settings is not None:
         problems += _check(settings)

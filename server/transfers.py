@@ -290,7 +290,7 @@ class TransferWorker:
         next_at = None if over else now + pause(attempts, self._settings.first_pause)
         if over:
             reason = (
-                f"{reason} Given up after {self._settings.give_up.days} days; an administrator can try again."
+                f"{reason} Given up after {self._settings.give_up.days} days. An administrator can retry it."
             )
         store.failed(self._db, before.transfer_id, self._owner, reason, since, next_at, attempts)
         log.warning(

@@ -119,7 +119,7 @@ class Endpoint:
             raise WebSocketDisconnect(message.get("code", 1000))
         text = message.get("text")
         if text is None:
-            raise BadMessage("bad_message", "Binary messages are not part of this protocol.")
+            raise BadMessage("bad_message", "Binary messages aren’t part of this protocol.")
         if (
             len(text) > self._settings.max_message_bytes
             or len(text.encode()) > self._settings.max_message_bytes

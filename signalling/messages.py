@@ -84,7 +84,7 @@ def parse(text: str) -> Message:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} isn’t JSON")
 
 
 def _id(data: Mapping[str, Any]) -> str | None:

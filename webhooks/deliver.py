@@ -184,7 +184,7 @@ class Deliverer:
             if hook.old_secret and hook.old_until is not None and at < hook.old_until:
                 secrets.append(self._seal.open(hook.old_secret))
         except WrongSeal:
-            return Answer(None, error="The signing secret cannot be read. Rotate it.", refused=True)
+            return Answer(None, error="The signing secret can’t be read. Rotate it.", refused=True)
         body = delivery.body.encode()
         headers = {
             "Content-Type": "application/json",

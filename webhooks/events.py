@@ -19,11 +19,11 @@ TEST: Final = "webhook.test"
 """Sent when somebody asks for a test; to every webhook, whatever it listens to."""
 EVENTS: Final[dict[str, str]] = {
     "meeting.started": "A session was opened.",
-    "meeting.ended": "A session ended: its moderator ended it for everyone, or everybody had left.",
-    "meeting.participantJoined": "Somebody came in, or came back after they had left.",
-    "meeting.participantLeft": "Somebody left, or was sent out by a moderator.",
-    FILM_UPDATE: "Another film of a recording, asked for afterwards, is ready or could not be made.",
-    STATUS_UPDATE: "A recording changed its status: every change of every recording, also PAUSED.",
+    "meeting.ended": "A session ended: its moderator ended it for everyone, or everyone had left.",
+    "meeting.participantJoined": "Someone joined, or rejoined after leaving.",
+    "meeting.participantLeft": "Someone left, or was removed by a moderator.",
+    FILM_UPDATE: "Another version of a recording, requested afterwards, is ready or failed.",
+    STATUS_UPDATE: "A recording changed its status: every change of every recording, including PAUSED.",
 }
 ENDED: Final = {"moderator": "HOST_ENDED_MEETING", "empty": "ALL_PARTICIPANTS_LEFT"}
 

@@ -75,7 +75,7 @@ class FilmOfMessage(Answer):
 
 
 class FilmUpdate(_Message):
-    """Another film of a recording, asked for afterwards, is ready or could not be made."""
+    """Another version of a recording, requested afterwards, is ready or failed."""
 
     event: Literal["recording.filmUpdate"]
     film: FilmOfMessage

@@ -47,7 +47,7 @@ class WatermarkBody(Body):
 
 
 class VideoConfig(Body):
-    """The film. H264 makes an MP4, VP8 a WebM. Width and height are even."""
+    """The video. H264 makes an MP4, VP8 a WebM. Width and height are even."""
 
     codec: VideoCodec | None = None
     width: int | None = Field(None, ge=64, le=1920, multiple_of=2)
@@ -62,7 +62,7 @@ class AudioConfig(Body):
 
     codec: AudioCodec | None = None
     channel: Literal["mono", "stereo"] | None = None
-    export_file: bool | None = Field(None, description="True: an audio file beside the film.")
+    export_file: bool | None = Field(None, description="True: an audio file in addition to the video.")
 
 
 class Tracks(Body):
@@ -206,7 +206,7 @@ class StartBody(Options, Where):
 
 
 class TrackBody(Where):
-    """Begin to record tracks only: no film."""
+    """Start recording tracks only, without a composite video."""
 
     audio: bool = True
     video: bool = False
@@ -253,7 +253,7 @@ class LayoutBody(Body):
 
 
 class RecomposeBody(Body):
-    """Another film from what was captured: only what is to be different."""
+    """Another version of the recording: give only what is different."""
 
     layout: Layout | None = None
     video_config: VideoConfig | None = None
@@ -377,7 +377,7 @@ class Recording(Answer):
     status: Status
     layout: Layout
     progress: float = Field(description="Of the composition, 0…1.")
-    estimated_ready_time: At | None = Field(description="When the film will be ready; null: not known.")
+    estimated_ready_time: At | None = Field(description="When the video will be ready; null: not known.")
     error: str | None
     invoked_time: At
     started_time: At | None
@@ -391,7 +391,7 @@ class Recording(Answer):
     )
     total_size: int = Field(description="Of all `files` together, in bytes.")
     download_url: str | None = Field(
-        description="The film, or the audio file when there is no film. Always null for type TRACK: each participant's file "
+        description="The video, or the audio file when there is no video. Always null for type TRACK: each participant's file "
         "stands in `files`, with an address and a size of its own."
     )
     audio_download_url: str | None
@@ -411,7 +411,7 @@ class Recording(Answer):
 
 
 class Composition(Answer):
-    """Another film that was asked for. When it is done, it stands among the recording's files by ``file_name``."""
+    """Another version that was requested. When it's done, it's among the recording's files by ``file_name``."""
 
     id: str
     recording_id: str

@@ -86,7 +86,7 @@ ROUTES: Final = (
     ),
     Route(
         "PATCH", "/recordings/{recording_id}", "change_recording", "recordings",
-        "Rename a recording in the library, publish it to the course, or take it back",
+        "Rename a recording, publish it to the course, or unpublish it",
         "recordings:write", recordings.change, Recording, body=EntryBody,
         codes=("recording_unknown", "still_recording"), is_recording=True,
     ),
@@ -105,13 +105,13 @@ ROUTES: Final = (
     ),
     Route(
         "POST", "/recordings/{recording_id}/compositions", "compose_again", "recordings",
-        "Another film from what was captured: other layout, size or format",
+        "Make another version of a recording: other layout, size or format",
         "recordings:write", recordings.recompose, Composition, body=RecomposeBody,
         codes=("recording_unknown", "still_recording"), status=202, is_recording=True,
     ),
     Route(
         "GET", "/recordings/{recording_id}/compositions", "list_compositions", "recordings",
-        "Films that were asked for afterwards",
+        "Other versions that were requested",
         "recordings:read", recordings.composed, Composition, codes=("recording_unknown",), is_list=True,
         is_recording=True,
     ),
@@ -159,7 +159,7 @@ ROUTES: Final = (
         "webhooks", webhooks.listing, webhooks.WebhookData, is_list=True,
     ),
     Route(
-        "GET", "/webhooks/all", "list_webhook_events", "webhooks", "Events that webhooks can hear of",
+        "GET", "/webhooks/all", "list_webhook_events", "webhooks", "Events that webhooks can receive",
         "webhooks", webhooks.events, webhooks.EventData, is_list=True,
     ),
     Route(
@@ -241,7 +241,7 @@ ROUTES: Final = (
     ),
     Route(
         "DELETE", "/storages/{storage_id}", "remove_storage", "storages",
-        "Use a storage no more and forget its credentials; copies there stay",
+        "Stop using a storage and delete its credentials; existing copies stay",
         "storage:write", storages.remove, None, codes=STORAGE,
     ),
     Route(

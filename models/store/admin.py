@@ -59,7 +59,9 @@ def set_password(db: Database, name: str, password: str, *, new: bool) -> None:
         row = session.get(AdminAccountRow, name)
         if (row is None) != new:
             raise ValueError(
-                f"There is an administrator {name} already." if new else f"There is no administrator {name}."
+                f"There’s already an administrator {name}. Choose another name."
+                if new
+                else f"There’s no administrator {name}."
             )
         if row is None:
             row = AdminAccountRow(name=name, password_hash=digest, created_at=datetime.now(UTC))

@@ -254,8 +254,8 @@ def test_the_command_line_invites_adds_approves_and_rotates(
     assert "login/gallery" in run("urls", "--app", "gallery") and "login/room" not in run(
         "urls", "--app", "gallery"
     )
-    assert "let in" in run("approve", "1", "d7")
+    assert "allowed" in run("approve", "1", "d7")
     assert "deployment d7\tin use" in run("list")
-    assert "kept out" in run("block", "1", "d7")
+    assert "blocked" in run("block", "1", "d7")
     assert main(["lti", "approve", "99", "x"]) == 2
     assert "next one" in run("rotate-key")

@@ -159,11 +159,11 @@ def test_the_command_says_what_to_mend(
     environ.setenv("SIDEROOM_SLACK_TEAM_ID", TEAM_ID)
     environ.setenv("SIDEROOM_SLACK_API_URL", f"{bot.slack.url}/api/")
     assert main(["slack", "check"]) == 0
-    assert "Nothing is wrong." in capsys.readouterr().out
+    assert "No problems found." in capsys.readouterr().out
     environ.setenv("SIDEROOM_SLACK_TEAM_ID", "T0OTHER")
     assert main(["slack", "check"]) == 1
     out = capsys.readouterr().out
-    assert "WRONG" in out and "1 thing(s) to mend." in out and TOKEN not in out
+    assert "WRONG" in out and "1 problem(s) to fix." in out and TOKEN not in out
 
 
 def test_the_command_prints_the_manifest(
@@ -176,7 +176,7 @@ def test_the_command_prints_the_manifest(
     shown = capsys.readouterr()
     assert "://" not in shown.out and json.loads(shown.out)["settings"]["socket_mode_enabled"]
     assert main(["slack", "manifest"]) == 0
-    assert "only public https addresses" in capsys.readouterr().err
+    assert "only calls public https addresses" in capsys.readouterr().err
     assert main(["slack", "manifest", "--url", "https://x/y"]) == 2
     environ.setenv("SIDEROOM_SLACK_COMMANDS", "room=/classroom,record=")
     assert main(["slack", "manifest", "--socket"]) == 0

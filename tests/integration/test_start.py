@@ -62,7 +62,7 @@ def test_a_database_that_is_away_is_told_in_one_line(
     )
     assert main(["migrate"]) == 2
     told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1 and told[0].startswith("sideroom: the database cannot be used: ")
+    assert len(told) == 1 and told[0].startswith("sideroom: the database can’t be used: ")
     assert "hush" not in told[0]
 
 

@@ -201,7 +201,7 @@ def test_another_layout_and_format_on_request_while_the_journal_is_kept(world: W
     asked = again.request_composition(world.db, key, {"layout": "grid"}, now)
     assert asked is not None
     world.look_until(lambda: state().status == again.FAILED)
-    assert "not kept" in (state().error or "")
+    assert "no longer kept" in (state().error or "")
 
 
 class _Pictures(BaseHTTPRequestHandler):

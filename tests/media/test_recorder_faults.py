@@ -74,7 +74,7 @@ def test_one_unwritable_journal_is_errored_with_a_reason_and_the_other_goes_on(
     try:
         eventually(lambda: fine().status is RecordingStatus.RECORDING)
         eventually(lambda: broken().status is RecordingStatus.ERRORED)
-        assert "could not be written" in (broken().error or "")
+        assert "couldn’t be written" in (broken().error or "")
         assert fine().status is RecordingStatus.RECORDING
     finally:
         recorder.stop()

@@ -56,13 +56,13 @@ def test_people_shares_help_messages_pauses_and_gaps_become_chapters() -> None:
     )
     assert found == [
         (0, "Start"),
-        (10, "Bob came in"),
-        (20, "Bob shares the screen"),
-        (30, "Screen sharing ends"),
-        (40, "Bob asks for help"),
-        (50, "Alice comes to help"),
+        (10, "Bob joined"),
+        (20, "Bob shared their screen"),
+        (30, "Screen sharing ended"),
+        (40, "Bob needs help"),
+        (50, "Alice came to help"),
         (60, "Message: Five minutes left"),
-        (70, "After a pause of 1:40 min"),
+        (70, "Resumed after 1:40 min"),
         (80, "Nothing was captured for 10 s"),
         (100, "Bob left"),
     ]
@@ -71,7 +71,7 @@ def test_people_shares_help_messages_pauses_and_gaps_become_chapters() -> None:
 def test_what_happens_at_nearly_the_same_time_is_one_chapter_and_many_people_are_counted() -> None:
     comers = [person(60 + n * 0.5, f"P{n}") for n in range(5)]
     found = told(line("start", 0), *comers, person(61.0, "P0", screen=True), line("stop", 90))
-    assert found == [(0, "Start"), (60, "P0 shares the screen; P0, P1 and 3 others came in")]
+    assert found == [(0, "Start"), (60, "P0 shared their screen; P0, P1 and 3 others joined")]
 
 
 def test_who_declines_is_not_named() -> None:
@@ -82,7 +82,7 @@ def test_who_declines_is_not_named() -> None:
         line("person", 30, person_id="alice", name="", declined=True, entered=T0),
         line("stop", 40),
     )
-    assert found == [(0, "Start"), (20, "Alice came in")]
+    assert found == [(0, "Start"), (20, "Alice joined")]
 
 
 KINDS = st.sampled_from(["person", "left", "pause", "resume", "event"])
@@ -160,7 +160,7 @@ def test_who_is_left_out_of_the_recording_is_not_named_as_leaving_or_coming() ->
         person(150, "Bob"),
         line("stop", 180),
     )
-    assert found == [(0, "Start"), (10, "Bob came in"), (150, "Bob came in")]
+    assert found == [(0, "Start"), (10, "Bob joined"), (150, "Bob joined")]
 
 
 def ntp(at_s: float) -> int:
