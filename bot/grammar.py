@@ -62,15 +62,16 @@ class Typed:
 def parse(command: str, text: str, names: Names = DEFAULT_NAMES) -> Typed:
     """``command`` as typed (``/breakout``), ``text`` all that followed. Raises BadUsage."""
     # Pasted text brings characters that nobody sees; they mean nothing to us (links, names and words keep theirs).
-    text = clean(text, keep_lines=True).translate(_QUOTES).strip()[:MAX_CHARS]
+    pasted = clean(text, MAX_CHARS, keep_lines=True)
+    text = pasted.translate(_QUOTES)
     group = names.aliases.get(command, "")
     words = text.split()
     if not group and words and _word(words[0]) in KEYS[1:]:
         group = _word(words[0])
-        text = text[len(words[0]) :].strip()
+        text, pasted = text[len(words[0]) :].strip(), pasted[len(words[0]) :].strip()
         words = words[1:]
     if group == "broadcast":
-        return _broadcast(text)
+        return _broadcast(pasted)  # a message keeps its apostrophes and quotation marks
     words = _narrow(text).split()
     known = {verb.name: verb for verb in verbs_of(group)}
     if not words:
@@ -115,7 +116,7 @@ def _broadcast(text: str) -> Typed:
         return Typed(verb, is_bare=True)
     rooms, said = _addressed(text)
     body = plain_words(said).strip()
-    if len(body) > 1 and body[0] == body[-1] == '"':
+    if len(body) > 1 and body[0].translate(_QUOTES) == body[-1].translate(_QUOTES) == '"':
         body = body[1:-1].strip()
     if not body:
         raise BadUsage("Add the message to send: `/broadcast Two minutes left`.")

@@ -8,6 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -17,6 +18,8 @@ import requests
 from flask import Flask, Response
 
 from api.files import _download_name
+from bot.blocks.messages import broadcast_modal
+from bot.markup import escaped
 from foundation.text import clean, fold, graphemes, initials, is_visible
 from lti.services.sync import sync_course
 from models.store import (
@@ -27,13 +30,16 @@ from models.store import (
     roster,
     slack_roster,
 )
-from models.values import Actor, ActorKind, CommandId, PersonId, Role
+from models.values import Actor, ActorKind, CommandId, PersonId, Role, SessionId
 from recorder import cards, faces
 from recorder.layout import Rect
 from rooms import commands as c
 from rooms.commands import Envelope
 from rooms.errors import DomainError
+from rooms.events import MessageBroadcast
+from sandbox.lms.client import follow, insert, open_room, opened, read_form
 from server.ports_check import free_port
+from tests.botkit import ALICE, ISSUER, Bot, Practice, make_bot
 from tests.lmskit import serving
 from tests.ltikit import LTI, World, running
 from tests.postgres import temporary_postgres
@@ -155,6 +161,93 @@ def test_a_launch_a_page_an_upload_the_room_and_the_searches(world: World, numbe
         assert session_id in {meeting.session_id for meeting in meetings}
         # Moving somebody by name, from Slack.
         assert slack_roster.find_members(world.db, course, wanted) == [person]
+
+
+@pytest.mark.parametrize("number", range(len(NASTY)))
+def test_the_selector_of_a_deep_link(world: World, number: int) -> None:
+    text = NASTY[number]
+    page = opened(follow(f"{world.lms}/site/bio101/insert/lessons?as=alice"))
+    form = {
+        "token": page.token,
+        "deep_link": page.boot["deep_link"]["id"],
+        "items": json.dumps([{"kind": "room", "title": text}]),
+    }
+    before = set(world.practice.items)
+    answer = requests.post(f"{world.url}/lti/deeplink", data=form, timeout=60)
+    assert answer.status_code == 200, answer.text[:400]
+    assert insert(*read_form(answer.text)).status_code == 200
+    [item] = [item for key, item in world.practice.items.items() if key not in before]
+    assert item.title == kept(text)
+    lobby = opened(follow(f"{world.lms}/site/{item.site}/item/{item.content}?as=alice"))
+    assert world.ask(lobby, "GET", "/app/api/lobby").json()["room"]["title"] == kept(text)
+    session_id = SessionId(open_room(lobby).session_id)
+    assert world.rooms.state(session_id).room_title == kept(text)
+
+
+@pytest.fixture(scope="module")
+def class_in_slack(
+    tmp_path_factory: pytest.TempPathFactory, empty: Path, practice: Practice
+) -> Iterator[Bot]:
+    """A running breakout; everybody of the list is in the course and in the main room."""
+    with make_bot(tmp_path_factory.mktemp("slack"), empty, practice) as bot:
+        for number, text in enumerate(NASTY):
+            person = people.upsert_person(bot.db, ISSUER, f"n{number}", kept(text))
+            people.upsert_membership(bot.db, bot.course_id, person, Role.PARTICIPANT, [])
+            bot.actors[text] = Actor(ActorKind.PERSON, person, text, Role.PARTICIPANT, bot.course_id)
+        bot.run_breakout(2)
+        for text in NASTY:
+            bot.do(text, c.EnterSession(text, Role.PARTICIPANT))
+        yield bot
+
+
+def in_slack(text: str) -> str:
+    """What Slack sends when this is pasted: no halves of characters, no NUL, signs of its markup as entities."""
+    text = text if can_be_sent(text) else kept(text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_people_are_moved_from_slack_by_a_pasted_name(class_in_slack: Bot, text: str) -> None:
+    bot = class_in_slack
+    person = bot.actors[text].person_id
+    assert person is not None
+    pasted = {
+        "as the roster shows it": in_slack(kept(text)),
+        "as it came": in_slack(text),
+        "in quotation marks": f"“{in_slack(kept(text))}”",
+        "from a message of ours": escaped(text),
+        "typed": in_slack(typed(text)),
+    }
+    for turn, (how, name) in enumerate(pasted.items()):
+        room = bot.state.breakout_rooms[turn % 2]
+        said = bot.say(ALICE, f"/breakout move {name} {room.number}")
+        assert said == f"*{escaped(text)}* is moving to *Room {room.number}*.", how
+        assert bot.state.people[person].room_id == room.room_id, how
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_slacks_command_and_form(class_in_slack: Bot, text: str) -> None:
+    bot = class_in_slack
+    sent = text if can_be_sent(text) else kept(text)
+
+    def newest() -> str:
+        return str([r.event for r in bot.events() if isinstance(r.event, MessageBroadcast)][-1].text)
+
+    def count() -> int:
+        return bot.names().count("MessageBroadcast")
+
+    before = count()
+    assert bot.say(ALICE, f"/broadcast {in_slack(text)}").startswith("Sent to 2 rooms")
+    assert count() == before + 1 and newest() == clean(sent, keep_lines=True)
+    view = {
+        **broadcast_modal(json.dumps({"s": bot.session_id})),
+        "id": "V1",
+        "hash": text.encode().hex() if can_be_sent(text) else "h",
+    }
+    form = {"text": {"v": {"type": "plain_text_input", "value": sent}}}
+    assert bot.submit(ALICE, view, form).get("response_action") != "errors"
+    bot.settle()
+    assert count() == before + 2 and newest() == clean(sent, keep_lines=True)
 
 
 def can_be_sent(text: str) -> bool:
