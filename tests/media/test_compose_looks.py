@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from foundation.zone import day_and_time, local, said
 from models.recording import options_from_json
 from recorder import cards, faces
 from recorder.compose import compose
 from recorder.layout import Rect, arrange, grid, speaker, stage
 from recorder.options import CompositeOptions, from_json, to_json
+from tests.media import composekit
 from tests.media.composekit import HandJournal, colour_at, frames, is_near, loudness, similarity, tiny, yuv
 from tests.media.test_compose_trailing import tone
 
@@ -146,6 +149,38 @@ def test_title_card_clock_watermark_and_nothing_of_it_when_not_wanted(tmp_path: 
         assert is_near(colour_at(bare, *place), RED), place
     named = compose(folder, tmp_path / "named", tiny(**SMALL))
     assert not is_near(colour_at(yuv(tmp_path / "named" / named.path, 1.0), 12, SIZE[1] - 16), RED)
+
+
+def apart(picture: Any, card: Any) -> float:
+    """How far a card is from where it fits best in a picture: mean difference of luma."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture.astype(np.int16), card.shape)
+    return float(min(np.abs(row - card.astype(np.int16)).mean(axis=(1, 2)).min() for row in windows))
+
+
+def test_the_film_of_an_evening_class_bears_that_evening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half past six in Los Angeles is half past two of the next day in UTC: title card and clock say what the class read."""
+    evening = datetime(2026, 11, 28, 2, 30, tzinfo=UTC)
+    monkeypatch.setattr(composekit, "T0", round(evening.timestamp() * 1e6))
+    j = HandJournal(tmp_path / "j")
+    j.person("ann", 0, camera=True)
+    j.camera("ann", 0, 5, RED)
+    options = replace(tiny(**SMALL, title_card=True, clock=True), time_zone="America/Los_Angeles")
+    path = tmp_path / "out" / compose(j.close(5), tmp_path / "out", options).path
+    title, later = yuv(path, 1.0)[0], yuv(path, 3.0)[0]
+
+    def differs(zone: str) -> tuple[float, float]:
+        card = cards.title_card("Biology", "Room 1", day_and_time(evening, zone), *SIZE).y
+        bar = cards.clock(f"{local(evening + timedelta(seconds=3), zone):%H:%M:%S}{said(zone)}", SIZE[1]).y
+        date = slice(100, 120)
+        return float(np.abs(title[date].astype(np.int16) - card[date].astype(np.int16)).mean()), apart(
+            later[:40], bar
+        )
+
+    (date, clock), *others = map(differs, ("America/Los_Angeles", "", "Asia/Tokyo"))
+    assert date < 3 and clock < 8
+    assert all(date < 0.5 * other_date and clock < 0.7 * other_clock for other_date, other_clock in others)
 
 
 def test_an_unusable_watermark_is_a_warning(tmp_path: Path) -> None:
