@@ -137,6 +137,8 @@ def test_room_and_dashboard_meet_wcag_aa_and_fit_a_phone(demo: Demo, browser: Br
     found += violations(bob, "breakout room with a call")
     # Who was helped is told that the call is closed.
     alice.locator("[data-testid^='call-join-']").first.click()
+    # Joining the call closed the dashboard.
+    alice.get_by_role("button", name="Open dashboard").click(timeout=WAIT_MS)
     alice.locator("[data-testid^='call-done-']").first.click(timeout=WAIT_MS)
     expect(bob.get_by_test_id("toasts")).to_contain_text(
         "Alice Moreau marked your call as done.", timeout=WAIT_MS
