@@ -4,7 +4,7 @@ import { catalogue } from "../ui/text";
 export const t = catalogue({
   title: "Administration",
   signIn: "Sign in",
-  signInText: "Administrator accounts are created on the server: `sideroom admin create NAME`",
+  signInText: "Administrator accounts are created on the server: sideroom admin create NAME",
   name: "Name",
   password: "Password",
   signOut: "Sign out",
