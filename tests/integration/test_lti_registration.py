@@ -258,4 +258,4 @@ def test_the_command_line_invites_adds_approves_and_rotates(
     assert "deployment d7\tin use" in run("list")
     assert "blocked" in run("block", "1", "d7")
     assert main(["lti", "approve", "99", "x"]) == 2
-    assert "next one" in run("rotate-key")
+    assert "is next" in run("rotate-key")
