@@ -79,7 +79,7 @@ def test_a_platform_that_does_not_answer_says_why(page: Page) -> None:
     checked = page.ask("POST", f"/platforms/{platform_id}/check")
     health = {h["kind"]: h for h in checked["health"]}
     assert not health["keyset"]["ok"] and "ConnectionError" in health["keyset"]["reason"]
-    assert not health["token"]["ok"] and "did not answer" in health["token"]["reason"]
+    assert not health["token"]["ok"] and "didn’t answer" in health["token"]["reason"]
     assert page.ask("GET", "/platforms")["platforms"] == [checked]
     assert page.code("POST", "/platforms/99/check") == "bad_value"
 
