@@ -35,7 +35,8 @@ PEOPLE = ("alice", "bob", "bea", "ben")
 OTHERS = ("tara", "charlie")
 """Not in the room: the course's second moderator, and somebody of another course."""
 RECORD_S = 8.0
-LIMIT_S = 90.0
+LIMIT_S = 300.0
+"""For the whole; a machine that composes nothing else needs 30 to 45 s."""
 
 
 class StepFailed(Exception):
@@ -94,7 +95,7 @@ class SelfTest:
                     if not await self._one(name, step):
                         break
         except TimeoutError:
-            self._note("end within 90 s", False, LIMIT_S, "it took longer")
+            self._note(f"end within {LIMIT_S:.0f} s", False, LIMIT_S, "it took longer")
         finally:
             await self._stack.aclose()
             if self._supervisor is not None:
@@ -222,7 +223,7 @@ class SelfTest:
                 raise StepFailed(f"a recording failed: {errors}")
             return states == ["UPLOADED"] * len(self._recorded)
 
-        await alice.wait(ready, 45)
+        await alice.wait(ready, 200)
         took = time.monotonic() - stopped
         self.report.recording["ready_after_s"] = round(took, 1)
         await alice.command("end_breakout")

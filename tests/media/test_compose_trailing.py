@@ -160,7 +160,7 @@ def test_a_killed_follower_goes_on_at_the_last_whole_part_and_finishes_after_the
     journal.play(tone(), 0, PART_S + 30)
     follower = run(journal.folder, out, "--follow")
     try:
-        eventually(lambda: read_progress(out).composed_s > PART_S + 18)
+        eventually(lambda: read_progress(out).composed_s > PART_S + 14)
         assert read_progress(out).live and read_result(out) is None
         assert len(Parts(out, TINY).done()) == 1
         follower.send_signal(signal.SIGKILL)
@@ -168,7 +168,7 @@ def test_a_killed_follower_goes_on_at_the_last_whole_part_and_finishes_after_the
         kept = Parts(out, TINY).path(0).stat()
         follower = run(journal.folder, out, "--follow")
         journal.play(tone(), PART_S + 30, SECONDS)
-        eventually(lambda: read_progress(out).composed_s > SECONDS - 10)
+        eventually(lambda: read_progress(out).composed_s > SECONDS - 14)
         journal.stop(SECONDS)
         assert follower.wait(240) == 0
     finally:

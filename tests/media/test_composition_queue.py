@@ -119,17 +119,17 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_a_running_recording_is_composed_in_advance_and_finished_after_its_end(world: World) -> None:
     session_id, recording = world.record("a", audio_tracks=True)
     j = world.journal(recording())
-    j.camera("alice", 0, 16, RED)
-    j.mic("alice", 0, 16)
-    j.write(16)
+    j.camera("alice", 0, 20, RED)
+    j.mic("alice", 0, 20)
+    j.write(20)
     key = recording().recording_id
     world.look_until(lambda: world.db_row(key)["composed_s"] > 5)
     assert recording().status is RecordingStatus.RECORDING
-    j.close(17)
+    j.close(21)
     world.report(session_id, key, "UPLOADING")
     world.look_until(lambda: recording().status is RecordingStatus.UPLOADED)
     entry = entry_of_recording(world.db, key)
-    assert entry is not None and entry["status"] == "ready" and abs(entry["duration_s"] - 17) < 0.1
+    assert entry is not None and entry["status"] == "ready" and abs(entry["duration_s"] - 21) < 0.1
     kinds = {file.kind for file in files_of(world.db, [entry_id_of(key)])[entry_id_of(key)]}
     assert {"composite", "thumbnail", "chapters", "track_audio"} <= kinds
     eventually(lambda: not (world.folder / "recordings" / key / "result").exists())
@@ -139,7 +139,7 @@ def test_a_running_recording_is_composed_in_advance_and_finished_after_its_end(w
 def test_who_has_ended_goes_before_who_is_composed_in_advance(world: World) -> None:
     """One worker only: it follows a running recording, and leaves it at once for one that has ended."""
     _, running = world.record("a")
-    world.journal(running()).write(12)
+    world.journal(running()).write(16)
     world.look_until(lambda: world.db_row(running().recording_id)["composed_s"] > 2)
     session_id, ended = world.record("b")
     world.journal(ended()).close(3)
@@ -151,12 +151,12 @@ def test_who_has_ended_goes_before_who_is_composed_in_advance(world: World) -> N
 
 def test_a_journal_that_was_never_closed_is_composed_as_it_is(world: World) -> None:
     session_id, recording = world.record("a")
-    world.journal(recording()).write(12)
+    world.journal(recording()).write(16)
     world.look_until(lambda: world.db_row(recording().recording_id)["composed_s"] > 2)
     world.report(session_id, recording().recording_id, "UPLOADING")
     world.look_until(lambda: recording().status is RecordingStatus.UPLOADED)
     entry = entry_of_recording(world.db, recording().recording_id)
-    assert entry is not None and any("not closed" in w for w in entry["quality"]["warnings"])
+    assert entry is not None and any("recorder was interrupted" in w for w in entry["quality"]["warnings"])
 
 
 def test_another_layout_and_format_on_request_while_the_journal_is_kept(world: World) -> None:
@@ -456,7 +456,7 @@ def test_a_failed_recording_is_composed_when_an_administrator_asks(
     entry = entry_of_recording(world.db, key)
     assert entry is not None and entry["status"] == "ready"
     assert main(["recording", "retry", "nothing"]) == 1
-    assert "there is no recording nothing" in capsys.readouterr().err
+    assert "there’s no recording nothing" in capsys.readouterr().err
 
 
 def test_by_products_are_not_made_twice_at_once(world: World) -> None:

@@ -33,7 +33,7 @@ from rooms.state import Recording
 from tests.media.beepflash import SECRET, Source, TapServer
 from tests.people import ALICE, BOB, COURSE, ask
 
-pytestmark = pytest.mark.media
+pytestmark = [pytest.mark.media, pytest.mark.timeout(300)]
 SMALL = CompositeOptions(RecordingOptions(width=640, height=360), preset="ultrafast")
 RECORDER = """
 import sys
@@ -263,7 +263,7 @@ def test_empty_room_is_recorded_and_composed_by_the_job_worker(classroom: Classr
         classroom.db, recording.recording_id, "dead", datetime.now(UTC), timedelta(seconds=2)
     )
     classroom.processes.append(subprocess.Popen([sys.executable, "-m", "server.jobs"], env=environ))
-    eventually(lambda: classroom.recording().status is RecordingStatus.UPLOADED, 60)
+    eventually(lambda: classroom.recording().status is RecordingStatus.UPLOADED, 200)
     done = classroom.recording()
     assert done.entry_id
     files = list((classroom.folder / "library").rglob("*.mp4"))
