@@ -201,7 +201,10 @@ def test_broadcasts_time_and_calls_are_told_to_everybody_they_concern(demo: Demo
     toast(bob, "Alice Moreau")
     expect(bob.locator(".time.short")).to_be_visible()
     # A call that is closed unanswered is told; an answered one is seen by both.
+    # The chat took the dashboard's place; the bell brings it back.
     bob.get_by_test_id("call-moderator").click()
+    expect(alice.get_by_test_id("bell")).to_have_text("1", timeout=WAIT_MS)
+    alice.get_by_test_id("bell").click()
     alice.locator("[data-testid^='call-dismiss-']").click()
     toast(bob, "A moderator closed your call.")
     bob.get_by_test_id("call-moderator").click()
@@ -354,7 +357,7 @@ def test_a_recording_is_told_once_and_no_single_key_or_click_ends_it(demo: Demo,
     shot(alice, "paused")
     alice.get_by_test_id("stop-recording").click()
     alice.get_by_test_id("confirm-stop-recording").click()
-    toast(alice, "Ready in My Media in about a minute")
+    toast(alice, "Recording stopped. It will be in My Media soon")
     with alice.context.expect_page() as opened:
         alice.locator(".toasts").get_by_role("button").click()
     opened.value.get_by_role("heading", name="My Media").wait_for()
