@@ -222,7 +222,7 @@ def test_a_person_uploads_few_files_at_once(world: World) -> None:
 
 def test_uploads_leave_room_for_recordings(world: World) -> None:
     full = Uploads(world.db, world.library, 10**7, keep_free_bytes=10**18)
-    with pytest.raises(DomainError, match="no room"):
+    with pytest.raises(DomainError, match="no space"):
         full.take(access_of(world, "bob"), io.BytesIO(b"x"), "x.mp4", "", 1)
 
 
