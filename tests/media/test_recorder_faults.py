@@ -146,7 +146,7 @@ def test_a_journal_that_cannot_be_composed_is_errored_after_three_tries_and_kept
             entry = entry_of_recording(db, recording().recording_id)
             assert entry is not None and entry["status"] == ("failed" if attempt == 2 else "processing")
         assert recording().status is RecordingStatus.ERRORED
-        assert "after 3 tries" in (recording().error or "")
+        assert "after 3 attempts" in (recording().error or "")
         assert (journal / "manifest.jsonl").exists()
     finally:
         db.close()
