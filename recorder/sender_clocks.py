@@ -198,12 +198,17 @@ class Stretch:
         """Whether there were points of its source."""
         return point.source in self._recent
 
-    def early(self, point: Point) -> float:
-        """How much earlier a point came than the line, those just before and those of the last minutes allow."""
-        than_best = self.envelope.least(point.arrival - EXCURSION_US) - (
-            point.arrival - point.x * self._nominal
-        )
-        return min(-self.late(point), self.line(point.x) - point.arrival, than_best)
+    def is_early(self, point: Point) -> bool:
+        """Whether a point came earlier than the line, those just before and those of the last minutes allow.
+
+        The line is asked last: it is fitted anew after each better half minute, in time that grows with the stretch.
+        """
+        if -self.late(point) <= STEP_US:
+            return False
+        delay = point.arrival - point.x * self._nominal
+        if self.envelope.least(point.arrival - EXCURSION_US) - delay <= STEP_US:
+            return False
+        return self.line(point.x) - point.arrival > STEP_US
 
 
 class SteppingClock:
@@ -220,7 +225,7 @@ class SteppingClock:
         if not self._stretches:
             return self._begin([point])
         now = self._stretches[-1]
-        if now.early(point) > STEP_US and (point.is_anew or now.last - now.first >= DECIDE_US):
+        if now.is_early(point) and (point.is_anew or now.last - now.first >= DECIDE_US):
             self._late.clear()
             self._early = [p for p in self._early if point.arrival - p.arrival < DECIDE_US] + [point]
             return self._begin(self._early) if len(self._early) > 1 else []
