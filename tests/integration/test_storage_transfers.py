@@ -326,7 +326,7 @@ def test_the_inline_form_is_saved_for_its_course(place: Place) -> None:
     [
         (
             Fault(lambda method, _: method == "PUT", 403, DENIED, times=-1),
-            "writing a test file: The store refused",
+            "writing a test file: The storage refused",
         ),
         (Fault(lambda method, _: method == "GET", 403, DENIED, times=-1), "reading the test file"),
         (Fault(lambda method, _: method == "DELETE", 403, DENIED, times=-1), "deleting the test file"),
