@@ -215,7 +215,7 @@ def test_a_teacher_inserts_a_room_with_points_into_an_assignment(world: World, p
     selector.get_by_test_id("room-name").fill("Oral exam")
     selector.get_by_test_id("room-wait").check()
     selector.get_by_test_id("room-record").select_option("When the first person joins")
-    selector.get_by_test_id("room-layout").select_option("Stage")
+    selector.get_by_test_id("room-layout").select_option("stage")
     selector.get_by_test_id("add-room").click()
     selector.get_by_test_id("points").fill("20")
     selector.get_by_test_id("insert").click()
