@@ -139,9 +139,10 @@ def _beeps(path: Path, participants: Sequence[int]) -> dict[int, list[float]]:
     energies = {index: _energy(pcm, FREQUENCIES_HZ[index]) for index in participants}
     peaks = {index: float(np.percentile(e, 99.5)) if len(e) else 0.0 for index, e in energies.items()}
     # The edges of loud beeps leak a little into the others' frequencies.
+    # Voices are levelled: the first beeps may be twice as loud as the later ones, so a little less than half is asked.
     least = max(0.02, 0.3 * max(peaks.values(), default=0.0))
     return {
-        index: _onsets(energy, peaks[index] / 2, start) if peaks[index] > least else []
+        index: _onsets(energy, peaks[index] / 2.5, start) if peaks[index] > least else []
         for index, energy in energies.items()
     }
 
@@ -172,7 +173,7 @@ def _energy(pcm: NDArray[np.float32], hertz: int) -> NDArray[np.float64]:
 
 
 def _onsets(energy: NDArray[np.float64], threshold: float, start: float) -> list[float]:
-    """Where the energy rises above half of its usual peak: the window's middle is then where the tone begins."""
+    """Where the energy rises above ``threshold``; at half of a tone's peak the window's middle is where it begins."""
     onsets: list[float] = []
     above = energy > threshold
     for number in np.flatnonzero(above[1:] & ~above[:-1]) + 1:
